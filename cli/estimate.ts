@@ -1,0 +1,36 @@
+/** How many tokens a document has, guessed while it is read: the live line's percentage and time left come from it. */
+import type { Source } from "../core/document.ts";
+
+/** Bytes of one token before anything is known of the text; English prose has 4 to 4.5. */
+const usualBytesPerToken = 4.3;
+
+/** Watches sources as they are read. */
+export interface TokenEstimate {
+  sources: Source[];
+  /** Tokens of everything, from the tokens forwarded so far; undefined for pipes. */
+  total(done: number): number | undefined;
+}
+
+/** Counts what is taken from the sources: what was taken before a piece is asked for has been forwarded, but for a chunk. */
+export function estimateTokens(sources: Source[]): TokenEstimate {
+  const bytes = sources.reduce((sum, source) => sum + (source.size ?? NaN), 0);
+  let taken = 0;
+  let tokens = 0;
+  let settled: { bytes: number; tokens: number } | null = null;
+  async function* counted(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of pieces) {
+      if (taken > 0 && tokens > 0) settled = { bytes: taken, tokens };
+      taken += piece.length;
+      yield piece;
+    }
+  }
+  return {
+    sources: sources.map((source) => ({ ...source, chunks: counted(source.chunks) })),
+    total(done) {
+      tokens = done;
+      if (Number.isNaN(bytes)) return undefined;
+      const bytesPerToken = settled ? settled.bytes / settled.tokens : usualBytesPerToken;
+      return Math.max(done, Math.round(bytes / bytesPerToken));
+    },
+  };
+}

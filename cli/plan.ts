@@ -1,0 +1,189 @@
+/** `palimpsest plan [files...]`: what a run would take, before it runs. The model's header and tokenizer are read, nothing is forwarded. */
+import { BudgetError, UsageError } from "../core/errors.ts";
+import type { PolicyRecord, Positions, SourceRecord } from "../core/record.ts";
+import type { Source } from "../core/document.ts";
+import type { Tokenizer } from "../core/tokenizer.ts";
+import { openDocuments, stdinIsPiped } from "./documents.ts";
+import { cacheFolder } from "./folders.ts";
+import { availableBytes, defaultThreads, files } from "./host.ts";
+import { columns } from "./models.ts";
+import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
+import { writeJson, writeOut } from "./output.ts";
+import { createRenderer, type Renderer } from "./render.ts";
+import type { RunFlags } from "./run.ts";
+import { interruption } from "./signals.ts";
+import { readSpeed } from "./speeds.ts";
+import { resolveModel } from "./store.ts";
+
+/** What `plan --json` prints. */
+export interface PlanRecord {
+  schema: "palimpsest.plan/1";
+  command: "plan";
+  model: { name: string; architecture: string; sha256: string; trainedPositions: number };
+  policy: PolicyRecord;
+  document: { sources: SourceRecord[]; tokens: number };
+  kv: {
+    budgetSlots: number;
+    capacitySlots: number;
+    bytes: number;
+    compactions: number;
+    /** Document tokens per slot that stays; at most 1 where nothing is evicted. */
+    compression: number;
+    positions: Positions;
+  };
+  /** True: every token of the document stays. */
+  fits: boolean;
+  /** `measured` on an earlier run of this model here, or `rough`, from the size of the model. */
+  time: { basis: "measured" | "rough"; prefillMs: number; decodeMs: number };
+}
+
+type PlanFlags = Omit<RunFlags, "device">;
+
+/** Tokens that a short question takes in the prompt. */
+const questionTokens = 32;
+
+/** Prints the plan. @throws {BudgetError} with `--strict` when the document does not fit. */
+export async function plan(names: string[], flags: PlanFlags): Promise<void> {
+  if (names.length === 0 && !stdinIsPiped()) {
+    throw new UsageError("The document is missing: palimpsest plan book.txt, or pipe one in: cat book.txt | palimpsest plan");
+  }
+  const sources = await openDocuments(names.length > 0 ? names : ["-"]);
+  const record = await makePlan(sources, flags);
+  if (flags.strict && !record.fits) {
+    const { kv, document } = record;
+    throw new BudgetError(
+      `The document of ${document.tokens} tokens does not fit into ${kv.budgetSlots} slots; without --strict it is compressed ` +
+        `${kv.compression.toFixed(1)} times, or use --kv-budget ${document.tokens + questionTokens}`,
+    );
+  }
+  if (flags.json) writeJson(record);
+  else writeOut(planLines(record));
+}
+
+async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord> {
+  const [{ parsePolicy, resolveBudget }, { openGguf }, { tokenizerFromGguf }, { renderPrompt }, { policyRecord }] = await Promise.all([
+    import("../mod.ts"),
+    import("../core/engine/gguf.ts"),
+    import("../core/tokenizer.ts"),
+    import("../core/prompt.ts"),
+    import("../core/policy.ts"),
+  ]);
+  const policy = parsePolicy(flags.policy ?? "question");
+  const cache = cacheFolder();
+  const chosen = await resolveModel(cache, flags.model);
+  const model = await openGguf(await files.open(chosen.path));
+  try {
+    const { config } = model;
+    const tokenizer = tokenizerFromGguf(model.metadata);
+    const { head } = renderPrompt(tokenizer, { ...(flags.system === undefined ? {} : { system: flags.system }), instruction: "?" });
+    const headTokens = tokenizer.encode(head, { control: true }).length;
+    const counted = await countTokens(sources, tokenizer, createRenderer(flags));
+    const tokens = counted.reduce((sum, source) => sum + source.tokens, 0);
+    const reserve = questionTokens + (flags.maxTokens ?? 256);
+    const budget = resolveBudget({
+      config,
+      policy,
+      request: flags.kvBudget ?? null,
+      chunkTokens: flags.chunk,
+      reserve,
+      unboundedPositions: flags.positions === "original",
+      availableBytes: availableBytes(),
+      documentTokens: tokens + headTokens,
+    });
+    const sha256 = chosen.sha256 ?? await files.sha256(chosen.path);
+    const speed = await readSpeed(cache, sha256, "cpu");
+    const rough = roughSpeed(model.tensors.values());
+    const read = tokens + headTokens;
+    const written = flags.maxTokens ?? 256;
+    return {
+      schema: "palimpsest.plan/1",
+      command: "plan",
+      model: { name: config.name, architecture: config.architecture, sha256, trainedPositions: config.trainedPositions },
+      policy: policyRecord(policy),
+      document: { sources: counted, tokens },
+      kv: {
+        budgetSlots: budget.slots,
+        capacitySlots: budget.capacity,
+        bytes: budget.bytes,
+        compactions: policy.evicts ? compactionsOf(read, budget.slots, flags.chunk) : 0,
+        compression: read / budget.slots,
+        positions: positionsOf(flags.positions, read, budget.slots, flags.chunk + reserve, config.trainedPositions),
+      },
+      fits: read <= budget.slots,
+      time: {
+        basis: speed ? "measured" : "rough",
+        prefillMs: Math.round(1000 * (read + questionTokens) / (speed ?? rough).prefill),
+        decodeMs: Math.round(1000 * written / (speed ?? rough).decode),
+      },
+    };
+  } finally {
+    await model.close();
+  }
+}
+
+async function countTokens(sources: Source[], tokenizer: Tokenizer, renderer: Renderer): Promise<SourceRecord[]> {
+  const { readText } = await import("../core/document.ts");
+  const counted: SourceRecord[] = [];
+  const bytes = sources.reduce((sum, source) => sum + (source.size ?? NaN), 0);
+  try {
+    for (const source of sources) {
+      const text = readText(source, renderer.remark);
+      const stream = tokenizer.stream();
+      let tokens = 0;
+      for await (const piece of text) {
+        interruption.throwIfAborted();
+        tokens += stream.push(piece).length;
+        renderer.transfer("counting", counted.reduce((sum, one) => sum + one.bytes, text.bytes), bytes || undefined);
+      }
+      tokens += stream.finish().length;
+      counted.push({ name: source.name, type: text.type, bytes: text.bytes, tokens });
+    }
+    return counted;
+  } finally {
+    renderer.clear();
+  }
+}
+
+/** A compaction follows every chunk that leaves more live slots than the budget. */
+function compactionsOf(tokens: number, slots: number, chunk: number): number {
+  let live = 0;
+  let compactions = 0;
+  for (let left = tokens; left > 0; left -= chunk) {
+    live += Math.min(chunk, left);
+    if (live > slots) {
+      live = slots;
+      compactions++;
+    }
+  }
+  return compactions;
+}
+
+/** `auto` moves to compact positions when the trained ones would run out, which only a compaction can do. */
+function positionsOf(flag: RunFlags["positions"], tokens: number, slots: number, overhead: number, trained: number): Positions {
+  if (flag !== "auto") return flag;
+  return tokens > slots && tokens + overhead > trained ? "compact" : "original";
+}
+
+/** Before any run: a core does about 60 billion multiplications a second on packed weights, and one token reads all of them once. */
+function roughSpeed(tensors: Iterable<{ shape: readonly number[] }>): { prefill: number; decode: number } {
+  let parameters = 0;
+  for (const { shape } of tensors) parameters += shape.reduce((a, b) => a * b, 1);
+  return { prefill: 60e9 * defaultThreads() / parameters, decode: 10e9 / parameters };
+}
+
+/** The plan in words. */
+export function planLines(record: PlanRecord): string {
+  const { document, kv, time, fits } = record;
+  const what = fits
+    ? "everything stays"
+    : `1 of ${kv.compression.toFixed(1)} tokens stays (${readableCount(kv.compactions)} compactions)`;
+  const about = time.basis === "measured" ? "as measured here" : "roughly, nothing was measured here yet";
+  return columns([
+    ...document.sources.map((source) => [source.name, `${readableCount(source.tokens)} tokens, ${readableBytes(source.bytes)}`]),
+    ["document", `${readableCount(document.tokens)} tokens; ${record.model.name} was trained on ${readableCount(record.model.trainedPositions)}`],
+    ["policy", `${record.policy.name}: ${what}`],
+    ["KV memory", `${readableBytes(kv.bytes)}: ${readableCount(kv.budgetSlots)} slots kept, ${readableCount(kv.capacitySlots)} allocated`],
+    ["positions", kv.positions],
+    ["time", `${readableDuration(time.prefillMs)} to read, up to ${readableDuration(time.decodeMs)} to answer (${about})`],
+  ]);
+}

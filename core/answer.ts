@@ -1,0 +1,194 @@
+/** THE STORY: documents go in, one chunk at a time, the memory stays as large as it was, and an answer comes out. */
+import { type BudgetRequest, resolveBudget } from "./budget.ts";
+import { chunks } from "./chunks.ts";
+import { argmax } from "./decode.ts";
+import { readText, type Source } from "./document.ts";
+import { BudgetError, InterruptedError } from "./errors.ts";
+import type { LoadedModel } from "./model.ts";
+import { parsePolicy } from "./policies.ts";
+import { type Policy, policyRecord } from "./policy.ts";
+import { renderPrompt } from "./prompt.ts";
+import { Reader } from "./reader.ts";
+import type { AnswerEvent, AnswerRecord, Positions, SourceRecord } from "./record.ts";
+
+export interface AnswerRequest {
+  command: "ask" | "summarize";
+  sources: Source[];
+  /** The question, or what to write. */
+  instruction: string;
+  system?: string;
+  /** Must ask the graph for no more than the policy that the model was opened with. */
+  policy: string;
+  budget: BudgetRequest;
+  chunkTokens: number;
+  positions: "auto" | Positions;
+  maxTokens: number;
+  /** Refuse to evict anything. */
+  strict: boolean;
+  /** Most bytes that the cache may take. */
+  availableBytes: number;
+  /** Peak memory of this process, for the record. */
+  peakRssBytes: () => number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Reads the sources and answers.
+ * @throws {BudgetError} when the budget is unusable, or something would be evicted under `full` or `strict`
+ * @throws {InputError} for an empty or unreadable document
+ * @throws {InterruptedError} when the signal aborts
+ */
+export async function* answer(model: LoadedModel, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
+  const { tokenizer, engine, config } = model;
+  const policy = parsePolicy(request.policy);
+  const warnings: string[] = [];
+
+  const prompt = renderPrompt(tokenizer, request);
+  const head = tokenizer.encode(prompt.head, { control: true });
+  const tail = tokenizer.encode(prompt.tail, { control: true });
+  const reserve = tail.length + request.maxTokens;
+  const documentBytes = request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0);
+  const budget = resolveBudget({
+    config,
+    policy,
+    request: request.budget,
+    chunkTokens: request.chunkTokens,
+    reserve,
+    unboundedPositions: request.positions === "original",
+    availableBytes: request.availableBytes,
+    documentTokens: documentBytes + head.length,
+  });
+  if (budget.clampedFrom !== null) {
+    yield {
+      type: "warning",
+      message: `A budget of ${budget.clampedFrom} slots is more than the ${config.trainedPositions} positions of ${model.name} allow: ` +
+        `reading with ${budget.slots}`,
+    };
+  }
+  const reader = new Reader(engine, policy, {
+    budget,
+    chunkTokens: request.chunkTokens,
+    reserve,
+    positions: request.positions,
+    questionTokens: tail,
+  });
+
+  const sources: SourceRecord[] = [];
+  const prefillStarted = performance.now();
+  for await (const chunk of chunks(promptTokens(), request.chunkTokens)) {
+    throwIfAborted(request.signal);
+    refuseEviction(policy, request.strict, reader, chunk.length, budget.slots);
+    await reader.read(chunk);
+    while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
+    yield progress("prefill", reader.tokensRead);
+  }
+  while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
+  const documentTokens = sources.reduce((sum, source) => sum + source.tokens, 0);
+  let logits = await reader.write(tail);
+  const prefillMs = performance.now() - prefillStarted, prefillTokens = reader.tokensRead;
+
+  const decodeStarted = performance.now();
+  const text = tokenizer.textStream();
+  let written = 0, finish: AnswerRecord["finish"] = "length", whole = "";
+  while (written < request.maxTokens) {
+    throwIfAborted(request.signal);
+    const token = argmax(logits);
+    written++;
+    if (tokenizer.stopIds.has(token)) {
+      finish = "stop";
+      break;
+    }
+    const piece = text.push(token);
+    if (piece) {
+      whole += piece;
+      yield { type: "text", text: piece };
+    }
+    yield progress("decode", written);
+    if (written < request.maxTokens) logits = await reader.write([token]);
+  }
+  const rest = text.finish();
+  if (rest) {
+    whole += rest;
+    yield { type: "text", text: rest };
+  }
+  const decodeMs = performance.now() - decodeStarted;
+
+  yield {
+    type: "result",
+    record: {
+      schema: "palimpsest.answer/1",
+      command: request.command,
+      answer: whole.trim(),
+      finish,
+      model: {
+        name: model.name,
+        architecture: config.architecture,
+        sha256: model.sha256,
+        trainedPositions: config.trainedPositions,
+      },
+      device: engine.device,
+      policy: policyRecord(policy),
+      document: { sources, tokens: documentTokens },
+      kv: {
+        budgetSlots: budget.slots,
+        capacitySlots: budget.capacity,
+        bytes: reader.cache.bytes,
+        compactions: reader.compactions,
+        peakLiveSlots: reader.cache.peakLive,
+        evictedSlots: reader.evicted,
+        positions: reader.positions,
+      },
+      timing: {
+        loadMs: model.loadMs,
+        prefillTokens,
+        prefillMs,
+        policyMs: reader.policyMs,
+        decodeTokens: written,
+        decodeMs,
+        peakRssBytes: request.peakRssBytes(),
+      },
+    },
+  };
+
+  /** bytes → text → tokens of the head and all documents, as they arrive. */
+  async function* promptTokens(): AsyncGenerator<number[]> {
+    yield head;
+    for (const source of request.sources) {
+      const document = readText(source, (message) => warnings.push(message));
+      const record: SourceRecord = { name: source.name, type: document.type, bytes: 0, tokens: 0 };
+      sources.push(record);
+      const stream = tokenizer.stream();
+      const label = request.sources.length > 1 ? `${sources.length > 1 ? "\n\n" : ""}[${source.name}]\n\n` : "";
+      if (label) yield stream.push(label);
+      for await (const piece of document) {
+        const tokens = stream.push(piece);
+        record.tokens += tokens.length;
+        yield tokens;
+      }
+      const tokens = stream.finish();
+      record.tokens += tokens.length;
+      record.bytes = document.bytes;
+      yield tokens;
+    }
+  }
+
+  function progress(phase: "prefill" | "decode", done: number): AnswerEvent {
+    return { type: "progress", phase, done, liveSlots: Math.round(reader.cache.meanLive), budgetSlots: budget.slots };
+  }
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new InterruptedError("Interrupted");
+}
+
+/** `full` and `--strict` promise that nothing is evicted: say what does not fit before it is forwarded. */
+function refuseEviction(policy: Policy, strict: boolean, reader: Reader, chunk: number, slots: number): void {
+  if (policy.evicts && !strict) return;
+  const tokens = reader.tokensRead + chunk;
+  if (tokens <= slots) return;
+  throw new BudgetError(
+    `The document does not fit: after ${tokens} tokens it is longer than the budget of ${slots} slots and ` +
+      (strict ? "--strict forbids eviction" : `policy "full" evicts nothing`) +
+      `; use --policy question${strict ? " without --strict" : ""}, or a larger --kv-budget`,
+  );
+}

@@ -1,0 +1,84 @@
+/** Slots and bytes: every rounding rule of the fixed memory. */
+import { bytesPerSlot } from "./cache.ts";
+import type { ModelConfig } from "./engine/weights.ts";
+import { BudgetError, UsageError } from "./errors.ts";
+import { MIN_BUDGET, type Policy } from "./policy.ts";
+
+/** What `--kv-budget` asked for: slots per KV head that survive a compaction, or bytes that bound the whole cache. */
+export type BudgetRequest = { slots: number } | { bytes: number } | null;
+
+export const DEFAULT_BUDGET = 1024;
+
+export interface Budget {
+  /** Slots per KV head after a compaction. */
+  slots: number;
+  /** Slots per KV head that are allocated: budget + chunk + reserve. */
+  capacity: number;
+  bytes: number;
+  /** What was asked for, where the model cannot use as much. */
+  clampedFrom: number | null;
+}
+
+export interface BudgetInput {
+  config: ModelConfig;
+  policy: Policy;
+  request: BudgetRequest;
+  chunkTokens: number;
+  /** Slots for the question and the answer. */
+  reserve: number;
+  /** Positions stay as they are: the trained ones then bound nothing. */
+  unboundedPositions: boolean;
+  /** Most bytes that the cache may take on this machine. */
+  availableBytes: number;
+  /** Upper bound of the document's tokens, where known. */
+  documentTokens?: number;
+}
+
+/** @throws {BudgetError} when the budget is too small to work with or does not fit in memory */
+export function resolveBudget(input: BudgetInput): Budget {
+  const { config, policy, request, chunkTokens, reserve } = input;
+  if (!Number.isInteger(chunkTokens) || chunkTokens < 1) {
+    throw new UsageError(`--chunk is ${chunkTokens}: use a whole number of tokens from 1 on, such as 512`);
+  }
+  const heads = config.layers * config.kvHeads, slotBytes = bytesPerSlot(config) * heads;
+  const overhead = chunkTokens + reserve;
+  let slots: number;
+  if (request && "bytes" in request) {
+    slots = Math.floor(request.bytes / slotBytes) - overhead;
+    if (slots < MIN_BUDGET) {
+      throw new BudgetError(
+        `--kv-budget of ${request.bytes} bytes leaves ${Math.max(0, slots)} slots after a chunk of ${chunkTokens} and a reserve of ${reserve} ` +
+          `for question and answer: at least ${(MIN_BUDGET + overhead) * slotBytes} bytes work, or a smaller --chunk`,
+      );
+    }
+  } else if (request) {
+    slots = request.slots;
+  } else if (policy.evicts) {
+    slots = DEFAULT_BUDGET;
+  } else {
+    slots = Math.max(MIN_BUDGET, Math.min(config.trainedPositions - overhead, input.documentTokens ?? Infinity));
+  }
+  if (!Number.isFinite(slots) || slots < MIN_BUDGET) {
+    throw new BudgetError(
+      `--kv-budget is ${slots} slots: attention sinks and the recent window alone need ${MIN_BUDGET}; 512 or more give good answers`,
+    );
+  }
+  let clampedFrom: number | null = null;
+  const usable = Math.max(MIN_BUDGET, config.trainedPositions - overhead);
+  if (!input.unboundedPositions && slots > usable) {
+    clampedFrom = slots;
+    slots = usable;
+  }
+  const capacity = slots + overhead, bytes = capacity * slotBytes;
+  if (bytes > input.availableBytes) {
+    throw new BudgetError(
+      `A cache of ${slots} slots takes ${gib(bytes)} and this machine has ${gib(input.availableBytes)} to give: ` +
+        `use at most ${Math.max(0, Math.floor(input.availableBytes / slotBytes) - overhead)} slots`,
+    );
+  }
+  return { slots, capacity, bytes, clampedFrom };
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}

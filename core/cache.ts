@@ -1,0 +1,108 @@
+/**
+ * The key/value memory: one pool for keys and one for values, allocated once when it opens and never again. All layers and KV heads share it; each
+ * head owns a contiguous run of it and fills it from the front, so a head's live slots are a view on the pool that the graph reads in place.
+ *
+ * A *head* here is a pair of layer and KV head, numbered `layer * kvHeads + kvHead`.
+ */
+import { BudgetError } from "./errors.ts";
+
+export interface CacheShape {
+  layers: number;
+  kvHeads: number;
+  headDim: number;
+}
+
+/** Bytes of one slot of one head: its key and value rows (f32) and its attributes (source token and position, int32 each). */
+export function bytesPerSlot(shape: CacheShape): number {
+  return shape.headDim * 2 * 4 + 2 * 4;
+}
+
+export class KvCache {
+  readonly heads: number;
+  /** Rows [head run][slot][headDim], keys rotated to their positions. */
+  readonly keys: Float32Array;
+  readonly values: Float32Array;
+  /** Slot attribute: index of the token in the prompt (head, document, tail), from which the row came. */
+  readonly source: Int32Array;
+  /** Slot attribute: RoPE index at which the key stands. */
+  readonly position: Int32Array;
+  /** First slot of every head's run, in slots from the pool's start. */
+  readonly start: Int32Array;
+  /** Live slots of every head. */
+  readonly live: Int32Array;
+  /** Slots of every head's run. */
+  readonly room: Int32Array;
+  readonly bytes: number;
+  peakLive = 0;
+
+  /** @param capacity slots per head. @throws {BudgetError} when the memory cannot be had. */
+  constructor(readonly shape: CacheShape, readonly capacity: number) {
+    this.heads = shape.layers * shape.kvHeads;
+    const slots = this.heads * capacity;
+    this.bytes = slots * bytesPerSlot(shape);
+    try {
+      this.keys = new Float32Array(slots * shape.headDim);
+      this.values = new Float32Array(slots * shape.headDim);
+      this.source = new Int32Array(slots);
+      this.position = new Int32Array(slots);
+    } catch {
+      throw new BudgetError(
+        `Cannot allocate a cache of ${capacity} slots per head (${(this.bytes / 2 ** 30).toFixed(1)} GiB): ` +
+          "use a smaller --kv-budget",
+      );
+    }
+    this.start = Int32Array.from({ length: this.heads }, (_, head) => head * capacity);
+    this.live = new Int32Array(this.heads);
+    this.room = new Int32Array(this.heads).fill(capacity);
+  }
+
+  /** Live slots per head, the mean over all heads. */
+  get meanLive(): number {
+    let sum = 0;
+    for (const live of this.live) sum += live;
+    return sum / this.heads;
+  }
+
+  /** A head's live rows, a view on the pool: [live, headDim]. */
+  keyRows(head: number): Float32Array {
+    return this.rows(this.keys, head);
+  }
+
+  valueRows(head: number): Float32Array {
+    return this.rows(this.values, head);
+  }
+
+  private rows(pool: Float32Array, head: number): Float32Array {
+    const { headDim } = this.shape, from = this.start[head]! * headDim;
+    return pool.subarray(from, from + this.live[head]! * headDim);
+  }
+
+  /**
+   * Appends the first `count` of a pass's new rows to every head.
+   * @param keys per head [rows of the pass, headDim], rotated
+   * @param firstSource index of the first row's token in the prompt
+   * @param firstPosition its RoPE index
+   */
+  append(keys: Float32Array[], values: Float32Array[], count: number, firstSource: number, firstPosition: number) {
+    const { headDim } = this.shape;
+    for (let head = 0; head < this.heads; head++) {
+      const live = this.live[head]!, slot = this.start[head]! + live;
+      if (live + count > this.room[head]!) {
+        throw new Error(`Cache overflow in head ${head}: ${live} live slots + ${count} > ${this.room[head]}`);
+      }
+      this.keys.set(keys[head]!.subarray(0, count * headDim), slot * headDim);
+      this.values.set(values[head]!.subarray(0, count * headDim), slot * headDim);
+      for (let i = 0; i < count; i++) {
+        this.source[slot + i] = firstSource + i;
+        this.position[slot + i] = firstPosition + i;
+      }
+      this.live[head] = live + count;
+    }
+    this.peakLive = Math.max(this.peakLive, this.meanLive);
+  }
+
+  /** Forgets the newest slots of every head down to `live` per head. */
+  truncate(live: Int32Array): void {
+    for (let head = 0; head < this.heads; head++) this.live[head] = Math.min(this.live[head]!, live[head]!);
+  }
+}

@@ -1,0 +1,53 @@
+/** Moves the kept rows of every head together and, under compact positions, rotates their keys to where they now stand. */
+import type { KvCache } from "./cache.ts";
+import type { Positions } from "./record.ts";
+import type { Rope } from "./rope.ts";
+import { SINKS } from "./policy.ts";
+
+/**
+ * @param keep per head ascending slot indices
+ * @param nextPosition RoPE index of the token that would come next
+ * @param sinks slots that stand at 0… under compact positions
+ * @returns RoPE index of the token that comes next now
+ */
+export function compact(
+  cache: KvCache,
+  keep: Int32Array[],
+  positions: Positions,
+  rope: Rope,
+  nextPosition: number,
+  sinks = SINKS,
+): number {
+  const { headDim } = cache.shape;
+  const longest = keep.reduce((most, slots) => Math.max(most, slots.length), 0);
+  for (let head = 0; head < cache.heads; head++) {
+    const slots = keep[head]!, start = cache.start[head]!;
+    // runs of neighbouring slots move as one block
+    for (let to = 0; to < slots.length;) {
+      const from = slots[to]!;
+      let length = 1;
+      while (to + length < slots.length && slots[to + length] === from + length) length++;
+      if (from !== to) move(cache, start + from, start + to, length);
+      to += length;
+    }
+    if (positions === "compact") {
+      for (let slot = 0; slot < slots.length; slot++) {
+        const target = slot < sinks ? slot : longest - slots.length + slot;
+        const at = start + slot, delta = target - cache.position[at]!;
+        if (delta === 0) continue;
+        rope.shift(cache.keys, at * headDim, at * headDim, delta);
+        cache.position[at] = target;
+      }
+    }
+    cache.live[head] = slots.length;
+  }
+  return positions === "compact" ? longest : nextPosition;
+}
+
+function move(cache: KvCache, from: number, to: number, length: number): void {
+  const { headDim } = cache.shape;
+  cache.keys.copyWithin(to * headDim, from * headDim, (from + length) * headDim);
+  cache.values.copyWithin(to * headDim, from * headDim, (from + length) * headDim);
+  cache.source.copyWithin(to, from, from + length);
+  cache.position.copyWithin(to, from, from + length);
+}

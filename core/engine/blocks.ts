@@ -1,0 +1,124 @@
+/** Stored weights into the form that ONNX Runtime's MatMulNBits takes, without a loss where the format allows it. */
+import { ModelError } from "../errors.ts";
+import { AFFINE_FORMATS, BLOCK, type Blocks8, quantiseBlock, requantise } from "./blocks/affine.ts";
+import { exactQ4_0, exactQ5_0, exactQ6_K, exactQ8_0 } from "./blocks/exact.ts";
+import { dequantise, FORMATS } from "./dequantise.ts";
+import type { TensorType, WeightTensor } from "./weights.ts";
+
+/** Weights in ONNX Runtime's MatMulNBits form. */
+export interface BlockMatrix {
+  bits: 4 | 8;
+  blockSize: 16 | 32 | 64 | 128 | 256;
+  rows: number;
+  columns: number;
+  /** [rows, ⌈columns / blockSize⌉, blockSize * bits / 8]; 4-bit values in consecutive pairs, low nibble first. */
+  data: Uint8Array;
+  /** [rows, ⌈columns / blockSize⌉]; value = (q - zeroPoint) * scale. */
+  scales: Float32Array;
+  /** One byte (8 bits) or nibble (4 bits, low first, rows padded to a byte) per block; absent: 128 or 8. */
+  zeroPoints?: Uint8Array;
+  /** The dequantised values equal the stored tensor's to the last bit of the product scale × integer. */
+  lossless: boolean;
+}
+
+interface ExactForm {
+  bits: 4 | 8;
+  blockSize: 16 | 32;
+  move(bytes: Uint8Array, blocks: number, data: Uint8Array, scales: Float32Array): void;
+}
+
+const EXACT_FORMS: Partial<Record<TensorType, ExactForm>> = {
+  Q4_0: { bits: 4, blockSize: 32, move: exactQ4_0 },
+  Q5_0: { bits: 8, blockSize: 32, move: exactQ5_0 },
+  Q8_0: { bits: 8, blockSize: 32, move: exactQ8_0 },
+  Q6_K: { bits: 8, blockSize: 16, move: exactQ6_K },
+};
+
+/**
+ * Converts a matrix [rows, columns]. Q4_0, Q5_0, Q8_0 and Q6_K: lossless, no zero points. Q4_1, Q5_1, Q4_K, Q5_K, F32,
+ * F16, BF16: 8 bits in blocks of 32 with zero points, the last block of a row padded with its zero point.
+ *
+ * @throws {ModelError} when the tensor is no matrix, its bytes do not fit its shape, or a weight is not finite.
+ */
+export function toBlocks(tensor: WeightTensor): BlockMatrix {
+  const { name, type, shape, bytes } = tensor;
+  const [rows, columns] = shape;
+  const { blockElements, blockBytes } = FORMATS[type];
+  if (
+    shape.length !== 2 || columns % blockElements !== 0 || bytes.length !== rows * columns / blockElements * blockBytes
+  ) {
+    throw new ModelError(
+      `Cannot quantise tensor ${name}: ${bytes.length} bytes of ${type} are no matrix of shape [${shape.join(", ")}]`,
+    );
+  }
+  const matrix = convert(type, rows, columns, bytes);
+  requireFinite(matrix.scales, name);
+  return matrix;
+}
+
+/**
+ * Quantises f32 values [rows, columns] to 8 bits in blocks of 32 with zero points.
+ *
+ * @throws {ModelError} when a value is not finite or their number is wrong.
+ */
+export function matrixFromFloats(rows: number, columns: number, values: Float32Array, bits: 8): BlockMatrix {
+  if (values.length !== rows * columns) {
+    throw new ModelError(`Cannot quantise a matrix: ${values.length} values are not of shape [${rows}, ${columns}]`);
+  }
+  const matrix = quantiseRows(rows, columns, (row) => values.subarray(row * columns, (row + 1) * columns));
+  requireFinite(matrix.scales, "from floats");
+  return { ...matrix, bits };
+}
+
+function convert(type: TensorType, rows: number, columns: number, bytes: Uint8Array): BlockMatrix {
+  const exact = EXACT_FORMS[type];
+  if (exact) {
+    const { bits, blockSize } = exact;
+    const data = new Uint8Array(rows * columns * bits / 8);
+    const scales = new Float32Array(rows * columns / blockSize);
+    exact.move(bytes, bytes.length / FORMATS[type].blockBytes, data, scales);
+    return { bits, blockSize, rows, columns, data, scales, lossless: true };
+  }
+  if (type === "Q4_1" || type === "Q5_1" || type === "Q4_K" || type === "Q5_K") {
+    const out = emptyBlocks(rows * columns / BLOCK);
+    requantise(AFFINE_FORMATS[type], bytes, rows * columns / BLOCK, out);
+    return { bits: 8, blockSize: BLOCK, rows, columns, ...out, lossless: false };
+  }
+  const rowBytes = bytes.length / rows;
+  const values = new Float32Array(columns);
+  return quantiseRows(
+    rows,
+    columns,
+    (row) => dequantise(type, bytes.subarray(row * rowBytes, (row + 1) * rowBytes), values),
+  );
+}
+
+function quantiseRows(rows: number, columns: number, rowOf: (row: number) => Float32Array): BlockMatrix {
+  const perRow = Math.ceil(columns / BLOCK);
+  const out = emptyBlocks(rows * perRow);
+  for (let row = 0; row < rows; row++) {
+    const values = rowOf(row);
+    for (let b = 0; b < perRow; b++) {
+      quantiseBlock(values, b * BLOCK, Math.min(BLOCK, columns - b * BLOCK), out, row * perRow + b);
+    }
+  }
+  return { bits: 8, blockSize: BLOCK, rows, columns, ...out, lossless: false };
+}
+
+function emptyBlocks(blocks: number): Blocks8 {
+  return {
+    data: new Uint8Array(blocks * BLOCK),
+    scales: new Float32Array(blocks),
+    zeroPoints: new Uint8Array(blocks),
+  };
+}
+
+function requireFinite(scales: Float32Array, name: string): void {
+  for (let i = 0; i < scales.length; i++) {
+    if (!(Math.abs(scales[i]) < Infinity)) {
+      throw new ModelError(
+        `Cannot quantise tensor ${name}: a weight or scale in it is ${scales[i]}; fetch the model again`,
+      );
+    }
+  }
+}

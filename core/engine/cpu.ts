@@ -1,0 +1,32 @@
+/** ONNX Runtime's native CPU build: the quick path without a GPU. */
+import type { InferenceSession } from "onnxruntime-common";
+import { DeviceError } from "../errors.ts";
+import type { GraphFeatures } from "./graph_llama.ts";
+import { OrtEngine } from "./ort.ts";
+import type { PreparedModel } from "./prepare.ts";
+import type { ModelConfig } from "./weights.ts";
+
+/** The part of ONNX Runtime's modules that the engines use. */
+export type OnnxRuntime = typeof import("onnxruntime-common");
+
+/** @param threads 0: as many as ONNX Runtime takes by itself (one per physical core). */
+export async function openCpu(
+  runtime: OnnxRuntime,
+  prepared: PreparedModel,
+  config: ModelConfig,
+  features: GraphFeatures,
+  threads: number,
+): Promise<OrtEngine> {
+  let session: InferenceSession;
+  try {
+    session = await runtime.InferenceSession.create(prepared.graphPath, {
+      executionProviders: ["cpu"],
+      logSeverityLevel: 3,
+      ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DeviceError(`ONNX Runtime's CPU device cannot open ${prepared.graphPath}: ${reason}`, { cause: error });
+  }
+  return new OrtEngine(config, { kind: "cpu", name: "ONNX Runtime CPU" }, features, session, runtime.Tensor);
+}

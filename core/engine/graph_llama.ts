@@ -1,0 +1,203 @@
+/**
+ * The `llama` architecture as an ONNX graph that can run an evicted cache: rotation outside of attention with the caller's cos and sin rows (so that
+ * positions are free), the cache of every KV head as an input, new K and V rows as small outputs that the caller appends.
+ *
+ * One graph serves all passes. `small` chooses between the two attentions (`attention.ts`), `score` asks for attention mass, `logits_start` for
+ * logits: chunks that only fill the cache skip the last layer's remainder and the output matrix.
+ */
+import {
+  type Aggregation,
+  decomposed,
+  fused,
+  type LayerWires,
+  massIfScored,
+  probabilities,
+  type SharedWires,
+} from "./attention.ts";
+import { Graph, serializeModel } from "./onnx.ts";
+import type { ModelConfig } from "./weights.ts";
+import { type WeightIndex, WeightWriter } from "./linear.ts";
+
+const MS = "com.microsoft";
+
+/** What a run asks of the graph beyond the forward pass; chosen when the engine opens. */
+export interface GraphFeatures {
+  /** Attention mass per slot, over scored rows and the heads of a group. */
+  mass: Aggregation | null;
+  /** The residual stream after every layer: `hidden.0` (embedding) to `hidden.L` (after the final norm). */
+  hidden: boolean;
+}
+
+/** Names of the cache's inputs and of the new rows' outputs. */
+export const names = {
+  pastKey: (layer: number, head: number) => `past.k.${layer}.${head}`,
+  pastValue: (layer: number, head: number) => `past.v.${layer}.${head}`,
+  newKey: (layer: number, head: number) => `new.k.${layer}.${head}`,
+  newValue: (layer: number, head: number) => `new.v.${layer}.${head}`,
+  mass: (layer: number, head: number) => `mass.${layer}.${head}`,
+};
+
+/** @returns the serialized model, whose weights lie in `location`, a file beside it. */
+export function writeLlama(
+  config: ModelConfig,
+  index: WeightIndex,
+  location: string,
+  features: GraphFeatures,
+): Uint8Array<ArrayBuffer> {
+  const { layers, hidden, heads, kvHeads, headDim, ffn, vocab } = config;
+  const group = heads / kvHeads;
+  const shape = { kvHeads, group, headDim };
+  const graph = new Graph("llama");
+  const weights = new WeightWriter(graph, index, location);
+  const epsilon = { epsilon: { float: config.normEps } };
+
+  graph.input("input_ids", "int64", [1, "S"]);
+  graph.input("position_ids", "int64", [1, "S"]); // rows of cos and sin, not positions
+  graph.input("cos", "float32", ["S", headDim / 2]);
+  graph.input("sin", "float32", ["S", headDim / 2]);
+  graph.input("small", "bool", [1]);
+  graph.input("small_mask", "float32", ["GS", "S"]);
+  if (features.mass) {
+    graph.input("score", "bool", [1]);
+  graph.input("score_start", "int64", [1]);
+  graph.input("score_mask", "float32", ["GR", "S"]);
+  }
+  graph.input("want_logits", "bool", [1]);
+  graph.input("logits_start", "int64", [1]);
+  for (let layer = 0; layer < layers; layer++) {
+    for (let head = 0; head < kvHeads; head++) {
+      graph.input(names.pastKey(layer, head), "float32", [1, 1, `P.${layer}.${head}`, headDim]);
+      graph.input(names.pastValue(layer, head), "float32", [1, 1, `P.${layer}.${head}`, headDim]);
+    }
+  }
+
+  graph.constant("one32", "int32", [1], Int32Array.of(1));
+  graph.int64s("axis1", [1]);
+  graph.int64s("axes012", [0, 1, 2]);
+  const scored: SharedWires = {
+    rowCount: "S32",
+    rowCount64: "S64",
+    firstRow: "score_start",
+    mask: "score_mask",
+    headsShape: graph.int64s("shape.heads", [1, kvHeads, -1, headDim]),
+    querySplitShape: graph.int64s("shape.query", [-1, kvHeads, group, headDim]),
+    outputSplitShape: graph.int64s("shape.o", [kvHeads, group, -1, headDim]),
+    outputShape: graph.int64s("shape.out", [1, -1, heads * headDim]),
+  };
+  const all: SharedWires = { ...scored, firstRow: graph.int64s("zero", [0]), mask: "small_mask" };
+  graph.node("Shape", ["input_ids"], ["S64"], { start: 1, end: 2 });
+  graph.node("Cast", ["S64"], ["S32"], { to: 6 });
+  graph.int64s("split.qkv", [(heads + kvHeads) * headDim, ...Array<number>(kvHeads).fill(headDim)]);
+  graph.int64s("split.qk", [heads * headDim, ...Array<number>(kvHeads).fill(headDim)]);
+  graph.int64s("split.groups", Array<number>(kvHeads).fill(group * headDim));
+  graph.int64s("split.ffn", [ffn, ffn]);
+
+  const normalise = (g: Graph, residual: string, x: string, gain: string, out: string, sum: string) =>
+    g.node("SkipSimplifiedLayerNormalization", [residual, x, gain], [out, "", "", sum], epsilon, MS);
+
+  weights.embedding("embed_tokens", "input_ids", "residual.0");
+  let residual = "residual.0";
+  let x = graph.node(
+    "SimplifiedLayerNormalization",
+    [residual, weights.vector("layers.0.input_layernorm")],
+    ["x.0"],
+    { axis: -1, stash_type: 1, ...epsilon },
+  );
+  if (features.hidden) {
+    graph.node("Identity", [residual], ["hidden.0"]);
+    graph.output("hidden.0", "float32", [1, "S", hidden]);
+  }
+
+  for (let layer = 0; layer < layers; layer++) {
+    const p = `l${layer}.`, w = `layers.${layer}.`;
+    const each = (name: string) => Array.from({ length: kvHeads }, (_, h) => `${p}${name}.${h}`);
+    const isLast = layer === layers - 1;
+
+    const qkv = weights.linear([`${w}self_attn.q_proj`, `${w}self_attn.k_proj`, `${w}self_attn.v_proj`], x, `${p}qkv`);
+    const newValues = each("v");
+    graph.node("Split", [qkv, "split.qkv"], [`${p}qk`, ...newValues], { axis: 2 });
+    graph.node("RotaryEmbedding", [`${p}qk`, "position_ids", "cos", "sin"], [`${p}qk.rot`], {
+      num_heads: heads + kvHeads,
+    }, MS);
+    const newKeys = each("k");
+    graph.node("Split", [`${p}qk.rot`, "split.qk"], [`${p}query`, ...newKeys], { axis: 2 });
+    for (let h = 0; h < kvHeads; h++) {
+      graph.node("Identity", [newKeys[h]!], [names.newKey(layer, h)]);
+      graph.node("Identity", [newValues[h]!], [names.newValue(layer, h)]);
+      graph.output(names.newKey(layer, h), "float32", [1, "S", headDim]);
+      graph.output(names.newValue(layer, h), "float32", [1, "S", headDim]);
+    }
+    const wires: LayerWires = {
+      query: `${p}query`,
+      groupQueries: each("gq"),
+      newKeys,
+      newValues,
+      pastKeys: newKeys.map((_, h) => names.pastKey(layer, h)),
+      pastValues: newKeys.map((_, h) => names.pastValue(layer, h)),
+    };
+
+    const mass = features.mass ? newKeys.map((_, h) => names.mass(layer, h)) : [];
+    for (const output of mass) graph.output(output, "float32", ["T"]);
+
+    const small = new Graph(`${p}small`), large = new Graph(`${p}large`);
+    const few = decomposed(small, `${p}few.`, wires, all, shape);
+    small.output(few.output, "float32", [1, "S", heads * headDim]);
+    if (kvHeads > 1) large.node("Split", [wires.query, "split.groups"], wires.groupQueries, { axis: 2 });
+    else large.node("Identity", [wires.query], wires.groupQueries);
+    large.output(fused(large, `${p}many.`, wires, all, shape), "float32", [1, "S", heads * headDim]);
+    if (features.mass) {
+      const named = (branch: string) => mass.map((_, h) => `${p}${branch}.mass.${h}`);
+      massIfScored(small, `${p}few.`, named("few"), features.mass, () => few.weights);
+      massIfScored(
+        large,
+        `${p}many.`,
+        named("many"),
+        features.mass,
+        (g) => probabilities(g, `${p}window.`, wires, scored, shape),
+      );
+      for (const output of named("few")) small.output(output, "float32", ["T"]);
+      for (const output of named("many")) large.output(output, "float32", ["T"]);
+    }
+    graph.node("If", ["small"], [`${p}att`, ...mass], { then_branch: small, else_branch: large });
+
+    /** Everything of a layer after its attention. */
+    const finish = (g: Graph, writer: WeightWriter, nextNorm: string, out: string, sum: string) => {
+      const o = writer.linear([`${w}self_attn.o_proj`], `${p}att`, `${p}o`);
+      const h = normalise(g, residual, o, writer.vector(`${w}post_attention_layernorm`), `${p}h`, `${p}mid`);
+      const gateUp = writer.linear([`${w}mlp.gate_proj`, `${w}mlp.up_proj`], h, `${p}gu`);
+      g.node("Split", [gateUp, "split.ffn"], [`${p}gate`, `${p}up`], { axis: 2 });
+      g.node("QuickGelu", [`${p}gate`], [`${p}silu`], { alpha: { float: 1 } }, MS); // x * sigmoid(x)
+      g.node("Mul", [`${p}silu`, `${p}up`], [`${p}act`]);
+      const down = writer.linear([`${w}mlp.down_proj`], `${p}act`, `${p}down`);
+      return normalise(g, `${p}mid`, down, writer.vector(nextNorm), out, sum);
+    };
+
+    if (!isLast) {
+      x = finish(graph, weights, `layers.${layer + 1}.input_layernorm`, `x.${layer + 1}`, `residual.${layer + 1}`);
+      residual = `residual.${layer + 1}`;
+      if (features.hidden) {
+        graph.node("Identity", [residual], [`hidden.${layer + 1}`]);
+        graph.output(`hidden.${layer + 1}`, "float32", [1, "S", hidden]);
+      }
+      continue;
+    }
+    const yes = new Graph("logits");
+    const last = finish(yes, weights.within(yes), "norm", "final", "final.sum");
+    const rows = yes.node("Slice", [last, "logits_start", "S64", "axis1"], ["final.rows"]);
+    const outputs = [weights.within(yes).linear([config.tied ? "embed_tokens" : "lm_head"], rows, "logits.rows")];
+    yes.output("logits.rows", "float32", [1, "R", vocab]);
+    const no = new Graph("no_logits");
+    no.output(no.constant("logits.none", "float32", [1, 0, vocab], new Float32Array(0)), "float32", [1, "R", vocab]);
+    const results = ["logits"];
+    graph.output("logits", "float32", [1, "R", vocab]);
+    if (features.hidden) {
+      yes.output(last, "float32", [1, "S", hidden]);
+      no.output(no.constant("hidden.none", "float32", [1, 0, hidden], new Float32Array(0)), "float32", [1, "S", hidden]);
+      outputs.push(last);
+      results.push(`hidden.${layers}`);
+      graph.output(`hidden.${layers}`, "float32", [1, "S", hidden]);
+    }
+    graph.node("If", ["want_logits"], results, { then_branch: yes, else_branch: no });
+  }
+  return serializeModel(graph);
+}

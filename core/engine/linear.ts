@@ -1,0 +1,122 @@
+/**
+ * Matrices, vectors and the embedding as graph nodes over one external weights file. What lies where in that file is the `WeightIndex`, so a graph
+ * is written without reading a weight.
+ */
+import type { Graph } from "./onnx.ts";
+
+const MS = "com.microsoft";
+
+/** Byte range in the weights file. */
+export interface Range {
+  offset: number;
+  length: number;
+}
+
+/** A matrix [rows, columns] (y = x Wᵀ) in MatMulNBits blocks. */
+export interface BlockEntry {
+  kind: "blocks";
+  bits: 4 | 8;
+  blockSize: number;
+  rows: number;
+  columns: number;
+  data: Range;
+  scales: Range;
+  zeroPoints: Range | null;
+}
+
+/** A float32 matrix or vector. */
+export interface FloatEntry {
+  kind: "float";
+  shape: number[];
+  data: Range;
+}
+
+/** What `prepare.ts` wrote. Matrices that are always used together are stored as one, under their names joined by "+". */
+export interface WeightIndex {
+  version: number;
+  entries: Record<string, BlockEntry | FloatEntry>;
+}
+
+/** Writes nodes that read weights. Initializers always go into the outermost graph: sub-graphs see them there. */
+export class WeightWriter {
+  constructor(
+    private readonly graph: Graph,
+    private readonly index: WeightIndex,
+    private readonly location: string,
+    private readonly root: Graph = graph,
+    private readonly declared: Set<string> = new Set(),
+  ) {}
+
+  /** The same weights, with nodes going into a sub-graph. */
+  within(graph: Graph): WeightWriter {
+    return new WeightWriter(graph, this.index, this.location, this.root, this.declared);
+  }
+
+  private entry(name: string): BlockEntry | FloatEntry {
+    const entry = this.index.entries[name];
+    if (!entry) throw new Error(`Weight "${name}" is not in the prepared file`);
+    return entry;
+  }
+
+  private external(name: string, type: "float32" | "uint8", dims: number[], range: Range): string {
+    if (!this.declared.has(name)) {
+      this.declared.add(name);
+      this.root.external(name, type, dims, { location: this.location, ...range });
+    }
+    return name;
+  }
+
+  /** A float vector, such as a norm's gain. */
+  vector(name: string): string {
+    const entry = this.entry(name);
+    if (entry.kind !== "float") throw new Error(`Weight "${name}" is not stored as float32`);
+    return this.external(name, "float32", entry.shape, entry.data);
+  }
+
+  /** `y` = x times the transposed matrix; several names give their outputs side by side, [1, S, rows of all]. */
+  linear(matrices: string[], x: string, y: string): string {
+    const joined = matrices.join("+");
+    if (matrices.length > 1 && !this.index.entries[joined]) {
+      const parts = matrices.map((name, i) => this.linear([name], x, `${y}.${i}`));
+      return this.graph.node("Concat", parts, [y], { axis: 2 });
+    }
+    const entry = this.entry(joined);
+    if (entry.kind === "float") {
+      const b = this.external(joined, "float32", entry.shape, entry.data);
+      return this.graph.node("FusedMatMul", [x, b], [y], { transB: 1 }, MS);
+    }
+    const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize);
+    const inputs = [
+      x,
+      this.external(`${joined}.q`, "uint8", [rows, blocks, blockSize * bits / 8], entry.data),
+      this.external(`${joined}.scales`, "float32", [rows * blocks], entry.scales),
+    ];
+    if (entry.zeroPoints) {
+      inputs.push(this.external(`${joined}.zp`, "uint8", [entry.zeroPoints.length], entry.zeroPoints));
+    }
+    // accuracy_level 4: int8 arithmetic; the default on CPU is several times slower (runtime.md section 3)
+    const attributes = { K: columns, N: rows, bits, block_size: blockSize, accuracy_level: 4 };
+    return this.graph.node("MatMulNBits", inputs, [y], attributes, MS);
+  }
+
+  /** `y` [1, S, columns] = rows of the matrix. */
+  embedding(name: string, ids: string, y: string): string {
+    const entry = this.entry(name);
+    if (entry.kind === "float") {
+      return this.graph.node("Gather", [this.external(name, "float32", entry.shape, entry.data), ids], [y]);
+    }
+    const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize);
+    const packed = columns * bits / 8;
+    const inputs = [
+      this.external(`${name}.rows`, "uint8", [rows, packed], entry.data),
+      ids,
+      this.external(`${name}.rows.scales`, "float32", [rows, blocks], entry.scales),
+    ];
+    if (entry.zeroPoints) {
+      const width = entry.zeroPoints.length / rows;
+      inputs.push(this.external(`${name}.rows.zp`, "uint8", [rows, width], entry.zeroPoints));
+    }
+    const attributes = { gather_axis: 0, quantize_axis: 1, block_size: blockSize, bits };
+    return this.graph.node("GatherBlockQuantized", inputs, [y], attributes, MS);
+  }
+}

@@ -1,0 +1,110 @@
+/** The engine over ONNX Runtime's JavaScript interface, which its native (`cpu.ts`) and WebAssembly (`wasm.ts`) builds share. */
+import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
+import type { KvCache } from "../cache.ts";
+import { DeviceError } from "../errors.ts";
+import { Rope } from "../rope.ts";
+import type { Device, Engine, Pass, PassResult } from "./engine.ts";
+import { type GraphFeatures, names } from "./graph_llama.ts";
+import type { ModelConfig } from "./weights.ts";
+
+/** Up to so many rows, decomposed attention is quicker than GroupQueryAttention's copy of the past (measured at 1,024 slots). */
+const SMALL_ROWS = 64;
+/** Additive mask for what a row may not see. */
+const HIDDEN = -1e9;
+
+export class OrtEngine implements Engine {
+  private readonly rope: Rope;
+  private readonly heads: number;
+
+  constructor(
+    readonly config: ModelConfig,
+    readonly device: Device,
+    private readonly features: GraphFeatures,
+    private readonly session: InferenceSession,
+    private readonly tensor: TensorConstructor,
+  ) {
+    this.rope = new Rope(config);
+    this.heads = config.layers * config.kvHeads;
+  }
+
+  async pass(cache: KvCache, pass: Pass): Promise<PassResult> {
+    const { config, heads } = this, { kvHeads, headDim } = config;
+    const rows = pass.tokens.length, scoreRows = pass.scoreRows ?? 0, logitsRows = pass.logitsRows ?? 0;
+    // decomposed attention scores all of its rows
+    const small = rows <= SMALL_ROWS && (scoreRows === 0 || scoreRows === rows);
+    const group = config.heads / kvHeads;
+    const { cos, sin } = this.rope.rows(pass.firstPosition, rows);
+
+    const feeds: Record<string, Tensor> = {
+      input_ids: this.int64(Array.from(pass.tokens), [1, rows]),
+      position_ids: this.int64(Array.from({ length: rows }, (_, i) => i), [1, rows]),
+      cos: this.floats(cos, [rows, headDim / 2]),
+      sin: this.floats(sin, [rows, headDim / 2]),
+      small: this.flag(small),
+      small_mask: small ? this.mask(group, rows, rows) : this.mask(group, 0, rows),
+      want_logits: this.flag(logitsRows > 0),
+      logits_start: this.int64([rows - logitsRows], [1]),
+    };
+    if (this.features.mass) {
+      feeds["score"] = this.flag(scoreRows > 0);
+      feeds["score_start"] = this.int64([rows - scoreRows], [1]);
+      feeds["score_mask"] = this.mask(group, small ? 0 : scoreRows, rows);
+    }
+    for (let head = 0; head < heads; head++) {
+      const layer = Math.floor(head / kvHeads), h = head % kvHeads, dims = [1, 1, cache.live[head]!, headDim];
+      feeds[names.pastKey(layer, h)] = this.floats(cache.keyRows(head), dims);
+      feeds[names.pastValue(layer, h)] = this.floats(cache.valueRows(head), dims);
+    }
+
+    let results: InferenceSession.OnnxValueMapType;
+    try {
+      results = await this.session.run(feeds);
+    } catch (error) {
+      throw new DeviceError(`The forward pass failed on ${this.device.name}: ${firstLine(error)}`, { cause: error });
+    }
+    const take = (name: string) => (results[name] as Tensor).data as Float32Array;
+    const perHead = (name: (layer: number, head: number) => string) =>
+      Array.from({ length: heads }, (_, head) => take(name(Math.floor(head / kvHeads), head % kvHeads)));
+    return {
+      keys: perHead(names.newKey),
+      values: perHead(names.newValue),
+      mass: scoreRows > 0 ? perHead(names.mass) : null,
+      logits: logitsRows > 0 ? take("logits") : null,
+      hidden: this.features.hidden
+        ? Array.from({ length: config.layers + 1 }, (_, layer) => take(`hidden.${layer}`))
+        : null,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+
+  private floats(data: Float32Array, dims: number[]): Tensor {
+    return new this.tensor("float32", data, dims);
+  }
+
+  private int64(values: number[], dims: number[]): Tensor {
+    return new this.tensor("int64", BigInt64Array.from(values, BigInt), dims);
+  }
+
+  private flag(value: boolean): Tensor {
+    return new this.tensor("bool", Uint8Array.of(value ? 1 : 0), [1]);
+  }
+
+  /** [group * used, rows]: the last `used` rows of a pass see the new rows up to themselves. */
+  private mask(group: number, used: number, rows: number): Tensor {
+    const mask = new Float32Array(group * used * rows);
+    for (let g = 0; g < group; g++) {
+      for (let r = 0; r < used; r++) {
+        const at = (g * used + r) * rows;
+        mask.fill(HIDDEN, at + rows - used + r + 1, at + rows);
+      }
+    }
+    return this.floats(mask, [group * used, rows]);
+  }
+}
+
+function firstLine(error: unknown): string {
+  return String(error instanceof Error ? error.message : error).split("\n")[0]!;
+}

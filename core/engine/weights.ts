@@ -1,0 +1,57 @@
+/** A model's weights and shape, whatever file format they come from: what `gguf.ts` and `safetensors.ts` give and the graph writer takes. */
+
+/** GGUF names; safetensors uses F32, F16 and BF16 only. */
+export type TensorType = "F32" | "F16" | "BF16" | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q4_K" | "Q5_K" | "Q6_K";
+
+export type RopeScaling =
+  | { kind: "llama3"; factor: number; lowFreqFactor: number; highFreqFactor: number; originalPositions: number }
+  | { kind: "linear"; factor: number }
+  /** Divisors of the frequencies, [headDim / 2] (GGUF `rope_freqs.weight`). */
+  | { kind: "factors"; factors: Float32Array };
+
+export interface ModelConfig {
+  /** GGUF's `general.architecture` or Hugging Face's `model_type`. */
+  architecture: string;
+  name: string;
+  layers: number;
+  hidden: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  ffn: number;
+  vocab: number;
+  /** Positions that the model was trained for. */
+  trainedPositions: number;
+  normEps: number;
+  ropeTheta: number;
+  ropeScaling: RopeScaling | null;
+  /** The output matrix is the embedding matrix. */
+  tied: boolean;
+}
+
+/** One tensor as stored: `bytes` holds the rows one after the other in `type`'s block format. */
+export interface WeightTensor {
+  name: string;
+  type: TensorType;
+  /** Outermost first: [rows, columns] of a matrix (y = x Wᵀ), or [n]. */
+  shape: number[];
+  bytes: Uint8Array;
+}
+
+/**
+ * An opened model file. Tensor names are Hugging Face's without `model.` and `.weight`: `embed_tokens`, `norm`, `lm_head`,
+ * `layers.0.self_attn.q_proj`, `layers.0.mlp.gate_proj`, `layers.0.input_layernorm`, `layers.0.post_attention_layernorm`.
+ * Rows of q and k stand in half-split RoPE order: a GGUF file's interleaved rows are put back by the reader.
+ */
+export interface ModelFile {
+  readonly format: "gguf" | "safetensors";
+  readonly path: string;
+  readonly config: ModelConfig;
+  /** GGUF metadata by key (empty for safetensors): strings, numbers, booleans, arrays of them; 64-bit integers as number. */
+  readonly metadata: ReadonlyMap<string, unknown>;
+  /** Names, types and shapes of all tensors, without reading them. */
+  readonly tensors: ReadonlyMap<string, { type: TensorType; shape: number[]; byteLength: number }>;
+  /** Reads one tensor and nothing else. @throws {ModelError} when it is missing or the file is truncated. */
+  tensor(name: string): Promise<WeightTensor>;
+  close(): Promise<void>;
+}

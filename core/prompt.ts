@@ -1,0 +1,84 @@
+/** The text around the document: the model's own chat template, rendered once with a mark where the document goes. */
+import { Template } from "@huggingface/jinja";
+import { ModelError } from "./errors.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** Rendered text before and after the document. Both may spell control tokens; `head` may begin with `bosToken`. */
+export interface Prompt {
+  head: string;
+  tail: string;
+}
+
+/** What a prompt is made of. */
+export interface PromptRequest {
+  system?: string | undefined;
+  /** The question or task; it follows the document. */
+  instruction: string;
+}
+
+/** Private-use characters: no filter of a template (trim, upper, tojson, escape) changes them, and no text has them. */
+const MARK = "\u{E0D1}\u{E0C5}\u{E0D2}";
+
+/**
+ * Put before a template, in place of the clock: the same prompt, and so the same answer, every day. The date is the one
+ * that Llama's templates take when they have no clock.
+ */
+const FIXED_DATE = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}\n";
+
+/**
+ * Renders system text, document and instruction with the model's chat template, up to where the answer starts. A model
+ * without a template gets plain text. A template that refuses a system message gets it at the head of the user's.
+ * @throws {ModelError} when the template cannot be rendered or does not show the user's message exactly once.
+ */
+export function renderPrompt(
+  tokenizer: Pick<Tokenizer, "chatTemplate" | "bosToken" | "eosToken">,
+  { system, instruction }: PromptRequest,
+): Prompt {
+  if (tokenizer.chatTemplate === null) {
+    return { head: system ? `${system}\n\n` : "", tail: `\n\n${instruction}\n` };
+  }
+  let mark = MARK;
+  while (instruction.includes(mark) || system?.includes(mark)) mark += MARK;
+  const user = `${mark}\n\n${instruction}`;
+
+  const template = parseTemplate(tokenizer.chatTemplate);
+  const render = (messages: { role: string; content: string }[]): string =>
+    template.render({
+      messages,
+      add_generation_prompt: true,
+      bos_token: tokenizer.bosToken,
+      eos_token: tokenizer.eosToken,
+    });
+  let rendered: string;
+  try {
+    rendered = render([...(system ? [{ role: "system", content: system }] : []), { role: "user", content: user }]);
+  } catch (error) {
+    if (!system) throw templateError(error);
+    try {
+      rendered = render([{ role: "user", content: `${system}\n\n${user}` }]);
+    } catch (second) {
+      throw templateError(second);
+    }
+  }
+  const parts = rendered.split(mark);
+  if (parts.length !== 2) {
+    throw new ModelError(
+      `Cannot use the model's chat template: it shows the user's message ${parts.length - 1} times, exactly once works`,
+    );
+  }
+  return { head: parts[0]!, tail: parts[1]! };
+}
+
+function parseTemplate(source: string): Template {
+  try {
+    return new Template(FIXED_DATE + source);
+  } catch (error) {
+    throw templateError(error);
+  }
+}
+
+function templateError(error: unknown): ModelError {
+  return new ModelError(`Cannot render the model's chat template: ${error instanceof Error ? error.message : error}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,61 @@
+/** What a run tells: its events while it goes, and the record at its end (`--json` prints the record). Contract: `design.md` section 6. */
+
+export type Positions = "original" | "compact";
+
+export interface SourceRecord {
+  name: string;
+  /** "text" or "markdown" for now. */
+  type: string;
+  bytes: number;
+  tokens: number;
+}
+
+/** One answered request. */
+export interface AnswerRecord {
+  schema: "palimpsest.answer/1";
+  command: "ask" | "summarize";
+  answer: string;
+  finish: "stop" | "length";
+  model: { name: string; architecture: string; sha256: string; trainedPositions: number };
+  device: { kind: "cpu" | "webgpu" | "wasm"; name: string };
+  policy: PolicyRecord;
+  document: { sources: SourceRecord[]; tokens: number };
+  kv: {
+    budgetSlots: number;
+    capacitySlots: number;
+    bytes: number;
+    compactions: number;
+    peakLiveSlots: number;
+    evictedSlots: number;
+    positions: Positions;
+  };
+  /** policyMs: all that `full` would not do: probe passes, scoring, selection, compaction. */
+  timing: {
+    loadMs: number;
+    prefillTokens: number;
+    prefillMs: number;
+    policyMs: number;
+    decodeTokens: number;
+    decodeMs: number;
+    peakRssBytes: number;
+  };
+}
+
+export interface PolicyRecord {
+  name: string;
+  probe: string;
+  aggregate: string;
+  allocate: string;
+  select: string;
+  compensate: string;
+  decode: string;
+}
+
+export type AnswerEvent =
+  /** Something the user should know (a clamped budget, replaced bytes): one sentence. */
+  | { type: "warning"; message: string }
+  /** After each chunk. Slots are per KV head, the mean over layers and heads; total is missing for a stream. */
+  | { type: "progress"; phase: "prefill" | "decode"; done: number; total?: number; liveSlots: number; budgetSlots: number }
+  /** A piece of the answer, as soon as it is certain. */
+  | { type: "text"; text: string }
+  | { type: "result"; record: AnswerRecord };

