@@ -26,6 +26,10 @@ export function parseBudget(text: string): BudgetFlag {
   const scale = found ? scales[found[2]!.toLowerCase()] : undefined;
   const number = Number(found?.[1]);
   if (found && found[2] === "" && Number.isSafeInteger(number)) return { slots: number };
-  if (found && scale !== undefined && number * scale <= Number.MAX_SAFE_INTEGER) return { bytes: Math.floor(number * scale) };
-  throw new UsageError(`--kv-budget takes slots (1024) or bytes (64MiB, 64MB, 512K), current value is ${JSON.stringify(text)}`);
+  if (found && scale !== undefined && number * scale <= Number.MAX_SAFE_INTEGER) {
+    return { bytes: Math.floor(number * scale) };
+  }
+  throw new UsageError(
+    `--kv-budget takes slots (1024) or bytes (64MiB, 64MB, 512K), current value is ${JSON.stringify(text)}`,
+  );
 }

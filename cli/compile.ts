@@ -3,14 +3,16 @@
  * start it is unpacked into the cache (`binary_native.ts`). Run by Bun, on the system that the binary is for.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import manifest from "../node_modules/onnxruntime-node/package.json" with { type: "json" };
 import { readableBytes } from "./numbers.ts";
 
 const root = dirname(import.meta.dirname);
-const output = resolve(process.argv[2] ?? join(root, "dist", process.platform === "win32" ? "palimpsest.exe" : "palimpsest"));
+const output = resolve(
+  process.argv[2] ?? join(root, "dist", process.platform === "win32" ? "palimpsest.exe" : "palimpsest"),
+);
 const natives = join(root, "node_modules", "onnxruntime-node", "bin", "napi-v6", process.platform, process.arch);
 
 /** A module that knows the embedded files: their names inside the binary, their names and hashes outside. */
@@ -24,7 +26,9 @@ async function embeddedModule(): Promise<string> {
     lines.push(`import file${index} from ${JSON.stringify(join(natives, name))} with { type: "file" };`);
     entries.push(`{ name: ${JSON.stringify(name)}, file: file${index}, sha256: "${sha256}", size: ${bytes.length} }`);
   }
-  return `${lines.join("\n")}\nexport const version = ${JSON.stringify(manifest.version)};\nexport const embedded = [${entries.join(", ")}];\n`;
+  return `${lines.join("\n")}\nexport const version = ${JSON.stringify(manifest.version)};\nexport const embedded = [${
+    entries.join(", ")
+  }];\n`;
 }
 
 const embedded: Bun.BunPlugin = {

@@ -37,7 +37,12 @@ export async function complete(words: string[]): Promise<void> {
   writeOut(files && none ? ":0\n" : lines);
 }
 
-function describe(root: RootCommand, command: CommandUnknownOpts, path: string, values: Map<string, Suggestions>): void {
+function describe(
+  root: RootCommand,
+  command: CommandUnknownOpts,
+  path: string,
+  values: Map<string, Suggestions>,
+): void {
   const target = path === "" ? root : root.command(path, command.summary() || command.description());
   for (const option of command.createHelp().visibleOptions(command)) {
     const name = option.long?.slice(2);
@@ -50,8 +55,13 @@ function describe(root: RootCommand, command: CommandUnknownOpts, path: string, 
     else target.option(name, option.description, alias);
   }
   for (const argument of command.registeredArguments) {
-    const known = argument.argChoices?.map((value) => ({ value, description: "" })) ?? values.get(`${path} ${argument.name()}`) ?? [];
-    target.argument(argument.name(), (complete) => known.forEach((one) => complete(one.value, one.description)), argument.variadic);
+    const known = argument.argChoices?.map((value) => ({ value, description: "" })) ??
+      values.get(`${path} ${argument.name()}`) ?? [];
+    target.argument(
+      argument.name(),
+      (complete) => known.forEach((one) => complete(one.value, one.description)),
+      argument.variadic,
+    );
   }
 }
 

@@ -30,7 +30,11 @@ export async function doctor(flags: { model: string; json?: boolean | undefined 
   const cache = cacheFolder();
   const checks: Check[] = [
     { name: "version", ok: null, detail: `palimpsest ${version}, ${runtimeName()}` },
-    { name: "machine", ok: null, detail: `${platform()} ${release()} ${arch()}, ${cpus()[0]?.model.trim() ?? "CPU"}, ${defaultThreads()} cores` },
+    {
+      name: "machine",
+      ok: null,
+      detail: `${platform()} ${release()} ${arch()}, ${cpus()[0]?.model.trim() ?? "CPU"}, ${defaultThreads()} cores`,
+    },
     { name: "memory", ok: null, detail: readableBytes(totalMemoryBytes()) },
     await cacheCheck(cache),
     await check("model", 5, async () => {
@@ -43,7 +47,12 @@ export async function doctor(flags: { model: string; json?: boolean | undefined 
   ];
   const failed = checks.find((one) => one.ok === false && one.code !== undefined);
   if (flags.json) {
-    writeJson({ schema: "palimpsest.doctor/1", command: "doctor", ok: !failed, checks: checks.map(({ code: _, ...rest }) => rest) });
+    writeJson({
+      schema: "palimpsest.doctor/1",
+      command: "doctor",
+      ok: !failed,
+      checks: checks.map(({ code: _, ...rest }) => rest),
+    });
   } else {
     writeOut(columns(checks.map(({ name, ok, detail }) => [ok === null ? "·" : ok ? "ok" : "NO", name, detail])));
   }
@@ -72,8 +81,16 @@ async function cacheCheck(cache: string): Promise<Check> {
 
 /** One of the two devices is enough. */
 async function deviceChecks(): Promise<Check[]> {
-  const native = await check("cpu", undefined, async () => `ONNX Runtime ${(await loadOnnxRuntimeNode()).env.versions.node ?? ""}, native`);
-  const wasm = await check("wasm", undefined, async () => `ONNX Runtime ${(await loadOnnxRuntimeWeb()).env.versions.web ?? ""}, WebAssembly`);
+  const native = await check(
+    "cpu",
+    undefined,
+    async () => `ONNX Runtime ${(await loadOnnxRuntimeNode()).env.versions.node ?? ""}, native`,
+  );
+  const wasm = await check(
+    "wasm",
+    undefined,
+    async () => `ONNX Runtime ${(await loadOnnxRuntimeWeb()).env.versions.web ?? ""}, WebAssembly`,
+  );
   if (native.ok) return [native, { ...wasm, ok: wasm.ok || null }];
   return wasm.ok ? [native, wasm] : [{ ...native, code: 6 }, wasm];
 }
@@ -82,5 +99,9 @@ function pipCheck(): Check {
   const found = [["python3", "-m", "pip"], ["pip3"], ["pip"]].some(([program, ...flags]) =>
     spawnSync(program!, [...flags, "--version"], { stdio: "ignore" }).status === 0
   );
-  return { name: "pip", ok: found ? true : null, detail: found ? "found (a source of models)" : "not found: pull uses the hub only" };
+  return {
+    name: "pip",
+    ok: found ? true : null,
+    detail: found ? "found (a source of models)" : "not found: pull uses the hub only",
+  };
 }

@@ -26,7 +26,9 @@ async function fileSource(path: string): Promise<Source> {
   });
   if (info.isDirectory()) throw directoryError(path);
   // Opened once here only to learn about permissions early; a pipe is opened once, when it is read.
-  if (info.isFile()) await open(path, "r").then((handle) => handle.close(), (error) => Promise.reject(inputError(path, error)));
+  if (info.isFile()) {
+    await open(path, "r").then((handle) => handle.close(), (error) => Promise.reject(inputError(path, error)));
+  }
   return { name: path, ...(info.isFile() ? { size: info.size } : {}), chunks: readPieces(path) };
 }
 
@@ -55,7 +57,9 @@ export function stdinSource(): Source {
 
 async function* readStdin(): AsyncGenerator<Uint8Array> {
   try {
-    for await (const piece of process.stdin) yield typeof piece === "string" ? new TextEncoder().encode(piece) : piece as Uint8Array;
+    for await (const piece of process.stdin) {
+      yield typeof piece === "string" ? new TextEncoder().encode(piece) : piece as Uint8Array;
+    }
   } catch (error) {
     throw inputError("stdin", error);
   }

@@ -27,7 +27,9 @@ async function openFile(path: string): Promise<RandomAccessFile> {
       while (done < length) {
         const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
         if (bytesRead === 0) {
-          throw new ModelError(`${path} ends at byte ${size}, but ${length} bytes at ${offset} were asked for: it is truncated`);
+          throw new ModelError(
+            `${path} ends at byte ${size}, but ${length} bytes at ${offset} were asked for: it is truncated`,
+          );
         }
         done += bytesRead;
       }
@@ -90,7 +92,9 @@ export async function writeError(folder: string, error: unknown): Promise<unknow
     const free = await freeBytes(folder);
     // Counted after the unfinished file was removed: what the next try would have.
     const left = free === null ? "" : `, it has ${readableBytes(free)} free`;
-    return new PalimpsestError(`Cannot write to ${folder}: the disk is full${left}. Free some space or set PALIMPSEST_CACHE to another folder`);
+    return new PalimpsestError(
+      `Cannot write to ${folder}: the disk is full${left}. Free some space or set PALIMPSEST_CACHE to another folder`,
+    );
   }
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
     return new PalimpsestError(`Cannot write to ${folder}: no permission. Set PALIMPSEST_CACHE to a folder of yours`);

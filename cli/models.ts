@@ -20,13 +20,22 @@ export async function listModels(flags: ModelsFlags): Promise<void> {
       schema: "palimpsest.models/1",
       command: "models",
       default: defaultModel,
-      models: stored.map(({ name, path, sha256, size, source, pulled }) => ({ name, path, sha256, size, source, pulled })),
+      models: stored.map(({ name, path, sha256, size, source, pulled }) => ({
+        name,
+        path,
+        sha256,
+        size,
+        source,
+        pulled,
+      })),
       available: available.map(({ name, summary, license, size }) => ({ name, summary, license, size })),
     });
   }
   const rows = [
     ...stored.map((model) => [model.name, readableBytes(model.size), "here", model.source]),
-    ...available.map((model) => [model.name, readableBytes(model.size), `run: palimpsest pull ${model.name}`, model.summary]),
+    ...available.map((
+      model,
+    ) => [model.name, readableBytes(model.size), `run: palimpsest pull ${model.name}`, model.summary]),
   ];
   writeOut(columns(rows));
 }
@@ -34,7 +43,9 @@ export async function listModels(flags: ModelsFlags): Promise<void> {
 /** Removes a model and what was prepared from it. */
 export async function removeModel(name: string, flags: ModelsFlags): Promise<void> {
   const freed = await removeStored(cacheFolder(), name);
-  if (flags.json) return writeJson({ schema: "palimpsest.models/1", command: "models rm", removed: name, freedBytes: freed });
+  if (flags.json) {
+    return writeJson({ schema: "palimpsest.models/1", command: "models rm", removed: name, freedBytes: freed });
+  }
   createRenderer(flags).remark(`${name} removed, ${readableBytes(freed)} freed`);
 }
 
@@ -44,12 +55,21 @@ export async function modelPath(name: string, flags: ModelsFlags): Promise<void>
   const { path, sha256 } = await resolveModel(cache, name);
   if (!flags.json) return writeOut(`${path}\n`);
   const stored = await readStored(cache, name).catch(() => null);
-  writeJson({ schema: "palimpsest.models/1", command: "models path", name, path, sha256: sha256 ?? null, size: stored?.size ?? null });
+  writeJson({
+    schema: "palimpsest.models/1",
+    command: "models path",
+    name,
+    path,
+    sha256: sha256 ?? null,
+    size: stored?.size ?? null,
+  });
 }
 
 /** Rows as left-aligned columns, two spaces apart. */
 export function columns(rows: string[][]): string {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length));
-  return rows.map((row) => row.map((cell, i) => i === row.length - 1 ? cell : cell.padEnd(widths[i]!)).join("  ") + "\n").join("");
+  return rows.map((row) =>
+    row.map((cell, i) => i === row.length - 1 ? cell : cell.padEnd(widths[i]!)).join("  ") + "\n"
+  ).join("");
 }

@@ -19,7 +19,9 @@ const budget = (text: string): BudgetFlag => {
   try {
     return parseBudget(text);
   } catch (error) {
-    if (error instanceof UsageError) throw new InvalidArgumentError("It must be slots (1024) or bytes (64MiB, 64MB, 512K).");
+    if (error instanceof UsageError) {
+      throw new InvalidArgumentError("It must be slots (1024) or bytes (64MiB, 64MB, 512K).");
+    }
     throw error;
   }
 };
@@ -27,30 +29,46 @@ const budget = (text: string): BudgetFlag => {
 const most = 1_000_000_000;
 
 export const modelOption = () =>
-  new Option("-m, --model <name|file>", "a pulled model's name or a .gguf file").default(defaultModel).env("PALIMPSEST_MODEL");
+  new Option("-m, --model <name|file>", "a pulled model's name or a .gguf file").default(defaultModel).env(
+    "PALIMPSEST_MODEL",
+  );
 export const budgetOption = () =>
   new Option("--kv-budget <slots|bytes>", "KV memory kept of the document: 1024 (slots) or 64MiB").argParser(budget)
     .env("PALIMPSEST_KV_BUDGET");
 export const chunkOption = () =>
-  new Option("--chunk <tokens>", "tokens per forward pass").argParser(wholeNumber(1, 65_536)).default(512).env("PALIMPSEST_CHUNK");
+  new Option("--chunk <tokens>", "tokens per forward pass").argParser(wholeNumber(1, 65_536)).default(512).env(
+    "PALIMPSEST_CHUNK",
+  );
 export const policyOption = () =>
-  new Option("--policy <policy>", "what stays in memory: a name from `palimpsest policies`, or stages (probe=question,select=topk)")
+  new Option(
+    "--policy <policy>",
+    "what stays in memory: a name from `palimpsest policies`, or stages (probe=question,select=topk)",
+  )
     .env("PALIMPSEST_POLICY");
 export const positionsOption = () =>
-  new Option("--positions <kind>", "positions of the kept slots").choices(["auto", "original", "compact"] as const).default("auto" as const)
+  new Option("--positions <kind>", "positions of the kept slots").choices(["auto", "original", "compact"] as const)
+    .default("auto" as const)
     .env("PALIMPSEST_POSITIONS");
 export const maxTokensOption = () =>
-  new Option("-n, --max-tokens <count>", "longest answer, in tokens").argParser(wholeNumber(1, most)).env("PALIMPSEST_MAX_TOKENS");
+  new Option("-n, --max-tokens <count>", "longest answer, in tokens").argParser(wholeNumber(1, most)).env(
+    "PALIMPSEST_MAX_TOKENS",
+  );
 export const systemOption = () => new Option("-s, --system <text>", "system prompt").env("PALIMPSEST_SYSTEM");
 export const deviceOption = () =>
-  new Option("--device <device>", "where the model runs").choices(devices).default("auto" as const).env("PALIMPSEST_DEVICE");
+  new Option("--device <device>", "where the model runs").choices(devices).default("auto" as const).env(
+    "PALIMPSEST_DEVICE",
+  );
 export const threadsOption = () =>
-  new Option("--threads <count>", "CPU threads (default: ONNX Runtime's choice)").argParser(wholeNumber(1, 1024)).env("PALIMPSEST_THREADS");
-export const strictOption = () => new Option("--strict", "fail (exit 4) rather than compress a document that does not fit");
+  new Option("--threads <count>", "CPU threads (default: ONNX Runtime's choice)").argParser(wholeNumber(1, 1024)).env(
+    "PALIMPSEST_THREADS",
+  );
+export const strictOption = () =>
+  new Option("--strict", "fail (exit 4) rather than compress a document that does not fit");
 export const lengthOption = () =>
   new Option("--length <words>", "length of the summary, about").argParser(wholeNumber(1, 100_000));
 export const jsonOption = () => new Option("--json", "print one JSON object and nothing else");
 export const quietOption = () => new Option("-q, --quiet", "nothing on stderr but errors");
-export const verboseOption = () => new Option("-v, --verbose", "progress and statistics even when stderr is not a terminal");
+export const verboseOption = () =>
+  new Option("-v, --verbose", "progress and statistics even when stderr is not a terminal");
 export const colorOption = () => new Option("--color", "colour even where it is not expected");
 export const noColorOption = () => new Option("--no-color", "no colour (NO_COLOR does the same)");

@@ -45,7 +45,9 @@ const questionTokens = 32;
 /** Prints the plan. @throws {BudgetError} with `--strict` when the document does not fit. */
 export async function plan(names: string[], flags: PlanFlags): Promise<void> {
   if (names.length === 0 && !stdinIsPiped()) {
-    throw new UsageError("The document is missing: palimpsest plan book.txt, or pipe one in: cat book.txt | palimpsest plan");
+    throw new UsageError(
+      "The document is missing: palimpsest plan book.txt, or pipe one in: cat book.txt | palimpsest plan",
+    );
   }
   const sources = await openDocuments(names.length > 0 ? names : ["-"]);
   const record = await makePlan(sources, flags);
@@ -61,13 +63,14 @@ export async function plan(names: string[], flags: PlanFlags): Promise<void> {
 }
 
 async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord> {
-  const [{ parsePolicy, resolveBudget }, { openGguf }, { tokenizerFromGguf }, { renderPrompt }, { policyRecord }] = await Promise.all([
-    import("../mod.ts"),
-    import("../core/engine/gguf.ts"),
-    import("../core/tokenizer.ts"),
-    import("../core/prompt.ts"),
-    import("../core/policy.ts"),
-  ]);
+  const [{ parsePolicy, resolveBudget }, { openGguf }, { tokenizerFromGguf }, { renderPrompt }, { policyRecord }] =
+    await Promise.all([
+      import("../mod.ts"),
+      import("../core/engine/gguf.ts"),
+      import("../core/tokenizer.ts"),
+      import("../core/prompt.ts"),
+      import("../core/policy.ts"),
+    ]);
   const policy = parsePolicy(flags.policy ?? "question");
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
@@ -75,7 +78,10 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
   try {
     const { config } = model;
     const tokenizer = tokenizerFromGguf(model.metadata);
-    const { head } = renderPrompt(tokenizer, { ...(flags.system === undefined ? {} : { system: flags.system }), instruction: "?" });
+    const { head } = renderPrompt(tokenizer, {
+      ...(flags.system === undefined ? {} : { system: flags.system }),
+      instruction: "?",
+    });
     const headTokens = tokenizer.encode(head, { control: true }).length;
     const counted = await countTokens(sources, tokenizer, createRenderer(flags));
     const tokens = counted.reduce((sum, source) => sum + source.tokens, 0);
@@ -98,7 +104,12 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     return {
       schema: "palimpsest.plan/1",
       command: "plan",
-      model: { name: config.name, architecture: config.architecture, sha256, trainedPositions: config.trainedPositions },
+      model: {
+        name: config.name,
+        architecture: config.architecture,
+        sha256,
+        trainedPositions: config.trainedPositions,
+      },
       policy: policyRecord(policy),
       document: { sources: counted, tokens },
       kv: {
@@ -159,7 +170,13 @@ function compactionsOf(tokens: number, slots: number, chunk: number): number {
 }
 
 /** `auto` moves to compact positions when the trained ones would run out, which only a compaction can do. */
-function positionsOf(flag: RunFlags["positions"], tokens: number, slots: number, overhead: number, trained: number): Positions {
+function positionsOf(
+  flag: RunFlags["positions"],
+  tokens: number,
+  slots: number,
+  overhead: number,
+  trained: number,
+): Positions {
   if (flag !== "auto") return flag;
   return tokens > slots && tokens + overhead > trained ? "compact" : "original";
 }
@@ -179,11 +196,26 @@ export function planLines(record: PlanRecord): string {
     : `1 of ${kv.compression.toFixed(1)} tokens stays (${readableCount(kv.compactions)} compactions)`;
   const about = time.basis === "measured" ? "as measured here" : "roughly, nothing was measured here yet";
   return columns([
-    ...document.sources.map((source) => [source.name, `${readableCount(source.tokens)} tokens, ${readableBytes(source.bytes)}`]),
-    ["document", `${readableCount(document.tokens)} tokens; ${record.model.name} was trained on ${readableCount(record.model.trainedPositions)}`],
+    ...document.sources.map((
+      source,
+    ) => [source.name, `${readableCount(source.tokens)} tokens, ${readableBytes(source.bytes)}`]),
+    [
+      "document",
+      `${readableCount(document.tokens)} tokens; ${record.model.name} was trained on ${
+        readableCount(record.model.trainedPositions)
+      }`,
+    ],
     ["policy", `${record.policy.name}: ${what}`],
-    ["KV memory", `${readableBytes(kv.bytes)}: ${readableCount(kv.budgetSlots)} slots kept, ${readableCount(kv.capacitySlots)} allocated`],
+    [
+      "KV memory",
+      `${readableBytes(kv.bytes)}: ${readableCount(kv.budgetSlots)} slots kept, ${
+        readableCount(kv.capacitySlots)
+      } allocated`,
+    ],
     ["positions", kv.positions],
-    ["time", `${readableDuration(time.prefillMs)} to read, up to ${readableDuration(time.decodeMs)} to answer (${about})`],
+    [
+      "time",
+      `${readableDuration(time.prefillMs)} to read, up to ${readableDuration(time.decodeMs)} to answer (${about})`,
+    ],
   ]);
 }

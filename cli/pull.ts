@@ -52,14 +52,20 @@ function describe(wanted: string, flags: PullFlags): { name: string; sources: Mo
   const registered = findRegistered(wanted);
   if (!registered) {
     const known = registry.map((model) => model.name).join(", ");
-    throw new ModelError(`Unknown model ${JSON.stringify(wanted)}: pull knows ${known}, and hf:owner/repository:file.gguf`);
+    throw new ModelError(
+      `Unknown model ${JSON.stringify(wanted)}: pull knows ${known}, and hf:owner/repository:file.gguf`,
+    );
   }
   const sources = registered.sources.filter((source) => !flags.from || source.kind === flags.from);
   if (sources.length === 0) throw new UsageError(`The model ${wanted} has no ${flags.from} source`);
   return { name, sources };
 }
 
-async function fetchFirst(sources: ModelSource[], options: FetchOptions, remark: (text: string) => void): Promise<FetchedFile> {
+async function fetchFirst(
+  sources: ModelSource[],
+  options: FetchOptions,
+  remark: (text: string) => void,
+): Promise<FetchedFile> {
   const failures: string[] = [];
   for (const [index, source] of sources.entries()) {
     try {
@@ -71,14 +77,22 @@ async function fetchFirst(sources: ModelSource[], options: FetchOptions, remark:
       if (index + 1 < sources.length) remark(`${error.message}; trying the next source`);
     }
   }
-  throw failures.length === 1 ? new ModelError(failures[0]!) : new ModelError(`No source could be used: ${failures.join("; ")}`);
+  throw failures.length === 1
+    ? new ModelError(failures[0]!)
+    : new ModelError(`No source could be used: ${failures.join("; ")}`);
 }
 
 function tell(model: StoredModel, downloaded: boolean, flags: PullFlags): void {
   const { name, path, sha256, size, source } = model;
-  if (flags.json) return writeJson({ schema: "palimpsest.pull/1", command: "pull", downloaded, model: { name, path, sha256, size, source } });
+  if (flags.json) {
+    return writeJson({
+      schema: "palimpsest.pull/1",
+      command: "pull",
+      downloaded,
+      model: { name, path, sha256, size, source },
+    });
+  }
   const how = downloaded ? `fetched from ${source}, checksum verified` : "already here";
   createRenderer(flags).remark(`${name} ${how} (${readableBytes(size)})`);
   writeOut(`${path}\n`);
 }
-

@@ -16,6 +16,8 @@ export interface RenderOptions {
 
 /** The stderr side of a command. */
 export interface Renderer {
+  /** What is being waited for; shown on a terminal only, until something else is. */
+  status(text: string): void;
   /** Reading a document: the live line. */
   progress(event: Progress): void;
   /** Anything else that takes time, in bytes: a download, a checksum. */
@@ -49,7 +51,12 @@ export function createRenderer(options: RenderOptions): Renderer {
     live = false;
   }
 
-  function show(name: string, done: number, total: number | undefined, text: (rate: number, left: string) => string): void {
+  function show(
+    name: string,
+    done: number,
+    total: number | undefined,
+    text: (rate: number, left: string) => string,
+  ): void {
     if (!speaks) return;
     const now = performance.now();
     if (name !== phase) {
@@ -61,16 +68,23 @@ export function createRenderer(options: RenderOptions): Renderer {
     if (now - last < (terminal ? liveEvery : plainEvery) && !(terminal && finished)) return;
     last = now;
     const rate = (done - startedAt) / Math.max(1e-3, (now - started) / 1000);
-    const left = total !== undefined && rate > 0 && !finished ? ` · ${readableDuration(1000 * (total - done) / rate)} left` : "";
-    const line = printable(text(rate, left));
-    if (terminal) {
-      writeErr(`\r${dim(line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1)))}\x1b[K`);
-      live = true;
-    } else writeErr(line + "\n");
+    const left = total !== undefined && rate > 0 && !finished
+      ? ` · ${readableDuration(1000 * (total - done) / rate)} left`
+      : "";
+    if (terminal) line(text(rate, left));
+    else writeErr(printable(text(rate, left)) + "\n");
+  }
+
+  function line(text: string): void {
+    writeErr(`\r${dim(printable(text).slice(0, Math.max(20, (process.stderr.columns || 80) - 1)))}\x1b[K`);
+    live = true;
   }
 
   return {
     clear,
+    status(text) {
+      if (speaks && terminal) line(text);
+    },
     progress(event) {
       // While an answer is written, the answer itself is the progress.
       if (event.phase !== "prefill") return;
@@ -78,7 +92,9 @@ export function createRenderer(options: RenderOptions): Renderer {
       show("reading", done, total, (rate, left) => {
         const share = total ? ` of ${readableCount(total)} (${Math.floor(100 * done / total)} %)` : "";
         const speed = rate > 0 ? ` · ${readableCount(rate)} tok/s` : "";
-        return `reading ${readableCount(done)}${share} tokens${speed}${left} · ${readableCount(liveSlots)} of ${readableCount(budgetSlots)} slots`;
+        return `reading ${readableCount(done)}${share} tokens${speed}${left} · ${readableCount(liveSlots)} of ${
+          readableCount(budgetSlots)
+        } slots`;
       });
     },
     transfer(name, done, total) {
@@ -120,12 +136,18 @@ export function statisticsLines(record: AnswerRecord, verbose: boolean): string[
   const { policy } = record;
   return [
     ...lines,
-    `model ${record.model.name} (${record.model.architecture}, trained on ${readableCount(record.model.trainedPositions)} positions) on ` +
+    `model ${record.model.name} (${record.model.architecture}, trained on ${
+      readableCount(record.model.trainedPositions)
+    } positions) on ` +
     `${record.device.kind} (${record.device.name})`,
     `policy ${policy.name}: probe ${policy.probe}, aggregate ${policy.aggregate}, allocate ${policy.allocate}, select ${policy.select}, ` +
     `compensate ${policy.compensate}, decode ${policy.decode}`,
-    `cache: capacity ${readableCount(kv.capacitySlots)} slots, peak ${readableCount(kv.peakLiveSlots)}, ${readableCount(kv.compactions)} compactions, ` +
-    `${readableCount(kv.evictedSlots)} slots evicted, ${kv.positions} positions; policy ${readableDuration(timing.policyMs)} of ` +
+    `cache: capacity ${readableCount(kv.capacitySlots)} slots, peak ${readableCount(kv.peakLiveSlots)}, ${
+      readableCount(kv.compactions)
+    } compactions, ` +
+    `${readableCount(kv.evictedSlots)} slots evicted, ${kv.positions} positions; policy ${
+      readableDuration(timing.policyMs)
+    } of ` +
     `${readableDuration(timing.prefillMs)}, load ${readableDuration(timing.loadMs)}`,
   ];
 }

@@ -53,6 +53,7 @@ export async function run(task: RunTask, flags: RunFlags): Promise<void> {
   const cache = cacheFolder();
   const { name, path, sha256 } = await resolveModel(cache, flags.model);
   const renderer = createRenderer(flags);
+  renderer.status(`loading ${name}`);
   const model = await openModel({
     path,
     ...(sha256 ? { sha256 } : {}),
@@ -62,8 +63,8 @@ export async function run(task: RunTask, flags: RunFlags): Promise<void> {
     files,
     policy,
     runtimes: { native: loadOnnxRuntimeNode, wasm: () => loadOnnxRuntimeWeb(flags.threads) },
-    onWarning: (text) => renderer.remark(text),
-  });
+    onWarning: renderer.remark,
+  }).finally(renderer.clear);
   try {
     const estimate = estimateTokens(task.sources);
     const events = answer(model, {
@@ -133,6 +134,8 @@ export async function printAnswer(
 
 /** @throws {DeviceError} for devices that come later. */
 export function usableDevice(device: RunFlags["device"]): "auto" | "cpu" | "wasm" {
-  if (device === "webgpu") throw new DeviceError("The webgpu device is not in this version yet, --device cpu and --device wasm work");
+  if (device === "webgpu") {
+    throw new DeviceError("The webgpu device is not in this version yet, --device cpu and --device wasm work");
+  }
   return device;
 }

@@ -32,16 +32,22 @@ process.exitCode = await tasks[name](extra) ?? 0;
 function installPackages() {
   if (packagesComplete()) return;
   say("installing the packages (Bun and Deno among them) ...");
-  // npm tells its scripts where it is; otherwise it is on PATH. Install scripts of packages are never run: one would download CUDA libraries.
-  const npm = process.env.npm_execpath;
-  const flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-  const ended = npm && /\.[cm]?js$/.test(npm)
-    ? spawnSync(process.execPath, [npm, ...flags], { cwd: root, stdio: ["ignore", "inherit", "inherit"] })
-    : spawnSync("npm", flags, { cwd: root, stdio: ["ignore", "inherit", "inherit"], shell: process.platform === "win32" });
-  if (ended.status !== 0) {
-    say(`npm could not install the packages (exit ${ended.status ?? ended.error?.message})`);
+  // `npm ci` is exact, but gives up where a registry lacks a package of another platform; `npm install` leaves that one out and still installs the
+  // lockfile's versions.
+  if (npm(["ci"], "ignore") !== 0 && npm(["install", "--no-save"], "inherit") !== 0) {
+    say("npm could not install the packages");
     process.exit(1);
   }
+}
+
+/** Runs npm. Install scripts of packages are never run: one of them would download CUDA libraries. */
+function npm(words, stderr) {
+  const flags = [...words, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  const options = { cwd: root, stdio: ["ignore", "inherit", stderr] };
+  // npm tells its scripts where it is; otherwise it is on PATH.
+  const self = process.env.npm_execpath;
+  if (self && /npm-cli\.[cm]?js$/.test(self)) return spawnSync(process.execPath, [self, ...flags], options).status;
+  return spawnSync("npm", flags, { ...options, shell: process.platform === "win32" }).status;
 }
 
 /** npm writes node_modules/.package-lock.json when an install is complete: it must hold all that our lockfile asks for. */

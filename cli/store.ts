@@ -38,7 +38,9 @@ export interface ResolvedModel {
 /** Folder of one stored model. @throws {UsageError} when the name could leave the store. */
 export function modelFolder(cache: string, name: string): string {
   if (!/^[a-z0-9][a-z0-9._-]*$/i.test(name)) {
-    throw new UsageError(`A model name has letters, digits, dots, - and _ only, current value is ${JSON.stringify(name)}`);
+    throw new UsageError(
+      `A model name has letters, digits, dots, - and _ only, current value is ${JSON.stringify(name)}`,
+    );
   }
   return join(cache, "models", name);
 }
@@ -60,7 +62,9 @@ export async function readStored(cache: string, name: string): Promise<StoredMod
 /** All models of the store, by name. */
 export async function listStored(cache: string): Promise<StoredModel[]> {
   const names = await readdir(join(cache, "models")).catch(() => []);
-  const found = await Promise.all(names.filter((name) => !name.startsWith(".")).map((name) => readStored(cache, name).catch(() => null)));
+  const found = await Promise.all(
+    names.filter((name) => !name.startsWith(".")).map((name) => readStored(cache, name).catch(() => null)),
+  );
   return found.filter((model) => model !== null).sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
@@ -105,7 +109,11 @@ export async function resolveModel(cache: string, nameOrPath: string): Promise<R
     const path = resolve(nameOrPath);
     const info = await stat(path).catch(() => null);
     if (!info) throw new ModelError(`Cannot find the model file ${nameOrPath}`);
-    if (info.isDirectory()) throw new ModelError(`${nameOrPath} is a directory, but --model takes a .gguf file or the name of a pulled model`);
+    if (info.isDirectory()) {
+      throw new ModelError(
+        `${nameOrPath} is a directory, but --model takes a .gguf file or the name of a pulled model`,
+      );
+    }
     return { name: basename(path).replace(/\.gguf$/i, ""), path };
   }
   const stored = await readStored(cache, nameOrPath);
@@ -114,9 +122,15 @@ export async function resolveModel(cache: string, nameOrPath: string): Promise<R
 }
 
 function notStored(name: string): ModelError {
-  if (findRegistered(name)) return new ModelError(`The model ${name} is not on this machine, run: palimpsest pull ${name}`);
+  if (findRegistered(name)) {
+    return new ModelError(`The model ${name} is not on this machine, run: palimpsest pull ${name}`);
+  }
   const known = registry.map((model) => model.name).join(", ");
-  return new ModelError(`Unknown model ${JSON.stringify(name)}: --model takes a path that ends in .gguf or a pulled name, pull knows ${known}`);
+  return new ModelError(
+    `Unknown model ${
+      JSON.stringify(name)
+    }: --model takes a path that ends in .gguf or a pulled name, pull knows ${known}`,
+  );
 }
 
 async function folderBytes(folder: string): Promise<number> {

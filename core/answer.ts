@@ -46,6 +46,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   const prompt = renderPrompt(tokenizer, request);
   const head = tokenizer.encode(prompt.head, { control: true });
   const tail = tokenizer.encode(prompt.tail, { control: true });
+  const questionTokens = tokenizer.encode(`\n\n${request.instruction}`, { control: false });
   const reserve = tail.length + request.maxTokens;
   const documentBytes = request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0);
   const budget = resolveBudget({
@@ -70,7 +71,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     chunkTokens: request.chunkTokens,
     reserve,
     positions: request.positions,
-    questionTokens: tail,
+    questionTokens,
   });
 
   const sources: SourceRecord[] = [];

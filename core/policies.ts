@@ -36,7 +36,8 @@ const base = { allocate: "uniform", compensate: "drop", decode: "keep" };
 /** What `palimpsest policies` shows. */
 export const policies: Record<string, NamedPolicy> = {
   question: {
-    summary: "The question is forwarded after every chunk and its attention decides; whole spans survive. Default of ask.",
+    summary:
+      "The question is forwarded after every chunk and its attention decides; whole spans survive. Default of ask.",
     paper: "own; related: FINCH (TACL 2024)",
     needs: "the question before the document",
     cost: "one pass of the question's tokens per chunk",
@@ -75,20 +76,27 @@ export const policies: Record<string, NamedPolicy> = {
 /** @param spec a policy's name, or `stage=variant` pairs. @throws {UsageError} naming what would work */
 export function parsePolicy(spec: string): Policy {
   if (!spec.includes("=")) {
-    const named = policies[spec];
+    const named = Object.hasOwn(policies, spec) ? policies[spec] : undefined;
     if (!named) {
       throw new UsageError(
-        `Unknown policy "${spec}": use ${Object.keys(policies).join(", ")}, or stage=variant pairs such as probe=window,aggregate=mean`,
+        `Unknown policy "${spec}": use ${
+          Object.keys(policies).join(", ")
+        }, or stage=variant pairs such as probe=window,aggregate=mean`,
       );
     }
     return build(spec, named.stages, spec !== "full");
   }
-  const chosen = { ...policies["question"]!.stages };
+  const chosen = { ...policies["question"]!.stages }, spelled = new Set<string>();
   for (const pair of spec.split(",")) {
-    const [stage = "", variant = "", ...rest] = pair.split("=").map((part) => part.trim());
-    if (!(stage in stages) || rest.length > 0) {
-      throw new UsageError(`Unknown stage "${stage}" in policy "${spec}": stages are ${Object.keys(stages).join(", ")}`);
+    const [stage = "", ...rest] = pair.split("=").map((part) => part.trim());
+    const variant = rest.join("=");
+    if (!Object.hasOwn(stages, stage)) {
+      throw new UsageError(
+        `Unknown stage "${stage}" in policy "${spec}": stages are ${Object.keys(stages).join(", ")}`,
+      );
     }
+    if (spelled.has(stage)) throw new UsageError(`Policy "${spec}" names its ${stage} twice: name each stage once`);
+    spelled.add(stage);
     const variants = Object.keys(stages[stage as Stage]);
     if (!variants.includes(variant)) {
       throw new UsageError(`Unknown ${stage} "${variant}" in policy "${spec}": use ${variants.join(", ")}`);

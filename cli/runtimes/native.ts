@@ -23,7 +23,9 @@ export async function loadOnnxRuntimeNode(): Promise<OnnxRuntime> {
   } catch (error) {
     const mapped = await writeError(cacheFolder(), error);
     if (mapped instanceof PalimpsestError) throw mapped;
-    nativeFailure = new DeviceError(`Cannot open ONNX Runtime's native library: ${(error as Error).message}`, { cause: error });
+    nativeFailure = new DeviceError(`Cannot open ONNX Runtime's native library: ${(error as Error).message}`, {
+      cause: error,
+    });
     throw nativeFailure;
   }
 }

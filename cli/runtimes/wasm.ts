@@ -12,6 +12,8 @@ export async function loadOnnxRuntimeWeb(threads?: number): Promise<OnnxRuntime>
     if (threads !== undefined) runtime.env.wasm.numThreads = threads;
     return runtime;
   } catch (error) {
-    throw new DeviceError(`Cannot load ONNX Runtime's WebAssembly build: ${(error as Error).message}`, { cause: error });
+    throw new DeviceError(`Cannot load ONNX Runtime's WebAssembly build: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }

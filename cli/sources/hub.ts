@@ -53,7 +53,11 @@ async function describe(source: HubSource, signal: AbortSignal): Promise<Wanted>
   const [info] = await pathsInfo({ ...access(signal), repo: source.repository, paths: [source.file] });
   if (info?.type !== "file") throw new ModelError(`The repository ${source.repository} has no file ${source.file}`);
   const sha256 = source.sha256 ?? info.lfs?.oid;
-  if (!sha256) throw new ModelError(`The hub states no SHA-256 for ${source.file} of ${source.repository}, so it cannot be verified`);
+  if (!sha256) {
+    throw new ModelError(
+      `The hub states no SHA-256 for ${source.file} of ${source.repository}, so it cannot be verified`,
+    );
+  }
   return { sha256, size: info.lfs?.size ?? info.size };
 }
 
@@ -79,6 +83,8 @@ async function download(source: HubSource, wanted: Wanted, options: FetchOptions
       options.signal.throwIfAborted();
       const code = (error as { code?: string }).code;
       if (error instanceof ModelError || code === "ENOSPC" || code === "EDQUOT" || attempt === attempts) throw error;
+      // A server that cannot continue must begin again.
+      if (error instanceof RangeRefused) await truncate(part.path, 0);
       const { size } = await stat(part.path);
       resumed ||= size > 0;
       part.size = size;
@@ -87,10 +93,21 @@ async function download(source: HubSource, wanted: Wanted, options: FetchOptions
   }
 }
 
-async function append(source: HubSource, path: string, from: number, wanted: Wanted, options: FetchOptions): Promise<number> {
+async function append(
+  source: HubSource,
+  path: string,
+  from: number,
+  wanted: Wanted,
+  options: FetchOptions,
+): Promise<number> {
   const { downloadFile } = await import("@huggingface/hub");
   // Plain HTTP ranges, not the hub's chunk protocol: a partial file can then be continued by any later pull.
-  const blob = await downloadFile({ ...access(options.signal), repo: source.repository, path: source.file, xet: false });
+  const blob = await downloadFile({
+    ...access(options.signal),
+    repo: source.repository,
+    path: source.file,
+    xet: false,
+  });
   if (!blob) throw new ModelError(`The repository ${source.repository} has no file ${source.file}`);
   const handle = await open(path, "r+");
   let done = from;
@@ -144,13 +161,15 @@ function access(signal: AbortSignal) {
   };
 }
 
+class RangeRefused extends Error {}
+
 /** Refuses a whole file where a part was asked for: it would be appended to the part that is already there. */
 async function checkedFetch(input: Parameters<typeof fetch>[0], init: RequestInit): Promise<Response> {
   const response = await fetch(input, init);
   const range = new Headers(init.headers).get("range");
   if (range && !/^bytes=0-/.test(range) && response.status === 200) {
     await response.body?.cancel();
-    throw new Error("the server cannot continue a partial download");
+    throw new RangeRefused("the server cannot continue a partial download");
   }
   return response;
 }

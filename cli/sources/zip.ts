@@ -59,14 +59,18 @@ export async function readMember(path: string, member: ZipMember): Promise<Reada
   let start: number;
   try {
     const header = await readAt(handle, member.headerOffset, 30);
-    if (header.readUInt32LE(0) !== headerSignature) throw new SyntaxError(`${path} is damaged at byte ${member.headerOffset}`);
+    if (header.readUInt32LE(0) !== headerSignature) {
+      throw new SyntaxError(`${path} is damaged at byte ${member.headerOffset}`);
+    }
     start = member.headerOffset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
   } finally {
     await handle.close();
   }
   const packed = createReadStream(path, { start, end: start + member.packedSize - 1, highWaterMark: 1 << 18 });
   if (member.method === 0) return packed;
-  if (member.method !== 8) throw new SyntaxError(`${path}: ${member.name} is packed by method ${member.method}, only deflate can be read`);
+  if (member.method !== 8) {
+    throw new SyntaxError(`${path}: ${member.name} is packed by method ${member.method}, only deflate can be read`);
+  }
   const unpacked = createInflateRaw({ chunkSize: 1 << 18 });
   packed.on("error", (error) => unpacked.destroy(error));
   return packed.pipe(unpacked);

@@ -3,7 +3,7 @@
  * the parts widen and each thins out.
  */
 import type { Select } from "../policy.ts";
-import { highest } from "./topk.ts";
+import { marked, markHighest } from "./topk.ts";
 
 /** @param parts equal parts of the tokens read so far */
 export const spread = (parts = 20): Select => ({
@@ -11,14 +11,8 @@ export const spread = (parts = 20): Select => ({
   keep(scores, { quota, protectedSlots, source, tokensRead }) {
     const n = scores.length;
     if (quota >= n) return Int32Array.from({ length: n }, (_, slot) => slot);
-    const kept = new Uint8Array(n);
-    let free = quota;
-    for (let slot = 0; slot < n; slot++) {
-      if (protectedSlots[slot]) {
-        kept[slot] = 1;
-        free--;
-      }
-    }
+    const kept = protectedSlots.slice();
+    let free = quota - kept.reduce((sum, one) => sum + one, 0);
     // slots stand in document order, so a part is a run of slots
     const part = (slot: number) => Math.min(parts - 1, Math.floor(source[slot]! * parts / tokensRead));
     const runs = Array.from({ length: parts }, () => ({ from: n, to: 0, open: 0 }));
@@ -32,13 +26,9 @@ export const spread = (parts = 20): Select => ({
     const order = runs.filter((run) => run.open > 0).sort((a, b) => a.open - b.open);
     order.forEach((run, i) => {
       const share = Math.min(run.open, Math.ceil(free / (order.length - i)));
-      const open = new Float32Array(run.to - run.from);
-      for (let i = 0; i < open.length; i++) open[i] = kept[run.from + i] ? NaN : scores[run.from + i]!;
-      for (const slot of highest(open, share)) kept[run.from + slot] = 1;
+      markHighest(scores, share, kept, run.from, run.to);
       free -= share;
     });
-    const keep = new Int32Array(quota);
-    for (let slot = 0, at = 0; slot < n; slot++) if (kept[slot]) keep[at++] = slot;
-    return keep;
+    return marked(kept, quota);
   },
 });

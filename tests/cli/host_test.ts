@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { files, peakRssBytes } from "../../cli/host.ts";
 import { openDocuments } from "../../cli/documents.ts";
-import { filesBelow, root, runtimes, withFolder } from "./helpers.ts";
+import { filesBelow, root, runtimeCommand, runtimes, withFolder } from "./helpers.ts";
 
 test("files.open reads any range, and says when a file is too short for it", async () => {
   await withFolder(async (folder) => {
@@ -48,7 +48,9 @@ test("files.writeAtomically: all or nothing, folders made, temporary names gone"
 test("files.writeAtomically: many writers of one file at once leave one whole file", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "a.bin");
-    await Promise.all(Array.from({ length: 20 }, (_, i) => files.writeAtomically(path, (write) => write(new Uint8Array(1000).fill(i)))));
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) => files.writeAtomically(path, (write) => write(new Uint8Array(1000).fill(i)))),
+    );
     const bytes = readFileSync(path);
     assert.equal(bytes.length, 1000);
     assert.equal(new Set(bytes).size, 1);
@@ -62,7 +64,9 @@ const noSmallDisk = small.status === 0 ? false : "a small file system cannot be 
 if (noSmallDisk) console.error(`skipped: full disk (${noSmallDisk})`);
 
 for (const runtime of runtimes) {
-  test(`files.writeAtomically under ${runtime}: a full disk is one clear sentence and leaves nothing`, { skip: noSmallDisk }, () => {
+  test(`files.writeAtomically under ${runtime}: a full disk is one clear sentence and leaves nothing`, {
+    skip: noSmallDisk,
+  }, () => {
     const script = `import { files } from "${root}/cli/host.ts";
       import { readdirSync } from "node:fs";
       await files.writeAtomically("/mnt/models/a.bin", async (write) => { for (let i = 0; i < 64; i++) await write(new Uint8Array(65536)); })
@@ -71,10 +75,17 @@ for (const runtime of runtimes) {
     return withFolder((folder) => {
       const path = join(folder, "full.ts");
       writeFileSync(path, script);
-      const bin = join(root, "node_modules");
-      const start = runtime === "bun" ? `${bin}/@oven/bun-*/bin/bun` : `${bin}/@deno/*/deno run -A --quiet --no-lock --config ${root}/deno.json`;
-      const ended = spawnSync("unshare", ["-rm", "sh", "-c", `mount -t tmpfs -o size=1M none /mnt && ${start} ${path}`], { encoding: "utf8" });
-      assert.match(ended.stdout, /^PalimpsestError\|1\|Cannot write to \/mnt\/models: the disk is full, it has 1\.0 MiB free\. .*PALIMPSEST_CACHE/, ended.stderr);
+      const start = runtimeCommand(runtime).join(" ");
+      const ended = spawnSync(
+        "unshare",
+        ["-rm", "sh", "-c", `mount -t tmpfs -o size=1M none /mnt && ${start} ${path}`],
+        { encoding: "utf8" },
+      );
+      assert.match(
+        ended.stdout,
+        /^PalimpsestError\|1\|Cannot write to \/mnt\/models: the disk is full, it has 1\.0 MiB free\. .*PALIMPSEST_CACHE/,
+        ended.stderr,
+      );
       assert.match(ended.stdout, /\n0\n$/);
     });
   });
@@ -96,7 +107,10 @@ test("openDocuments: files are told about before anything is read, and read in p
     assert.ok(largest <= 65_536);
     await assert.rejects(openDocuments([path, join(folder, "none")]), { name: "InputError", message: /no such file/ });
     mkdirSync(join(folder, "empty"));
-    await assert.rejects(openDocuments([join(folder, "empty")]), { name: "InputError", message: /is a directory, name its files/ });
+    await assert.rejects(openDocuments([join(folder, "empty")]), {
+      name: "InputError",
+      message: /is a directory, name its files/,
+    });
     if (process.getuid?.() !== 0) {
       chmodSync(path, 0);
       await assert.rejects(openDocuments([path]), { name: "InputError", message: /no permission/ });

@@ -33,7 +33,11 @@ for (const runtime of runtimes) {
       writeFileSync(join(folder, "foreign.ts"), 'console.log("foreign code ran");\n');
       symlinkSync(launcher, join(folder, "first"));
       symlinkSync("first", join(folder, "second"));
-      const ended = await palimpsest(["ask", "missing.txt", "Who?"], { env, cwd: folder, program: join(folder, "second") });
+      const ended = await palimpsest(["ask", "missing.txt", "Who?"], {
+        env,
+        cwd: folder,
+        program: join(folder, "second"),
+      });
       assert.equal(ended.code, 3, ended.stderr);
       assert.equal(ended.stdout, "");
     });
@@ -62,7 +66,10 @@ test("launcher: without Bun and Deno it says what to run and exits 6", async () 
     mkdirSync(join(folder, "cli"));
     const { readFileSync } = await import("node:fs");
     writeFileSync(join(folder, "cli", "palimpsest"), readFileSync(launcher), { mode: 0o755 });
-    const ended = await palimpsest(["--version"], { program: join(folder, "cli", "palimpsest"), env: { PATH: "/usr/bin:/bin" } });
+    const ended = await palimpsest(["--version"], {
+      program: join(folder, "cli", "palimpsest"),
+      env: { PATH: "/usr/bin:/bin" },
+    });
     assert.equal(ended.code, 6);
     assert.match(ended.stderr, /npm run setup/);
   });

@@ -48,14 +48,38 @@ test("printable: what a terminal would obey is gone, text stays", () => {
 });
 
 test("numbers are readable", () => {
-  assert.deepEqual([0, 1023, 1024, 98_362_432, 2 ** 40].map(readableBytes), ["0 B", "1023 B", "1.0 KiB", "93.8 MiB", "1.0 TiB"]);
+  assert.deepEqual([0, 1023, 1024, 98_362_432, 2 ** 40].map(readableBytes), [
+    "0 B",
+    "1023 B",
+    "1.0 KiB",
+    "93.8 MiB",
+    "1.0 TiB",
+  ]);
   assert.deepEqual([0, 999, 1000, 1_234_567.4].map(readableCount), ["0", "999", "1,000", "1,234,567"]);
-  assert.deepEqual([340, 9949, 34_000, 59_600, 754_000, 3_754_000].map(readableDuration), ["0.3 s", "9.9 s", "34 s", "1:00", "12:34", "1:02:34"]);
+  assert.deepEqual([340, 9949, 34_000, 59_600, 754_000, 3_754_000].map(readableDuration), [
+    "0.3 s",
+    "9.9 s",
+    "34 s",
+    "1:00",
+    "12:34",
+    "1:02:34",
+  ]);
 });
 
 test("parseHubName: hf:owner/name:file.gguf and nothing else", () => {
-  assert.deepEqual(parseHubName("hf:owner/na-me.x:sub/file.Q4.gguf"), { repository: "owner/na-me.x", file: "sub/file.Q4.gguf" });
-  for (const bad of ["owner/name:file.gguf", "hf:owner:file.gguf", "hf:owner/name:file.bin", "hf:owner/name:../x.gguf", "hf:a/b/c:x.gguf"]) {
+  assert.deepEqual(parseHubName("hf:owner/na-me.x:sub/file.Q4.gguf"), {
+    repository: "owner/na-me.x",
+    file: "sub/file.Q4.gguf",
+  });
+  for (
+    const bad of [
+      "owner/name:file.gguf",
+      "hf:owner:file.gguf",
+      "hf:owner/name:file.bin",
+      "hf:owner/name:../x.gguf",
+      "hf:a/b/c:x.gguf",
+    ]
+  ) {
     assert.equal(parseHubName(bad), null, bad);
   }
 });
@@ -80,15 +104,42 @@ const record: AnswerRecord = {
   finish: "length",
   model: { name: "tiny", architecture: "llama", sha256: "0", trainedPositions: 8192 },
   device: { kind: "cpu", name: "CPU" },
-  policy: { name: "question", probe: "question", aggregate: "max", allocate: "uniform", select: "topk", compensate: "drop", decode: "keep" },
+  policy: {
+    name: "question",
+    probe: "question",
+    aggregate: "max",
+    allocate: "uniform",
+    select: "topk",
+    compensate: "drop",
+    decode: "keep",
+  },
   document: { sources: [{ name: "a", type: "text", bytes: 1, tokens: 30_112 }], tokens: 30_112 },
-  kv: { budgetSlots: 1024, capacitySlots: 1806, bytes: 84_520_800, compactions: 57, peakLiveSlots: 1536, evictedSlots: 29_100, positions: "compact" },
-  timing: { loadMs: 400, prefillTokens: 30_150, prefillMs: 25_000, policyMs: 2000, decodeTokens: 40, decodeMs: 500, peakRssBytes: 500_000_000 },
+  kv: {
+    budgetSlots: 1024,
+    capacitySlots: 1806,
+    bytes: 84_520_800,
+    compactions: 57,
+    peakLiveSlots: 1536,
+    evictedSlots: 29_100,
+    positions: "compact",
+  },
+  timing: {
+    loadMs: 400,
+    prefillTokens: 30_150,
+    prefillMs: 25_000,
+    policyMs: 2000,
+    decodeTokens: 40,
+    decodeMs: 500,
+    peakRssBytes: 500_000_000,
+  },
 };
 
 test("statisticsLines: says what was compressed into what, and that an answer was cut", () => {
   const [first, second, ...more] = statisticsLines(record, false);
-  assert.match(first!, /read 30,112 tokens \(1,206 tok\/s\), compressed into 1,024 slots · wrote 40 \(80 tok\/s\) · 26 s · KV 80\.6 MiB/);
+  assert.match(
+    first!,
+    /read 30,112 tokens \(1,206 tok\/s\), compressed into 1,024 slots · wrote 40 \(80 tok\/s\) · 26 s · KV 80\.6 MiB/,
+  );
   assert.match(second!, /cut at --max-tokens/);
   assert.deepEqual(more, []);
   assert.match(statisticsLines({ ...record, kv: { ...record.kv, compactions: 0 } }, false)[0]!, /all kept in/);

@@ -13,7 +13,14 @@ async function put(cache: string, name: string, text: string, file = `${name}.gg
   const temporary = join(cache, "models", `.${name}-${Math.random()}.tmp`);
   writeFileSync(temporary, text);
   const sha256 = createHash("sha256").update(text).digest("hex");
-  return await addToStore(cache, temporary, { name, file, source: "a test", sha256, size: text.length, pulled: "2026-11-22T00:00:00Z" });
+  return await addToStore(cache, temporary, {
+    name,
+    file,
+    source: "a test",
+    sha256,
+    size: text.length,
+    pulled: "2026-11-22T00:00:00Z",
+  });
 }
 
 test("registry: the default model is in it, names are store names, checksums are SHA-256", () => {
@@ -65,7 +72,9 @@ test("store: the same model added many times at once is there once; another file
 
 test("store: names cannot leave it", async () => {
   await withFolder(async (cache) => {
-    for (const name of ["..", ".", "", ".hidden", "a b"]) await assert.rejects(readStored(cache, name), { name: "UsageError" }, name);
+    for (const name of ["..", ".", "", ".hidden", "a b"]) {
+      await assert.rejects(readStored(cache, name), { name: "UsageError" }, name);
+    }
   });
 });
 
@@ -73,10 +82,20 @@ test("models: list, path and rm on the command line, plain and as JSON", async (
   await withFolder(async (cache) => {
     const model = await put(cache, "tiny", "weights");
     const env = { PALIMPSEST_CACHE: cache };
-    assert.match((await palimpsest(["models"], { env })).stdout, /^tiny +7 B +here +a test\nsmollm2-135m .*palimpsest pull smollm2-135m/);
+    assert.match(
+      (await palimpsest(["models"], { env })).stdout,
+      /^tiny +7 B +here +a test\nsmollm2-135m .*palimpsest pull smollm2-135m/,
+    );
     const listed = JSON.parse((await palimpsest(["models", "list", "--json"], { env })).stdout);
-    assert.deepEqual([listed.schema, listed.command, listed.default], ["palimpsest.models/1", "models", "smollm2-135m"]);
-    assert.deepEqual(listed.models.map((one: { name: string; sha256: string }) => [one.name, one.sha256]), [["tiny", model.sha256]]);
+    assert.deepEqual([listed.schema, listed.command, listed.default], [
+      "palimpsest.models/1",
+      "models",
+      "smollm2-135m",
+    ]);
+    assert.deepEqual(listed.models.map((one: { name: string; sha256: string }) => [one.name, one.sha256]), [[
+      "tiny",
+      model.sha256,
+    ]]);
     assert.equal((await palimpsest(["models", "path", "tiny"], { env })).stdout, `${model.path}\n`);
     const removed = await palimpsest(["models", "rm", "tiny", "--json"], { env });
     assert.deepEqual([removed.code, JSON.parse(removed.stdout).removed], [0, "tiny"]);

@@ -47,7 +47,10 @@ for (const [args, code, says] of table) {
   test(`exit ${code}: palimpsest ${args.join(" ")}`, async () => {
     await withFolder(async (folder) => {
       writeFileSync(join(folder, "text.txt"), "The door is green.\n");
-      const [plain, json] = await Promise.all([palimpsest(args, { cwd: folder }), palimpsest([...args.slice(0, 1), "--json", ...args.slice(1)], { cwd: folder })]);
+      const [plain, json] = await Promise.all([
+        palimpsest(args, { cwd: folder }),
+        palimpsest([...args.slice(0, 1), "--json", ...args.slice(1)], { cwd: folder }),
+      ]);
       assert.equal(plain.code, code, plain.stderr);
       assert.equal(plain.stdout, "");
       const [sentence, ...more] = plain.stderr.trimEnd().split("\n");
@@ -85,7 +88,10 @@ test("environment variables stand in for flags, and flags win", async () => {
     writeFileSync(join(folder, "text.txt"), "The door is green.\n");
     const env = { PALIMPSEST_MODEL: "from-environment", PALIMPSEST_CHUNK: "64" };
     assert.match((await palimpsest(["ask", "text.txt", "Q"], { cwd: folder, env })).stderr, /from-environment/);
-    assert.match((await palimpsest(["ask", "-m", "from-flag", "text.txt", "Q"], { cwd: folder, env })).stderr, /from-flag/);
+    assert.match(
+      (await palimpsest(["ask", "-m", "from-flag", "text.txt", "Q"], { cwd: folder, env })).stderr,
+      /from-flag/,
+    );
     const bad = await palimpsest(["ask", "text.txt", "Q"], { cwd: folder, env: { PALIMPSEST_CHUNK: "wide" } });
     assert.equal(bad.code, 2);
     assert.match(bad.stderr, /PALIMPSEST_CHUNK/);
@@ -95,11 +101,23 @@ test("environment variables stand in for flags, and flags win", async () => {
 for (const runtime of runtimes) {
   test(`policies under ${runtime}: a table, and under --json one object`, async () => {
     const env = { PALIMPSEST_RUNTIME: runtime };
-    const [plain, json] = await Promise.all([palimpsest(["policies"], { env }), palimpsest(["policies", "--json"], { env })]);
-    for (const name of ["question", "snapkv", "streaming", "full"]) assert.match(plain.stdout, new RegExp(`^${name} `, "m"));
+    const [plain, json] = await Promise.all([
+      palimpsest(["policies"], { env }),
+      palimpsest(["policies", "--json"], { env }),
+    ]);
+    for (const name of ["question", "snapkv", "streaming", "full"]) {
+      assert.match(plain.stdout, new RegExp(`^${name} `, "m"));
+    }
     const told = JSON.parse(json.stdout);
     assert.deepEqual([told.schema, told.command], ["palimpsest.policies/1", "policies"]);
-    assert.deepEqual(Object.keys(told.policies[0].stages).sort(), ["aggregate", "allocate", "compensate", "decode", "probe", "select"]);
+    assert.deepEqual(Object.keys(told.policies[0].stages).sort(), [
+      "aggregate",
+      "allocate",
+      "compensate",
+      "decode",
+      "probe",
+      "select",
+    ]);
   });
 
   test(`doctor under ${runtime}: exit 5 without a model, and says so`, async () => {

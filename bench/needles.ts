@@ -1,0 +1,146 @@
+/**
+ * Needles in prose: does the policy find a fact that the full cache finds? A document is a stretch of real prose of a given length into which one
+ * sentence (or four of the same form with different keys) is put at random depths; the question asks for one of them.
+ *
+ *   npm run needles -- --tokens 2000 --budget 512 --docs 100 --keys 1,4 --policies full,question
+ *
+ * Every answer is appended to bench/results/ as a line of JSON, and a run goes on where an earlier one of the same settings stopped.
+ */
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { peakRssBytes } from "../cli/host.ts";
+import { answer, type LoadedModel } from "../mod.ts";
+import { openForBench } from "./open.ts";
+import { mobyDick, random, wilson } from "./prose.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    tokens: { type: "string", default: "2000" },
+    budget: { type: "string", default: "512" },
+    docs: { type: "string", default: "100" },
+    keys: { type: "string", default: "1,4" },
+    policies: { type: "string", default: "full,question" },
+    seed: { type: "string", default: "1" },
+    threads: { type: "string", default: "2" },
+    model: { type: "string" },
+    show: { type: "boolean", default: false },
+  },
+});
+
+const ADJECTIVES =
+  "happy quiet brave golden silver crimson gentle frozen rapid ancient hollow bright stormy humble polished curious"
+    .split(" ");
+const NOUNS =
+  "kangaroo lantern mountain engine harbour violin garden compass thunder pillow bishop candle saddle walnut ladder basket"
+    .split(" ");
+
+interface Task {
+  document: string;
+  question: string;
+  value: string;
+  /** Place of the wanted needle, 0 to 1. */
+  depth: number;
+}
+
+interface Result {
+  document: number;
+  policy: string;
+  correct: boolean;
+  value: string;
+  depth: number;
+  answer: string;
+}
+
+/** One document of `tokens` tokens, of which the needles are part. */
+function makeTask(model: LoadedModel, prose: number[], tokens: number, keys: number, seed: number): Task {
+  const next = random(seed), choose = <T>(list: T[]): T => list[Math.floor(next() * list.length)]!;
+  const encode = (text: string) => model.tokenizer.encode(text, { control: false });
+  const names = new Set<string>();
+  while (names.size < keys) names.add(`${choose(ADJECTIVES)}-${choose(NOUNS)}`);
+  const facts = [...names].map((name) => ({ name, value: String(Math.floor(1e6 + next() * 9e6)), depth: next() }));
+  const needles = facts.map(({ name, value }) => ` One of the special magic numbers for ${name} is: ${value}.`);
+  const length = tokens - needles.reduce((sum, needle) => sum + encode(needle).length, 0);
+  const from = Math.floor(next() * (prose.length - length));
+  const stream = model.tokenizer.textStream();
+  const text = prose.slice(from, from + length).map((id) => stream.push(id)).join("") + stream.finish();
+  const pieces = text.split(/(?<=[.!?;,])(?=\s)/);
+  const document = pieces.map((piece, i) =>
+    facts.map(({ depth }, n) => Math.floor(depth * pieces.length) === i ? needles[n] : "").join("") + piece
+  ).join("");
+  const wanted = choose(facts);
+  const question = `What is the special magic number for ${wanted.name} mentioned in the text above?`;
+  return { document, question, value: wanted.value, depth: wanted.depth };
+}
+
+async function ask(model: LoadedModel, task: Task, policy: string, budget: number, tokens: number): Promise<string> {
+  const bytes = new TextEncoder().encode(task.document);
+  const events = answer(model, {
+    command: "ask",
+    sources: [{ name: "needles.txt", size: bytes.length, chunks: once(bytes) }],
+    instruction: task.question,
+    policy,
+    budget: { slots: policy === "full" ? tokens + 200 : budget },
+    chunkTokens: 512,
+    // the full cache is the reference, also where it would pass the trained positions
+    positions: policy === "full" ? "original" : "auto",
+    maxTokens: 32,
+    strict: false,
+    availableBytes: 16e9,
+    peakRssBytes,
+  });
+  for await (const event of events) if (event.type === "result") return event.record.answer;
+  throw new Error("No result");
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+const [tokens, budget, docs, seed, threads] = [flags.tokens, flags.budget, flags.docs, flags.seed, flags.threads].map(
+  Number,
+) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+];
+const policies = flags.policies.split(",");
+const model = await openForBench(flags.model, policies.find((name) => name !== "full") ?? "full", threads);
+const prose = model.tokenizer.encode(mobyDick(), { control: false });
+const folder = join(import.meta.dirname, "results");
+mkdirSync(folder, { recursive: true });
+
+console.log(
+  "| tokens | keys | policy | budget | documents | correct | 95 % interval |\n| --- | --- | --- | --- | --- | --- | --- |",
+);
+for (const keys of flags.keys.split(",").map(Number)) {
+  const file = join(folder, `needles-${tokens}-${budget}-${keys}-${seed}.jsonl`);
+  const results: Result[] = existsSync(file)
+    ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Result)
+    : [];
+  for (let document = 0; document < docs; document++) {
+    const task = makeTask(model, prose, tokens, keys, seed * 1_000_003 + document * 17 + keys);
+    for (const policy of policies) {
+      if (results.some((result) => result.document === document && result.policy === policy)) continue;
+      const text = await ask(model, task, policy, budget, tokens);
+      const { value, depth } = task;
+      const result = { document, policy, correct: text.includes(value), value, depth, answer: text };
+      results.push(result);
+      appendFileSync(file, JSON.stringify(result) + "\n");
+      if (flags.show) console.error(JSON.stringify(result));
+    }
+  }
+  for (const policy of policies) {
+    const mine = results.filter((result) => result.policy === policy && result.document < docs);
+    const hits = mine.filter((result) => result.correct).length, { share, low, high } = wilson(hits, mine.length);
+    const slots = policy === "full" ? "all" : budget;
+    console.log(
+      `| ${tokens} | ${keys} | ${policy} | ${slots} | ${mine.length} | ${hits} (${share.toFixed(0)} %) | ${
+        low.toFixed(0)
+      }–${high.toFixed(0)} % |`,
+    );
+  }
+}
+await model.close();

@@ -1,0 +1,21 @@
+/** Opens the model that measurements run on: `--model`, else PALIMPSEST_TEST_MODEL, else the store's default. */
+import { cacheFolder } from "../cli/folders.ts";
+import { files } from "../cli/host.ts";
+import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
+import { resolveModel } from "../cli/store.ts";
+import { type LoadedModel, openModel } from "../mod.ts";
+
+export async function openForBench(model: string | undefined, policy: string, threads: number): Promise<LoadedModel> {
+  const cache = cacheFolder();
+  const { path, sha256 } = await resolveModel(cache, model ?? process.env["PALIMPSEST_TEST_MODEL"] ?? "smollm2-135m");
+  return openModel({
+    path,
+    ...(sha256 ? { sha256 } : {}),
+    device: "cpu",
+    threads,
+    cacheFolder: cache,
+    files,
+    policy,
+    runtimes: { native: loadOnnxRuntimeNode, wasm: loadOnnxRuntimeNode },
+  });
+}

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bytesPerSlot, KvCache } from "../core/cache.ts";
+import { BudgetError } from "../core/errors.ts";
+
+const SHAPE = { layers: 2, kvHeads: 3, headDim: 4 };
+
+/** Rows [count, headDim] per head, every number different. */
+function rows(count: number, base: number): Float32Array[] {
+  return Array.from(
+    { length: SHAPE.layers * SHAPE.kvHeads },
+    (_, head) => Float32Array.from({ length: count * SHAPE.headDim }, (_, i) => base + head * 100 + i),
+  );
+}
+
+test("KvCache: counts every byte that it allocates", () => {
+  const cache = new KvCache(SHAPE, 10);
+  const { keys, values, source, position } = cache;
+  const allocated = [keys, values, source, position].reduce((sum, array) => sum + array.byteLength, 0);
+  assert.equal(cache.bytes, allocated);
+  assert.equal(cache.bytes, bytesPerSlot(SHAPE) * 10 * 6);
+  assert.deepEqual([cache.meanLive, cache.peakLive], [0, 0]);
+});
+
+test("KvCache.append: rows, sources and positions stand where the head's run goes on", () => {
+  const cache = new KvCache(SHAPE, 10);
+  cache.append(rows(3, 1000), rows(3, 2000), 3, 7, 107);
+  cache.append(rows(4, 3000), rows(4, 4000), 2, 10, 210); // the first two of four rows
+  for (let head = 0; head < cache.heads; head++) {
+    assert.deepEqual([...cache.keyRows(head)], [...rows(3, 1000)[head]!, ...rows(4, 3000)[head]!.subarray(0, 8)]);
+    assert.deepEqual([...cache.valueRows(head)], [...rows(3, 2000)[head]!, ...rows(4, 4000)[head]!.subarray(0, 8)]);
+    const start = cache.start[head]!;
+    assert.deepEqual([...cache.source.subarray(start, start + 5)], [7, 8, 9, 10, 11]);
+    assert.deepEqual([...cache.position.subarray(start, start + 5)], [107, 108, 109, 210, 211]);
+  }
+  assert.deepEqual([...cache.live], [5, 5, 5, 5, 5, 5]);
+  assert.equal(cache.keyRows(1).buffer, cache.keys.buffer, "a view on the pool");
+});
+
+test("KvCache.append: fills a run to its last slot, and an overflow is an error before a head loses a row of another", () => {
+  const cache = new KvCache(SHAPE, 5);
+  cache.append(rows(5, 0), rows(5, 50), 5, 0, 0);
+  const keys = cache.keys.slice();
+  assert.throws(() => cache.append(rows(1, 9), rows(1, 9), 1, 5, 5), /overflow in head 0: 5 live slots \+ 1 > 5/);
+  assert.deepEqual(cache.keys, keys);
+  assert.equal(cache.meanLive, 5);
+});
+
+test("KvCache: the peak remembers, truncate forgets the newest slots and grows none", () => {
+  const cache = new KvCache(SHAPE, 10);
+  cache.append(rows(6, 0), rows(6, 0), 6, 0, 0);
+  cache.truncate(Int32Array.of(2, 9, 6, 0, 4, 6));
+  assert.deepEqual([...cache.live], [2, 6, 6, 0, 4, 6]);
+  assert.equal(cache.meanLive, 4);
+  cache.append(rows(1, 0), rows(1, 0), 1, 6, 6);
+  assert.deepEqual([...cache.live], [3, 7, 7, 1, 5, 7]);
+  assert.equal(cache.peakLive, 6);
+});
+
+test("KvCache: memory that cannot be had is a BudgetError that names the size and the flag", () => {
+  assert.throws(
+    () => new KvCache({ layers: 1000, kvHeads: 1000, headDim: 1000 }, 1e6),
+    (error) => error instanceof BudgetError && /1000000 slots.*GiB.*--kv-budget/.test(error.message),
+  );
+});

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { launcher, palimpsest, withFolder } from "./helpers.ts";
+
+const names = (text: string) =>
+  text.split("\n").filter((line) => line && !line.startsWith(":")).map((line) => line.split("\t")[0]);
+const complete = async (...words: string[]) => {
+  const ended = await palimpsest(["complete", "--", ...words]);
+  assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+  return ended.stdout;
+};
+
+for (const shell of ["bash", "zsh", "fish", "powershell"]) {
+  test(`completions ${shell}: a script that calls palimpsest back`, async () => {
+    const ended = await palimpsest(["completions", shell]);
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    assert.match(ended.stdout, /palimpsest/);
+    assert.match(ended.stdout, /complete/);
+    const told = JSON.parse((await palimpsest(["completions", shell, "--json"])).stdout);
+    assert.deepEqual([told.schema, told.shell, told.script], ["palimpsest.completions/1", shell, ended.stdout]);
+  });
+}
+
+test("complete: commands, sub-commands, flags, choices, policies and models", async () => {
+  const commands = ["ask", "summarize", "plan", "pull", "models", "policies", "doctor", "completions"];
+  assert.deepEqual(names(await complete("")), commands);
+  assert.deepEqual(names(await complete("su")), ["summarize"]);
+  assert.deepEqual(names(await complete("models", "")), ["list", "rm", "path"]);
+  assert.ok(names(await complete("ask", "--")).includes("--kv-budget"));
+  assert.deepEqual(names(await complete("ask", "--po")), ["--policy", "--positions"]);
+  assert.deepEqual(names(await complete("ask", "--positions", "")), ["auto", "original", "compact"]);
+  assert.deepEqual(names(await complete("completions", "")), ["bash", "zsh", "fish", "powershell"]);
+  assert.ok(names(await complete("ask", "--policy", "")).includes("snapkv"));
+  assert.deepEqual(names(await complete("pull", "")), ["smollm2-135m"]);
+});
+
+test("complete: where a document is expected the shell completes file names", async () => {
+  assert.equal(await complete("ask", ""), ":0\n");
+  assert.equal(await complete("summarize", "REA"), ":0\n");
+  assert.match(await complete("policies", ""), /:4\n$/);
+});
+
+test("bash: the script completes a command line", () =>
+  withFolder((folder) => {
+    symlinkSync(launcher, join(folder, "palimpsest"));
+    const script = spawnSync(launcher, ["completions", "bash"], { encoding: "utf8" }).stdout;
+    writeFileSync(join(folder, "script"), script);
+    const ask = `source ${folder}/script
+      COMP_WORDS=(palimpsest summ); COMP_CWORD=1; COMP_LINE="palimpsest summ"; COMP_POINT=\${#COMP_LINE}
+      __palimpsest_complete; echo "\${COMPREPLY[@]}"`;
+    const ended = spawnSync("bash", ["-c", ask], {
+      encoding: "utf8",
+      env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
+    });
+    assert.match(ended.stdout, /summarize/, ended.stderr);
+  }));

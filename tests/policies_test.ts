@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UsageError } from "../core/errors.ts";
+import { parsePolicy, policies } from "../core/policies.ts";
+import { policyRecord } from "../core/policy.ts";
+
+const record = (spec: string) => policyRecord(parsePolicy(spec));
+
+test("parsePolicy: every named policy is the combination that its table says, and tells what it costs", () => {
+  for (const [name, { stages, summary, paper, needs, cost }] of Object.entries(policies)) {
+    assert.deepEqual(record(name), { name, ...stages });
+    for (const text of [summary, paper, needs, cost]) assert.ok(text.length > 0, name);
+  }
+  assert.ok(["full", "streaming", "snapkv", "question"].every((name) => Object.hasOwn(policies, name)));
+});
+
+test("parsePolicy: only full evicts nothing", () => {
+  for (const name of Object.keys(policies)) assert.equal(parsePolicy(name).evicts, name !== "full", name);
+  assert.equal(parsePolicy("probe=none,aggregate=none").evicts, true);
+});
+
+test("parsePolicy: a spelling names what differs from question, with spaces allowed", () => {
+  const { name: _, ...question } = record("question");
+  assert.deepEqual(record("probe=window"), { name: "probe=window", ...question, probe: "window" });
+  const spelled = "probe=none, aggregate = none,select=spread";
+  assert.deepEqual(record(spelled), { name: spelled, ...question, probe: "none", aggregate: "none", select: "spread" });
+  const { name: __, ...snapkv } = record("snapkv");
+  assert.deepEqual(record("probe=window,aggregate=mean"), { name: "probe=window,aggregate=mean", ...snapkv });
+});
+
+test("parsePolicy: only attention probes need mass, and the graph is told how to aggregate", () => {
+  const asks = (spec: string) => [parsePolicy(spec).probe.needsMass, parsePolicy(spec).aggregate.rows];
+  assert.deepEqual(asks("question"), [true, "max"]);
+  assert.deepEqual(asks("snapkv"), [true, "mean"]);
+  assert.equal(asks("streaming")[0], false);
+  assert.equal(asks("full")[0], false);
+});
+
+test("parsePolicy: what is unknown is a UsageError that names it and what works", () => {
+  const refused = (spec: string, message: RegExp) =>
+    assert.throws(() => parsePolicy(spec), (error) => error instanceof UsageError && message.test(error.message), spec);
+  refused("snapvk", /"snapvk".*snapkv/);
+  refused("", /""/);
+  refused("toString", /"toString"/);
+  refused("prob=window", /stage "prob".*probe/);
+  refused("toString=window", /stage "toString".*probe/);
+  refused("probe=windows", /probe "windows".*window/);
+  refused("probe=toString", /probe "toString".*window/);
+  refused("probe=", /probe ""/);
+  refused("probe=window,", /stage ""/);
+  refused("probe=window=2", /probe "window=2".*window/);
+  refused("probe=window,probe=none", /probe twice/);
+});

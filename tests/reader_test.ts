@@ -1,0 +1,288 @@
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { type Budget, resolveBudget } from "../core/budget.ts";
+import { KvCache } from "../core/cache.ts";
+import { chunks } from "../core/chunks.ts";
+import { argmax } from "../core/decode.ts";
+import type { Engine, Pass } from "../core/engine/engine.ts";
+import { parsePolicy, policies } from "../core/policies.ts";
+import { RECENT, SINKS } from "../core/policy.ts";
+import { Reader, type ReaderOptions } from "../core/reader.ts";
+import { ReferenceLlama, referenceMass } from "./engine/reference_llama.ts";
+import { openTiny, tokens } from "./tiny_llama.ts";
+
+const QUESTION = tokens(12, 77);
+const CHUNKS = [1, 7, 32, 33, 64, 100, 300];
+const EVICTING = Object.keys(policies).filter((name) => parsePolicy(name).evicts);
+const RESERVE = QUESTION.length + 12;
+
+// opened here, not below: Deno does not wait for an asynchronous describe, and would run nothing of it
+const engines = {
+  max: await openTiny({ mass: "max" }),
+  mean: await openTiny({ mass: "mean" }),
+  plain: await openTiny(),
+};
+
+describe("reader", () => {
+  after(async () => {
+    for (const { close } of Object.values(engines)) await close();
+  });
+
+  /** As `openModel` chooses the graph. */
+  function engineFor(policy: string): Engine {
+    const { probe, aggregate } = parsePolicy(policy);
+    return engines[probe.needsMass ? aggregate.rows : "plain"].engine;
+  }
+
+  function budgetOf(policy: string, slots: number, chunkTokens: number): Budget {
+    return resolveBudget({
+      config: engines.plain.engine.config,
+      policy: parsePolicy(policy),
+      request: { slots },
+      chunkTokens,
+      reserve: RESERVE,
+      unboundedPositions: true,
+      availableBytes: 1e9,
+    });
+  }
+
+  interface Run {
+    policy: string;
+    slots: number;
+    chunkTokens: number;
+    positions?: ReaderOptions["positions"];
+    engine?: Engine;
+    /** After every chunk, with the live slots per head before it. */
+    look?: (reader: Reader, before: number, chunk: number[]) => void;
+  }
+
+  /** Reads a document as `answer` does, writes the question and eight tokens. */
+  async function run(document: number[], { policy, slots, chunkTokens, positions = "original", engine, look }: Run) {
+    const options = {
+      budget: budgetOf(policy, slots, chunkTokens),
+      chunkTokens,
+      reserve: RESERVE,
+      positions,
+      questionTokens: QUESTION,
+    };
+    const reader = new Reader(engine ?? engineFor(policy), parsePolicy(policy), options);
+    async function* arriving() {
+      yield document;
+    }
+    for await (const chunk of chunks(arriving(), chunkTokens)) {
+      const before = reader.cache.meanLive;
+      await reader.read(chunk);
+      look?.(reader, before, chunk);
+    }
+    const written: number[] = [];
+    let logits = await reader.write(QUESTION);
+    for (let i = 0; i < 8; i++) {
+      written.push(argmax(logits));
+      logits = await reader.write([written.at(-1)!]);
+    }
+    return { reader, written };
+  }
+
+  function attribute(reader: Reader, name: "source" | "position", head: number): number[] {
+    const { cache } = reader, start = cache.start[head]!;
+    return [...cache[name].subarray(start, start + cache.live[head]!)];
+  }
+
+  test("after every chunk: budget, capacity, bytes, order, sinks and recent window, for every policy and chunk", async () => {
+    const document = tokens(420);
+    for (const policy of EVICTING) {
+      for (const positions of ["original", "compact"] as const) {
+        for (const chunkTokens of CHUNKS) {
+          const what = `${policy}, chunks of ${chunkTokens}, ${positions} positions`, slots = 64;
+          let compactions = 0, pool: ArrayBufferLike | null = null;
+          const { reader } = await run(document, {
+            policy,
+            slots,
+            chunkTokens,
+            positions,
+            look(reader, before, chunk) {
+              const { cache } = reader;
+              const due = before + chunk.length > slots;
+              assert.equal(reader.compactions, compactions += Number(due), `compacted exactly when due: ${what}`);
+              assert.ok(cache.meanLive <= slots, what);
+              if (due) assert.equal(cache.meanLive, slots, `a compaction wastes nothing: ${what}`);
+              assert.ok(cache.peakLive <= cache.capacity, what);
+              pool ??= cache.keys.buffer;
+              assert.equal(cache.keys.buffer, pool, what);
+              assert.equal(cache.bytes, reader.options.budget.bytes, what);
+              for (let head = 0; head < cache.heads; head++) {
+                const source = attribute(reader, "source", head), position = attribute(reader, "position", head);
+                assert.ok(source.every((token, i) => i === 0 || token > source[i - 1]!), `document order: ${what}`);
+                const sinks = Math.min(SINKS, reader.tokensRead), recent = Math.min(RECENT, reader.tokensRead);
+                assert.deepEqual(source.slice(0, sinks), [...Array(sinks).keys()], `sinks: ${what}`);
+                const newest = Array.from({ length: recent }, (_, i) => reader.tokensRead - recent + i);
+                assert.deepEqual(source.slice(-recent), newest, `recent window: ${what}`);
+                if (positions === "original") assert.deepEqual(position, source, what);
+                else assert.deepEqual(position, [...position.keys()], what); // all heads are equally long
+                assert.equal(position.at(-1), reader.nextPosition - 1, what);
+              }
+            },
+          });
+          assert.ok(compactions > 0);
+          assert.equal(reader.tokensRead, document.length + QUESTION.length + 8);
+          const evicted = reader.tokensRead - reader.cache.meanLive;
+          assert.equal(reader.evicted, evicted, `what is missing was counted: ${what}`);
+          assert.ok(reader.cache.peakLive <= reader.cache.capacity, what);
+        }
+      }
+    }
+  });
+
+  test("a document up to the budget gives the same tokens as full, for every policy, position and chunk", async () => {
+    const slots = 120;
+    for (const length of [1, 60, 120]) {
+      const document = tokens(length, length);
+      const { written: asked } = await run(document, { policy: "full", slots, chunkTokens: 300 });
+      for (const policy of [...EVICTING, "full"]) {
+        for (const chunkTokens of CHUNKS) {
+          for (const positions of ["auto", "original", "compact"] as const) {
+            const { reader, written } = await run(document, { policy, slots, chunkTokens, positions });
+            assert.deepEqual(written, asked, `${policy}, ${length} tokens in chunks of ${chunkTokens}, ${positions}`);
+            assert.equal(reader.compactions, 0);
+          }
+        }
+      }
+    }
+    const { reader } = await run(tokens(121), { policy: "question", slots, chunkTokens: 121 });
+    assert.equal(reader.compactions, 1, "one token more is compacted");
+    assert.equal(reader.evicted, 1);
+  });
+
+  test("two runs are equal", async () => {
+    const document = tokens(400, 5);
+    for (const policy of EVICTING) {
+      const [a, b] = [
+        await run(document, { policy, slots: 64, chunkTokens: 50, positions: "compact" }),
+        await run(document, { policy, slots: 64, chunkTokens: 50, positions: "compact" }),
+      ];
+      assert.deepEqual(a.written, b.written);
+      assert.deepEqual(a.reader.cache.source, b.reader.cache.source);
+      assert.deepEqual(a.reader.cache.keys, b.reader.cache.keys);
+    }
+  });
+
+  test("question and snapkv keep the slots that a plain reference would keep", async () => {
+    const document = tokens(220, 8), slots = 90, n = document.length;
+    const reference = await ReferenceLlama.load(engines.plain.model);
+    const whole = reference.forward(new KvCache(reference.config, 1), document, 0);
+    const cache = new KvCache(reference.config, n);
+    const flat = (heads: Float64Array[][]) => heads.map((rows) => Float32Array.from(rows.flatMap((row) => [...row])));
+    cache.append(flat(whole.keys), flat(whole.values), n, 0, 0);
+    const asked = referenceMass(reference.forward(cache, QUESTION, n), QUESTION.length, "max");
+    const neighbours = (row: Float64Array, slot: number, radius: number) =>
+      Array.from({ length: 2 * radius + 1 }, (_, i) => row.subarray(0, n)[slot - radius + i] ?? 0);
+    const scores = {
+      question: asked.map((row) => Array.from({ length: n }, (_, slot) => Math.max(...neighbours(row, slot, 10)))),
+      snapkv: referenceMass(whole, 64, "mean").map((row) =>
+        Array.from({ length: n }, (_, slot) => neighbours(row, slot, 2).reduce((a, b) => a + b) / 5)
+      ),
+    };
+    for (const policy of ["question", "snapkv"] as const) {
+      await run(document, {
+        policy,
+        slots,
+        chunkTokens: n,
+        look: (reader) =>
+          scores[policy].forEach((row, head) => {
+            const rank = row.map((score, slot) => slot < SINKS || slot >= n - RECENT ? Infinity : Math.fround(score));
+            const best = [...row.keys()].sort((a, b) => rank[a] === rank[b] ? a - b : rank[b]! - rank[a]!).slice(
+              0,
+              slots,
+            );
+            assert.deepEqual(attribute(reader, "source", head), best.sort((a, b) => a - b), `${policy}, head ${head}`);
+          }),
+      });
+    }
+  });
+
+  test("streaming keeps the sinks and the newest slots", async () => {
+    await run(tokens(300), {
+      policy: "streaming",
+      slots: 64,
+      chunkTokens: 33,
+      look(reader) {
+        if (reader.compactions === 0) return;
+        const newest = Array.from({ length: 60 }, (_, i) => reader.tokensRead - 60 + i);
+        for (let head = 0; head < reader.cache.heads; head++) {
+          assert.deepEqual(attribute(reader, "source", head), [0, 1, 2, 3, ...newest]);
+        }
+      },
+    });
+  });
+
+  test("full never compacts, and its record stays clean", async () => {
+    const { reader } = await run(tokens(200), { policy: "full", slots: 200, chunkTokens: 64 });
+    assert.deepEqual([reader.compactions, reader.evicted, reader.policyMs], [0, 0, 0]);
+  });
+
+  test("auto keeps original positions until the trained ones would not hold the next chunk and the reserve, then compacts for good", async () => {
+    for (const policy of EVICTING) {
+      for (const chunkTokens of [7, 33, 64]) {
+        const trained = 250, passes: Pass[] = [], inner = engineFor(policy);
+        const engine: Engine = {
+          ...inner,
+          config: { ...inner.config, trainedPositions: trained },
+          device: inner.device,
+          pass: (cache, pass) => {
+            passes.push(pass);
+            return inner.pass(cache, pass);
+          },
+          close: () => inner.close(),
+        };
+        const seen: string[] = [];
+        let wasOriginal = 0;
+        const { reader } = await run(tokens(500), {
+          policy,
+          slots: 64,
+          chunkTokens,
+          positions: "auto",
+          engine,
+          look(reader) {
+            seen.push(reader.positions);
+            if (reader.positions === "original") {
+              wasOriginal = reader.nextPosition;
+              assert.equal(reader.nextPosition, reader.tokensRead);
+            } else assert.equal(reader.nextPosition, 64);
+          },
+        });
+        assert.ok(wasOriginal + chunkTokens + RESERVE <= trained, "left in time");
+        assert.ok(wasOriginal + 2 * chunkTokens + RESERVE > trained, "and not too early");
+        assert.deepEqual([...new Set(seen)], ["original", "compact"], "switched once");
+        for (const { firstPosition, tokens } of passes) assert.ok(firstPosition + tokens.length <= trained);
+        assert.ok(reader.nextPosition <= trained);
+      }
+    }
+  });
+
+  test("the probe leaves nothing behind: question tokens are not in the cache before they are written", async () => {
+    await run(tokens(200), {
+      policy: "question",
+      slots: 64,
+      chunkTokens: 64,
+      look: (reader) => {
+        const newest = attribute(reader, "source", 0).at(-1);
+        assert.equal(newest, reader.tokensRead - 1);
+      },
+    });
+  });
+
+  test("a policy that keeps more than the budget is caught", async () => {
+    const policy = parsePolicy("streaming"), budget = budgetOf("streaming", 64, 50);
+    policy.allocate.quotas = (scores, slots) => new Int32Array(scores.length).fill(slots + 1);
+    const options = {
+      budget,
+      chunkTokens: 50,
+      reserve: RESERVE,
+      positions: "original",
+      questionTokens: QUESTION,
+    } as const;
+    const reader = new Reader(engineFor("streaming"), policy, options);
+    await reader.read(tokens(50));
+    await assert.rejects(reader.read(tokens(50)), /streaming kept 65 slots of a budget of 64/);
+  });
+});
