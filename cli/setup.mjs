@@ -14,7 +14,7 @@ const tasks = {
   test: runTests,
   golden: (extra) => start(["tests/golden.ts", ...extra]),
   compile: (extra) => start(["cli/compile.ts", ...extra]),
-  bench: (extra) => start(["bench/bench.ts", ...extra]),
+  bench: (extra) => start(["bench/speed.ts", ...extra]),
   needles: (extra) => start(["bench/needles.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
 };
@@ -56,7 +56,8 @@ function packagesComplete() {
     const wanted = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
     const present = JSON.parse(readFileSync(join(modules, ".package-lock.json"), "utf8")).packages;
     return Object.entries(wanted).every(([path, wish]) =>
-      path === "" || wish.optional || wish.peer || (present[path]?.version === wish.version && existsSync(join(root, path)))
+      path === "" || wish.optional || wish.peer ||
+      (present[path]?.version === wish.version && existsSync(join(root, path)))
     ) && bunFiles().length > 0;
   } catch {
     return false;
@@ -68,7 +69,9 @@ function bunFiles() {
   const scope = join(modules, "@oven");
   if (!existsSync(scope)) return [];
   return readdirSync(scope).sort((a, b) => a.length - b.length)
-    .flatMap((folder) => ["bun", "bun.exe"].map((file) => join(scope, folder, "bin", file))).filter((file) => existsSync(file));
+    .flatMap((folder) => ["bun", "bun.exe"].map((file) => join(scope, folder, "bin", file))).filter((file) =>
+      existsSync(file)
+    );
 }
 
 function findBun() {
@@ -106,7 +109,10 @@ function spawnAndWait(program, args, options, watch) {
 async function runTests(extra) {
   const environment = { ...process.env };
   if (!environment.PALIMPSEST_TEST_MODEL) {
-    const pulled = spawnSync(bun, ["cli/main.ts", "pull", "--verbose", "--json"], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+    const pulled = spawnSync(bun, ["cli/main.ts", "pull", "--verbose", "--json"], {
+      cwd: root,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const told = JSON.parse(pulled.stdout.toString() || "{}");
     if (pulled.status !== 0) {
       say(`the test model is needed: ${told.message ?? "pull failed"}`);

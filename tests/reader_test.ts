@@ -88,10 +88,10 @@ describe("reader", () => {
     return [...cache[name].subarray(start, start + cache.live[head]!)];
   }
 
-  test("after every chunk: budget, capacity, bytes, order, sinks and recent window, for every policy and chunk", async () => {
-    const document = tokens(420);
-    for (const policy of EVICTING) {
-      for (const positions of ["original", "compact"] as const) {
+  for (const policy of EVICTING) {
+    for (const positions of ["original", "compact"] as const) {
+      test(`after every chunk: budget, capacity, bytes, order, sinks and recent window (${policy}, ${positions})`, async () => {
+        const document = tokens(420);
         for (const chunkTokens of CHUNKS) {
           const what = `${policy}, chunks of ${chunkTokens}, ${positions} positions`, slots = 64;
           let compactions = 0, pool: ArrayBufferLike | null = null;
@@ -129,16 +129,16 @@ describe("reader", () => {
           assert.equal(reader.evicted, evicted, `what is missing was counted: ${what}`);
           assert.ok(reader.cache.peakLive <= reader.cache.capacity, what);
         }
-      }
+      });
     }
-  });
+  }
 
-  test("a document up to the budget gives the same tokens as full, for every policy, position and chunk", async () => {
-    const slots = 120;
-    for (const length of [1, 60, 120]) {
-      const document = tokens(length, length);
-      const { written: asked } = await run(document, { policy: "full", slots, chunkTokens: 300 });
-      for (const policy of [...EVICTING, "full"]) {
+  for (const policy of [...EVICTING, "full"]) {
+    test(`a document up to the budget gives the same tokens as full (${policy})`, async () => {
+      const slots = 120;
+      for (const length of [1, 60, 120]) {
+        const document = tokens(length, length);
+        const { written: asked } = await run(document, { policy: "full", slots, chunkTokens: 300 });
         for (const chunkTokens of CHUNKS) {
           for (const positions of ["auto", "original", "compact"] as const) {
             const { reader, written } = await run(document, { policy, slots, chunkTokens, positions });
@@ -147,11 +147,12 @@ describe("reader", () => {
           }
         }
       }
-    }
-    const { reader } = await run(tokens(121), { policy: "question", slots, chunkTokens: 121 });
-    assert.equal(reader.compactions, 1, "one token more is compacted");
-    assert.equal(reader.evicted, 1);
-  });
+      if (policy === "full") return;
+      const { reader } = await run(tokens(121), { policy, slots, chunkTokens: 121 });
+      assert.equal(reader.compactions, 1, "one token more is compacted");
+      assert.equal(reader.evicted, 1);
+    });
+  }
 
   test("two runs are equal", async () => {
     const document = tokens(400, 5);

@@ -96,6 +96,17 @@ test("topk, spread: a quota of all slots or more keeps all", () => {
   }
 });
 
+test("topk, spread: a quota below the protected slots keeps the first of them", () => {
+  const protectedSlots = new Uint8Array(50).fill(1, 0, 4).fill(1, 30);
+  for (const select of [topk(), spread(7)]) {
+    assert.deepEqual(
+      [...select.keep(awkward(50, 2), context(50, 6, { protectedSlots }))],
+      [0, 1, 2, 3, 30, 31],
+      select.name,
+    );
+  }
+});
+
 /** Kept slots per part. */
 function shares(
   keep: Int32Array,

@@ -84,7 +84,7 @@ async function download(source: HubSource, wanted: Wanted, options: FetchOptions
       const code = (error as { code?: string }).code;
       if (error instanceof ModelError || code === "ENOSPC" || code === "EDQUOT" || attempt === attempts) throw error;
       // A server that cannot continue must begin again.
-      if (error instanceof RangeRefused) await truncate(part.path, 0);
+      if (String((error as Error).message ?? error) === rangeRefused) await truncate(part.path, 0);
       const { size } = await stat(part.path);
       resumed ||= size > 0;
       part.size = size;
@@ -161,7 +161,8 @@ function access(signal: AbortSignal) {
   };
 }
 
-class RangeRefused extends Error {}
+/** A sentence and not a class: the library's stream passes on nothing but an error's message. */
+const rangeRefused = "the server cannot continue a partial download";
 
 /** Refuses a whole file where a part was asked for: it would be appended to the part that is already there. */
 async function checkedFetch(input: Parameters<typeof fetch>[0], init: RequestInit): Promise<Response> {
@@ -169,7 +170,7 @@ async function checkedFetch(input: Parameters<typeof fetch>[0], init: RequestIni
   const range = new Headers(init.headers).get("range");
   if (range && !/^bytes=0-/.test(range) && response.status === 200) {
     await response.body?.cancel();
-    throw new RangeRefused("the server cannot continue a partial download");
+    throw new Error(rangeRefused);
   }
   return response;
 }

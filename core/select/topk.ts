@@ -3,34 +3,8 @@ import type { Select } from "../policy.ts";
 
 export const topk = (): Select => ({
   name: "topk",
-  keep(scores, { quota, protectedSlots }) {
-    const kept = protectedSlots.slice();
-    const guarded = kept.reduce((sum, one) => sum + one, 0);
-    markHighest(scores, quota - guarded, kept, 0, scores.length);
-    return marked(kept, quota);
-  },
+  keep: (scores, { quota, protectedSlots }) => highest(scores, quota, protectedSlots),
 });
-
-/** Marks in `kept` the `count` highest scores of the slots `from` to `to` (exclusive) that are not marked yet. */
-export function markHighest(scores: Float32Array, count: number, kept: Uint8Array, from: number, to: number): void {
-  if (count <= 0) return;
-  // marked slots are left out, not scored: no score may stand above or below them
-  const open = new Int32Array(to - from), values = new Float32Array(to - from);
-  let n = 0;
-  for (let slot = from; slot < to; slot++) {
-    if (kept[slot]) continue;
-    open[n] = slot;
-    values[n++] = scores[slot]!;
-  }
-  for (const i of highest(values.subarray(0, n), count)) kept[open[i]!] = 1;
-}
-
-/** The first `quota` marked slots, ascending. */
-export function marked(kept: Uint8Array, quota: number): Int32Array {
-  const keep = new Int32Array(Math.min(quota, kept.length));
-  for (let slot = 0, at = 0; slot < kept.length && at < keep.length; slot++) if (kept[slot]) keep[at++] = slot;
-  return keep;
-}
 
 const BITS = 11, BUCKETS = 1 << BITS;
 const histogram = new Int32Array(BUCKETS);
@@ -38,11 +12,13 @@ const histogram = new Int32Array(BUCKETS);
 /**
  * Ascending indices of the `count` highest scores, ties to the earlier index; NaN ranks below everything. Radix selection, three digits of 11 bits:
  * linear in the slots, which sorting is not.
+ * @param first 1 for slots that rank above every score, infinity too
  */
-export function highest(scores: Float32Array, count: number): Int32Array {
+export function highest(scores: Float32Array, count: number, first?: Uint8Array): Int32Array {
   const n = scores.length;
   if (count >= n) return Int32Array.from({ length: n }, (_, i) => i);
   const ranks = sortable(scores);
+  if (first) { for (let i = 0; i < n; i++) if (first[i]) ranks[i] = 0xffffffff; }
   let prefix = 0, wanted = count;
   for (const shift of [21, 10, 0]) {
     const bits = shift === 0 ? 10 : BITS, buckets = 1 << bits;

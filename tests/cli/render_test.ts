@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-control-regex -- terminals are commanded by control characters
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -23,7 +24,6 @@ for (const runtime of runtimes) {
     assert.equal(JSON.parse(ended.stdout).schema, "palimpsest.answer/1");
     assert.match(ended.stderr, /^palimpsest: 3 bytes were replaced \[2J$/m);
     assert.match(ended.stderr, /^read 2,000 tokens .* compressed into 1,024 slots/m);
-    // deno-lint-ignore no-control-regex
     assert.doesNotMatch(ended.stderr, /[\x1b\r]/);
   });
 
