@@ -41,6 +41,8 @@ export interface RunTask {
   policy: string;
   /** Where `--max-tokens` is not given. */
   maxTokens: number;
+  opening?: string;
+  notes?: { wanted: number; tokens: number };
 }
 
 /** Opens the model, runs the task and prints the answer, or the record under `--json`. */
@@ -77,6 +79,8 @@ export async function run(task: RunTask, flags: RunFlags): Promise<void> {
       chunkTokens: flags.chunk,
       positions: flags.positions,
       maxTokens: flags.maxTokens ?? task.maxTokens,
+      ...(task.opening ? { opening: task.opening } : {}),
+      ...(task.notes ? { notes: task.notes } : {}),
       strict: flags.strict ?? false,
       availableBytes: availableBytes(),
       peakRssBytes,

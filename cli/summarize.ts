@@ -11,12 +11,20 @@ export async function summarize(names: string[], flags: RunFlags & { length?: nu
     );
   }
   const sources = await openDocuments(names.length > 0 ? names : ["-"]);
-  const words = flags.length ?? 150;
-  const instruction =
-    `Summarize the document above in about ${words} words. Cover all of its parts, from the beginning to the end.`;
-  // An English word takes about 1.3 tokens; the rest is room to finish the sentence.
+  const words = flags.length ?? 300;
+  // asked for names and facts, a small model says what a text is about; asked for a summary, it praises the text
+  const instruction = "Write a summary of the text above. Mention the most important names and facts.";
   await run(
-    { command: "summarize", sources, instruction, policy: "coverage", maxTokens: Math.ceil(words * 2) + 64 },
+    {
+      command: "summarize",
+      sources,
+      instruction,
+      policy: "coverage",
+      // an English word takes about 1.3 tokens; the rest is room to finish the sentence
+      maxTokens: Math.ceil(words * 1.5) + 32,
+      opening: "The text is about",
+      notes: { wanted: Math.max(2, Math.round(words / 30)), tokens: 56 },
+    },
     flags,
   );
 }

@@ -1,10 +1,11 @@
 /** THE STORY: documents go in, one chunk at a time, the memory stays as large as it was, and an answer comes out. */
 import { type BudgetRequest, resolveBudget } from "./budget.ts";
 import { chunks } from "./chunks.ts";
-import { argmax } from "./decode.ts";
+import { decode } from "./decode.ts";
 import { readText, type Source } from "./document.ts";
 import { BudgetError, InterruptedError } from "./errors.ts";
 import type { LoadedModel } from "./model.ts";
+import { Notes, tidy } from "./notes.ts";
 import { parsePolicy } from "./policies.ts";
 import { type Policy, policyRecord } from "./policy.ts";
 import { renderPrompt } from "./prompt.ts";
@@ -17,12 +18,16 @@ export interface AnswerRequest {
   /** The question, or what to write. */
   instruction: string;
   system?: string;
+  /** First words of the answer, which the model goes on from: they keep a small model to the matter. */
+  opening?: string;
   /** Must ask the graph for no more than the policy that the model was opened with. */
   policy: string;
   budget: BudgetRequest;
   chunkTokens: number;
   positions: "auto" | Positions;
   maxTokens: number;
+  /** Write notes along the way and answer with them (`notes.ts`): so many to twice as many, of so many tokens each. */
+  notes?: { wanted: number; tokens: number };
   /** Refuse to evict anything. */
   strict: boolean;
   /** Most bytes that the cache may take. */
@@ -45,7 +50,11 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
 
   const prompt = renderPrompt(tokenizer, request);
   const head = tokenizer.encode(prompt.head, { control: true });
-  const tail = tokenizer.encode(prompt.tail, { control: true });
+  const opening = request.opening ?? "";
+  const tail = [
+    ...tokenizer.encode(prompt.tail, { control: true }),
+    ...tokenizer.encode(opening, { control: false }),
+  ];
   const questionTokens = tokenizer.encode(`\n\n${request.instruction}`, { control: false });
   const reserve = tail.length + request.maxTokens;
   const documentBytes = request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0);
@@ -62,7 +71,8 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   if (budget.clampedFrom !== null) {
     yield {
       type: "warning",
-      message: `A budget of ${budget.clampedFrom} slots is more than the ${config.trainedPositions} positions of ${model.name} allow: ` +
+      message:
+        `A budget of ${budget.clampedFrom} slots is more than the ${config.trainedPositions} positions of ${model.name} allow: ` +
         `reading with ${budget.slots}`,
     };
   }
@@ -75,44 +85,48 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   });
 
   const sources: SourceRecord[] = [];
-  const prefillStarted = performance.now();
-  for await (const chunk of chunks(promptTokens(), request.chunkTokens)) {
+  const notes = request.notes ? new Notes(request.notes.wanted, budget.slots) : null;
+  let written = 0, decodeMs = 0, finish: AnswerRecord["finish"] = "stop", whole = "";
+  const started = performance.now();
+
+  for await (const { chunk, last } of chunks(promptTokens(), request.chunkTokens)) {
     throwIfAborted(request.signal);
     refuseEviction(policy, request.strict, reader, chunk.length, budget.slots);
-    await reader.read(chunk);
+    await reader.read(chunk, async () => {
+      const to = reader.tokensRead;
+      // a document that fits is summarised as a whole
+      const single = last && notes?.stretchStart === 0 && reader.compactions === 0 && to <= budget.slots;
+      if (notes?.due(to, last) && !single) notes.add(to, await reader.aside(notes.stretchStart, takeNote));
+    });
     while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
     yield progress("prefill", reader.tokensRead);
   }
   while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
-  const documentTokens = sources.reduce((sum, source) => sum + source.tokens, 0);
-  let logits = await reader.write(tail);
-  const prefillMs = performance.now() - prefillStarted, prefillTokens = reader.tokensRead;
+  const coverage = reader.coverage(head.length);
+  const prefillMs = performance.now() - started - decodeMs, prefillTokens = reader.tokensRead;
 
-  const decodeStarted = performance.now();
-  const text = tokenizer.textStream();
-  let written = 0, finish: AnswerRecord["finish"] = "length", whole = "";
-  while (written < request.maxTokens) {
-    throwIfAborted(request.signal);
-    const token = argmax(logits);
-    written++;
-    if (tokenizer.stopIds.has(token)) {
-      finish = "stop";
-      break;
+  const noted = notes?.distinct() ?? [];
+  if (noted.length > 0) {
+    whole = noted.map(({ text }) => `- ${text}`).join("\n");
+    yield { type: "text", text: whole };
+  } else {
+    const decodeStarted = performance.now();
+    if (opening) {
+      whole = opening;
+      yield { type: "text", text: opening };
     }
-    const piece = text.push(token);
-    if (piece) {
-      whole += piece;
-      yield { type: "text", text: piece };
+    for await (const step of decode(reader, tokenizer, tail, request.maxTokens, notes !== null)) {
+      throwIfAborted(request.signal);
+      if (step.text) {
+        whole += step.text;
+        yield { type: "text", text: step.text };
+      }
+      yield progress("decode", step.tokens);
+      finish = step.finish ?? finish;
+      written = step.tokens;
     }
-    yield progress("decode", written);
-    if (written < request.maxTokens) logits = await reader.write([token]);
+    decodeMs += performance.now() - decodeStarted;
   }
-  const rest = text.finish();
-  if (rest) {
-    whole += rest;
-    yield { type: "text", text: rest };
-  }
-  const decodeMs = performance.now() - decodeStarted;
 
   yield {
     type: "result",
@@ -129,7 +143,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
       },
       device: engine.device,
       policy: policyRecord(policy),
-      document: { sources, tokens: documentTokens },
+      document: { sources, tokens: sources.reduce((sum, source) => sum + source.tokens, 0) },
       kv: {
         budgetSlots: budget.slots,
         capacitySlots: budget.capacity,
@@ -138,6 +152,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         peakLiveSlots: reader.cache.peakLive,
         evictedSlots: reader.evicted,
         positions: reader.positions,
+        coverage,
       },
       timing: {
         loadMs: model.loadMs,
@@ -171,6 +186,19 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
       record.bytes = document.bytes;
       yield tokens;
     }
+  }
+
+  async function takeNote(): Promise<string> {
+    const noteStarted = performance.now();
+    let text = "", tokens = 0;
+    for await (const step of decode(reader, tokenizer, tail, request.notes!.tokens, true)) {
+      throwIfAborted(request.signal);
+      text += step.text;
+      tokens = step.tokens;
+    }
+    written += tokens;
+    decodeMs += performance.now() - noteStarted;
+    return tidy(text); // a list item needs no opening
   }
 
   function progress(phase: "prefill" | "decode", done: number): AnswerEvent {

@@ -47,7 +47,9 @@ export function resolveBudget(input: BudgetInput): Budget {
     slots = Math.floor(request.bytes / slotBytes) - overhead;
     if (slots < MIN_BUDGET) {
       throw new BudgetError(
-        `--kv-budget of ${request.bytes} bytes leaves ${Math.max(0, slots)} slots after a chunk of ${chunkTokens} and a reserve of ${reserve} ` +
+        `--kv-budget of ${request.bytes} bytes leaves ${
+          Math.max(0, slots)
+        } slots after a chunk of ${chunkTokens} and a reserve of ${reserve} ` +
           `for question and answer: at least ${(MIN_BUDGET + overhead) * slotBytes} bytes work, or a smaller --chunk`,
       );
     }

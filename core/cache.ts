@@ -101,8 +101,42 @@ export class KvCache {
     this.peakLive = Math.max(this.peakLive, this.meanLive);
   }
 
-  /** Forgets the newest slots of every head down to `live` per head. */
-  truncate(live: Int32Array): void {
-    for (let head = 0; head < this.heads; head++) this.live[head] = Math.min(this.live[head]!, live[head]!);
+  /**
+   * Narrows every head to its first `sinks` slots and those of tokens from `firstSource` on, so that passes see nothing else, and puts everything back
+   * after `work`; rows appended meanwhile are forgotten. Nothing is allocated but room for the sinks' rows: they stand for a moment where the slots
+   * before the stretch were.
+   */
+  async narrowed<T>(firstSource: number, sinks: number, work: () => Promise<T>): Promise<T> {
+    const { headDim } = this.shape;
+    const before = { start: this.start.slice(), live: this.live.slice(), room: this.room.slice() };
+    const covered: (() => void)[] = [];
+    for (let head = 0; head < this.heads; head++) {
+      const start = this.start[head]!, live = this.live[head]!;
+      let first = 0;
+      while (first < live && this.source[start + first]! < firstSource) first++;
+      const front = first - Math.min(sinks, first); // the sinks go to front…first
+      if (front === 0) continue;
+      const rows = (pool: Float32Array, slot: number) =>
+        pool.subarray(slot * headDim, (slot + first - front) * headDim);
+      for (const pool of [this.keys, this.values]) {
+        const saved = rows(pool, start + front).slice(), sink = rows(pool, start).slice();
+        rows(pool, start + front).set(sink);
+        covered.push(() => {
+          rows(pool, start + front).set(saved);
+          rows(pool, start).set(sink);
+        });
+      }
+      this.start[head] = start + front;
+      this.live[head] = live - front;
+      this.room[head] = this.room[head]! - front;
+    }
+    try {
+      return await work();
+    } finally {
+      this.start.set(before.start);
+      this.live.set(before.live);
+      this.room.set(before.room);
+      for (const restore of covered) restore();
+    }
   }
 }

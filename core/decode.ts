@@ -1,8 +1,61 @@
 /** Greedy decoding: the same answer every time on the same device. */
+import type { Reader } from "./reader.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 /** Index of the largest logit, the first of equals. */
 export function argmax(logits: Float32Array): number {
   let best = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
   return best;
+}
+
+export interface Decoded {
+  /** Text that became certain with this token; may be empty. */
+  text: string;
+  /** Tokens so far, the one that ended the answer included. */
+  tokens: number;
+  /** Set on the last one. */
+  finish?: "stop" | "length";
+}
+
+/**
+ * Forwards the tail of a prompt and writes up to `maxTokens`, one event per token.
+ * @param stopAtLoops ends when the last tokens say the same thing for the third time, as small models do
+ */
+export async function* decode(
+  reader: Reader,
+  tokenizer: Tokenizer,
+  tail: number[],
+  maxTokens: number,
+  stopAtLoops = false,
+): AsyncGenerator<Decoded> {
+  const stream = tokenizer.textStream(), written: number[] = [];
+  let logits = await reader.write(tail);
+  while (true) {
+    const token = argmax(logits);
+    written.push(token);
+    if (tokenizer.stopIds.has(token) || (stopAtLoops && loops(written))) {
+      yield { text: stream.finish(), tokens: written.length, finish: "stop" };
+      return;
+    }
+    const text = stream.push(token);
+    if (written.length === maxTokens) {
+      yield { text: text + stream.finish(), tokens: maxTokens, finish: "length" };
+      return;
+    }
+    yield { text, tokens: written.length };
+    logits = await reader.write([token]);
+  }
+}
+
+/** Whether the end of `tokens` is one piece of 2 to 24 tokens three times over. */
+export function loops(tokens: number[]): boolean {
+  for (let period = 2; period <= 24; period++) {
+    const from = tokens.length - 3 * period;
+    if (from < 0) return false;
+    let equal = true;
+    for (let i = tokens.length - 1; equal && i >= from + period; i--) equal = tokens[i] === tokens[i - period];
+    if (equal) return true;
+  }
+  return false;
 }

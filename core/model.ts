@@ -1,5 +1,5 @@
 /** A model that is open: its tokenizer and the engine that runs it. */
-import { openCpu, type OnnxRuntime } from "./engine/cpu.ts";
+import { type OnnxRuntime, openCpu } from "./engine/cpu.ts";
 import type { Engine } from "./engine/engine.ts";
 import { openGguf } from "./engine/gguf.ts";
 import { prepare, type WeightFormat } from "./engine/prepare.ts";

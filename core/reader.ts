@@ -39,8 +39,11 @@ export class Reader {
     if (options.positions === "compact") this.positions = "compact";
   }
 
-  /** Forwards one chunk; if the budget is then exceeded, probes, selects and compacts. */
-  async read(tokens: number[]): Promise<void> {
+  /**
+   * Forwards one chunk; if the budget is then exceeded, probes, selects and compacts.
+   * @param whileWhole called in between, when the chunk's slots are all there still
+   */
+  async read(tokens: number[], whileWhole?: () => Promise<void>): Promise<void> {
     const { engine, cache, policy, options } = this;
     const due = policy.evicts && cache.meanLive + tokens.length > options.budget.slots;
     const scoreRows = due ? Math.min(policy.probe.windowRows, tokens.length) : 0;
@@ -48,6 +51,7 @@ export class Reader {
     cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition);
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
+    await whileWhole?.();
     if (!due) return;
 
     const started = performance.now();
@@ -72,6 +76,36 @@ export class Reader {
     this.policyMs += performance.now() - started;
     if (cache.meanLive > options.budget.slots) {
       throw new Error(`Policy ${policy.name} kept ${cache.meanLive} slots of a budget of ${options.budget.slots}`);
+    }
+  }
+
+  /** Share of all live slots in each tenth of what was read from token `first` on. */
+  coverage(first: number): number[] {
+    const { cache } = this, tenths = Array<number>(10).fill(0), length = this.tokensRead - first;
+    let counted = 0;
+    for (let head = 0; head < cache.heads; head++) {
+      const start = cache.start[head]!;
+      for (let slot = start; slot < start + cache.live[head]!; slot++) {
+        const token = cache.source[slot]! - first;
+        if (token < 0) continue;
+        tenths[Math.floor(token * 10 / length)]!++;
+        counted++;
+      }
+    }
+    return tenths.map((slots) => slots / Math.max(1, counted));
+  }
+
+  /**
+   * Lets `work` write and decode over what was read from token `firstToken` of the prompt on (and the sinks), then forgets what it wrote: a question
+   * on the side, in the room that stands free between two chunks.
+   */
+  async aside<T>(firstToken: number, work: () => Promise<T>): Promise<T> {
+    const { tokensRead, nextPosition } = this;
+    try {
+      return await this.cache.narrowed(firstToken, SINKS, work);
+    } finally {
+      this.tokensRead = tokensRead;
+      this.nextPosition = nextPosition;
     }
   }
 

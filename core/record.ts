@@ -28,6 +28,8 @@ export interface AnswerRecord {
     peakLiveSlots: number;
     evictedSlots: number;
     positions: Positions;
+    /** Share of the kept document slots that lie in each tenth of the document, in its order. */
+    coverage: number[];
   };
   /** policyMs: all that `full` would not do: probe passes, scoring, selection, compaction. */
   timing: {
@@ -55,7 +57,14 @@ export type AnswerEvent =
   /** Something the user should know (a clamped budget, replaced bytes): one sentence. */
   | { type: "warning"; message: string }
   /** After each chunk. Slots are per KV head, the mean over layers and heads; total is missing for a stream. */
-  | { type: "progress"; phase: "prefill" | "decode"; done: number; total?: number; liveSlots: number; budgetSlots: number }
+  | {
+    type: "progress";
+    phase: "prefill" | "decode";
+    done: number;
+    total?: number;
+    liveSlots: number;
+    budgetSlots: number;
+  }
   /** A piece of the answer, as soon as it is certain. */
   | { type: "text"; text: string }
   | { type: "result"; record: AnswerRecord };

@@ -46,15 +46,27 @@ test("KvCache.append: fills a run to its last slot, and an overflow is an error 
   assert.equal(cache.meanLive, 5);
 });
 
-test("KvCache: the peak remembers, truncate forgets the newest slots and grows none", () => {
+test("KvCache: narrowed shows the sinks and a stretch, forgets what is appended, and puts every row back", async () => {
   const cache = new KvCache(SHAPE, 10);
   cache.append(rows(6, 0), rows(6, 0), 6, 0, 0);
-  cache.truncate(Int32Array.of(2, 9, 6, 0, 4, 6));
-  assert.deepEqual([...cache.live], [2, 6, 6, 0, 4, 6]);
-  assert.equal(cache.meanLive, 4);
-  cache.append(rows(1, 0), rows(1, 0), 1, 6, 6);
-  assert.deepEqual([...cache.live], [3, 7, 7, 1, 5, 7]);
-  assert.equal(cache.peakLive, 6);
+  const keys = cache.keys.slice(), values = cache.values.slice(), before = cache.live.slice();
+  const width = SHAPE.headDim;
+  await cache.narrowed(4, 2, async () => {
+    for (let head = 0; head < cache.heads; head++) {
+      const whole = keys.subarray(head * 10 * width, (head * 10 + 6) * width);
+      const seen = [0, 1, 4, 5].flatMap((slot) => [...whole.subarray(slot * width, (slot + 1) * width)]);
+      assert.deepEqual([...cache.keyRows(head)], seen);
+    }
+    cache.append(rows(1, 9), rows(1, 9), 1, 6, 6);
+    assert.equal(cache.meanLive, 5);
+    await Promise.resolve();
+  });
+  assert.deepEqual(cache.live, before);
+  for (let head = 0; head < cache.heads; head++) {
+    const at = head * 10 * width;
+    assert.deepEqual(cache.keyRows(head), keys.subarray(at, at + 6 * width));
+    assert.deepEqual(cache.valueRows(head), values.subarray(at, at + 6 * width));
+  }
 });
 
 test("KvCache: memory that cannot be had is a BudgetError that names the size and the flag", () => {

@@ -8,7 +8,13 @@ async function cut(pieces: number[][], size: number): Promise<number[][]> {
   async function* arriving() {
     yield* pieces;
   }
-  for await (const chunk of chunks(arriving(), size)) out.push(chunk);
+  let ended = false;
+  for await (const { chunk, last } of chunks(arriving(), size)) {
+    assert.ok(!ended, "nothing comes after the last chunk");
+    ended = last;
+    out.push(chunk);
+  }
+  assert.equal(ended, out.length > 0, "the last chunk says so");
   return out;
 }
 
@@ -37,13 +43,13 @@ test("chunks: nothing comes of nothing, and no empty chunk ends a full one", asy
   assert.deepEqual(await cut([counted(8)], 4), [[0, 1, 2, 3], [4, 5, 6, 7]]);
 });
 
-test("chunks: a chunk goes out as soon as it is full", async () => {
+test("chunks: a full chunk waits for one token more and no longer", async () => {
   let asked = 0;
   async function* endless() {
     while (true) yield [asked++];
   }
   const stream = chunks(endless(), 3);
-  assert.deepEqual((await stream.next()).value, [0, 1, 2]);
-  assert.equal(asked, 3);
+  assert.deepEqual((await stream.next()).value, { chunk: [0, 1, 2], last: false });
+  assert.equal(asked, 4);
   await stream.return(undefined);
 });

@@ -69,7 +69,7 @@ describe("reader", () => {
     async function* arriving() {
       yield document;
     }
-    for await (const chunk of chunks(arriving(), chunkTokens)) {
+    for await (const { chunk } of chunks(arriving(), chunkTokens)) {
       const before = reader.cache.meanLive;
       await reader.read(chunk);
       look?.(reader, before, chunk);

@@ -59,8 +59,8 @@ export function writeLlama(
   graph.input("small_mask", "float32", ["GS", "S"]);
   if (features.mass) {
     graph.input("score", "bool", [1]);
-  graph.input("score_start", "int64", [1]);
-  graph.input("score_mask", "float32", ["GR", "S"]);
+    graph.input("score_start", "int64", [1]);
+    graph.input("score_mask", "float32", ["GR", "S"]);
   }
   graph.input("want_logits", "bool", [1]);
   graph.input("logits_start", "int64", [1]);
@@ -192,7 +192,11 @@ export function writeLlama(
     graph.output("logits", "float32", [1, "R", vocab]);
     if (features.hidden) {
       yes.output(last, "float32", [1, "S", hidden]);
-      no.output(no.constant("hidden.none", "float32", [1, 0, hidden], new Float32Array(0)), "float32", [1, "S", hidden]);
+      no.output(no.constant("hidden.none", "float32", [1, 0, hidden], new Float32Array(0)), "float32", [
+        1,
+        "S",
+        hidden,
+      ]);
       outputs.push(last);
       results.push(`hidden.${layers}`);
       graph.output(`hidden.${layers}`, "float32", [1, "S", hidden]);

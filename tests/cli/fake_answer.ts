@@ -43,6 +43,7 @@ async function* events(): AsyncGenerator<AnswerEvent> {
         peakLiveSlots: 1536,
         evictedSlots: 1024,
         positions: "original",
+        coverage: Array<number>(10).fill(0.1),
       },
       timing: {
         loadMs: 1,

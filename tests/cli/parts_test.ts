@@ -122,6 +122,7 @@ const record: AnswerRecord = {
     peakLiveSlots: 1536,
     evictedSlots: 29_100,
     positions: "compact",
+    coverage: Array<number>(10).fill(0.1),
   },
   timing: {
     loadMs: 400,
