@@ -98,7 +98,7 @@ test("topk, spread: a quota of all slots or more keeps all", () => {
 
 test("topk, spread: a quota below the protected slots keeps the first of them", () => {
   const protectedSlots = new Uint8Array(50).fill(1, 0, 4).fill(1, 30);
-  for (const select of [topk(), spread(7)]) {
+  for (const select of [topk(), spread(0.5, 7)]) {
     assert.deepEqual(
       [...select.keep(awkward(50, 2), context(50, 6, { protectedSlots }))],
       [0, 1, 2, 3, 30, 31],
@@ -121,7 +121,7 @@ function shares(
 
 test("spread: equal shares of the document read so far, the best slots within each", () => {
   const n = 400, scores = Float32Array.from({ length: n }, (_, slot) => slot < 40 ? 1000 + slot : Math.sin(slot)); // a greedy first tenth
-  const asked = context(n, 105), keep = spread(10).keep(scores, asked);
+  const asked = context(n, 105), keep = spread(1, 10).keep(scores, asked);
   assert.equal(keep.length, 105);
   const counts = shares(keep, asked, 10);
   assert.ok(counts.every((count) => count === 10 || count === 11), String(counts));
@@ -141,7 +141,7 @@ test("spread: what a small part cannot fill goes to the others; protected slots 
     parts = 19;
   const protectedSlots = new Uint8Array(102).fill(1, 0, 4).fill(1, 102 - 8);
   const scores = Float32Array.from({ length: 102 }, (_, slot) => slot);
-  const asked = context(102, 62, { source, tokensRead, protectedSlots }), keep = spread(parts).keep(scores, asked);
+  const asked = context(102, 62, { source, tokensRead, protectedSlots }), keep = spread(1, parts).keep(scores, asked);
   assert.equal(keep.length, 62);
   for (const slot of [0, 1, 2, 3, ...Array.from({ length: 8 }, (_, i) => 94 + i)]) {
     assert.ok(keep.includes(slot), `slot ${slot}`);
@@ -159,7 +159,7 @@ test("spread: exactly the quota, ascending, each slot once, for any floats and a
       quota = guarded + Math.floor((n - guarded) * random());
     let token = 0;
     const source = Int32Array.from({ length: n }, () => token += 1 + Math.floor(5 * random() ** 3));
-    const keep = spread(1 + seed % 23).keep(
+    const keep = spread((seed % 5) / 4, 1 + seed % 23).keep(
       scores,
       context(n, quota, { protectedSlots, source, tokensRead: token + 1 }),
     );
@@ -168,4 +168,13 @@ test("spread: exactly the quota, ascending, each slot once, for any floats and a
     const kept = new Set(keep);
     protectedSlots.forEach((one, slot) => assert.ok(!one || kept.has(slot), `protected ${slot}, seed ${seed}`));
   }
+});
+
+test("spread: the floor is shared over the parts, the rest goes to the highest scores wherever they are", () => {
+  const n = 1000, scores = new Float32Array(n).fill(1);
+  scores.fill(2, 900); // the newest part outbids all others
+  const keep = spread(0.4, 10).keep(scores, context(n, 100));
+  const perPart = Array<number>(10).fill(0);
+  for (const slot of keep) perPart[Math.floor(slot / 100)]!++;
+  assert.deepEqual(perPart, [4, 4, 4, 4, 4, 4, 4, 4, 4, 64]);
 });

@@ -16,6 +16,7 @@ export const spread = (floor = 0.5, parts = 20): Select => ({
     if (quota >= n) return Int32Array.from({ length: n }, (_, slot) => slot);
     const kept = protectedSlots.slice();
     const taken = kept.reduce((sum, one) => sum + one, 0);
+    if (taken >= quota) return highest(scores, quota, protectedSlots);
     const spreadTo = quota - Math.ceil((quota - taken) * (1 - floor));
     let free = spreadTo - taken;
 
