@@ -1,6 +1,7 @@
 /**
- * `bun bench/start.ts`: how long the program takes to start. Wall time of `palimpsest --help`, and of a second start until the first piece of an answer
- * about a short text is on stdout. Medians; a start that prepares the model's weights comes first and does not count.
+ * `bun bench/start.ts`: how long the program takes to start. Wall time of `palimpsest --help`, and of a second start
+ * until the first piece of an answer about a short text is on stdout. Medians; a start that prepares the model's
+ * weights comes first and does not count.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -83,7 +84,10 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Starts the program once uncounted, then `--runs` times; `foreign` is the largest share of the machine that others used between starts. */
+/**
+ * Starts the program once uncounted, then `--runs` times; `foreign` is the largest share of the machine that others
+ * used between starts.
+ */
 async function starts(args: string[]): Promise<{ starts: Start[]; foreign: number | null }> {
   await start(args);
   const done: Start[] = [];

@@ -10,8 +10,8 @@ import { defaultModel } from "./registry.ts";
 import { listenForSignals } from "./signals.ts";
 
 /** Chapters of Moby Dick, about 30,000 tokens, and a question that the model cannot answer without them. */
-const chapters = { first: 1, last: 16 };
-const question = "Who is the harpooneer that Ishmael shares a bed with?";
+const chapters = { first: 1, last: 13 };
+const question = "What is the name of Queequeg's native island?";
 
 /** Joins the chapters, as the package carries them, into one text file in the cache and returns its path. */
 async function writeDocument(): Promise<string> {
@@ -40,5 +40,11 @@ if (import.meta.main) {
     `\nMoby Dick, chapters ${chapters.first} to ${chapters.last}: ${words.toLocaleString("en")} words, ` +
       `${(await stat(path)).size.toLocaleString("en")} bytes\n\n$ palimpsest ask ${path} ${JSON.stringify(question)}\n`,
   );
-  process.exit(await main(["ask", "--verbose", path, question, ...process.argv.slice(2)]));
+  const code = await main(["ask", "--verbose", path, question, ...process.argv.slice(2)]);
+  if (code !== 0) process.exit(code);
+  // What the model says by itself shows that the answer came from the document.
+  const without = join(dirname(path), "no-document.txt");
+  await writeFile(without, "(There is no document.)\n");
+  process.stdout.write(`\nThe same model without the book:\n$ palimpsest ask ${without} ${JSON.stringify(question)}\n`);
+  process.exit(await main(["ask", without, question, ...process.argv.slice(2)]));
 }

@@ -115,7 +115,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
       whole = opening;
       yield { type: "text", text: opening };
     }
-    for await (const step of decode(reader, tokenizer, tail, request.maxTokens, notes !== null)) {
+    for await (const step of decode(reader, tokenizer, tail, request.maxTokens)) {
       throwIfAborted(request.signal);
       if (step.text) {
         whole += step.text;
@@ -191,7 +191,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   async function takeNote(): Promise<string> {
     const noteStarted = performance.now();
     let text = "", tokens = 0;
-    for await (const step of decode(reader, tokenizer, tail, request.notes!.tokens, true)) {
+    for await (const step of decode(reader, tokenizer, tail, request.notes!.tokens)) {
       throwIfAborted(request.signal);
       text += step.text;
       tokens = step.tokens;

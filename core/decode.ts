@@ -19,22 +19,21 @@ export interface Decoded {
 }
 
 /**
- * Forwards the tail of a prompt and writes up to `maxTokens`, one event per token.
- * @param stopAtLoops ends when the last tokens say the same thing for the third time, as small models do
+ * Forwards the tail of a prompt and writes up to `maxTokens`, one event per token. Ends early where the last tokens say the same thing for the third
+ * time: a small model that decodes greedily would never come out of that again.
  */
 export async function* decode(
   reader: Reader,
   tokenizer: Tokenizer,
   tail: number[],
   maxTokens: number,
-  stopAtLoops = false,
 ): AsyncGenerator<Decoded> {
   const stream = tokenizer.textStream(), written: number[] = [];
   let logits = await reader.write(tail);
   while (true) {
     const token = argmax(logits);
     written.push(token);
-    if (tokenizer.stopIds.has(token) || (stopAtLoops && loops(written))) {
+    if (tokenizer.stopIds.has(token) || loops(written)) {
       yield { text: stream.finish(), tokens: written.length, finish: "stop" };
       return;
     }

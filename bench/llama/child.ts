@@ -1,4 +1,7 @@
-/** What both measured programs are told and tell, and how one of them is run: a fresh process each time, so that peak memory is that run's alone. */
+/**
+ * What both measured programs are told and tell, and how one of them is run: a fresh process each time, so that peak
+ * memory is that run's alone.
+ */
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,11 +12,17 @@ export interface Job {
   /** Path of the GGUF file. */
   model: string;
   threads: number;
-  /** The answer whose time counts. */
+  /** Length of the answer whose time counts. */
   answerTokens: number;
-  /** Written in all, for the speed of decoding; at least `answerTokens`. */
-  decodeTokens: number;
-  /** File with the prompt's token ids as JSON: head, document, question. What llama.cpp is given. */
+  /**
+   * Ids that are written, whatever the model would rather write: both programs forward the same tokens and as many, and
+   * none stops early. At least `answerTokens`.
+   */
+  written: number[];
+  documentTokens: number;
+  /** Head, document, question. */
+  promptTokens: number;
+  /** File with the prompt's token ids as JSON. What llama.cpp is given. */
   ids: string;
   batch: number;
   flash: boolean;
@@ -25,8 +34,12 @@ export interface Job {
   cacheFolder: string;
 }
 
-/** Told by a measured program. Clocks of the reading start when the model is open; `readyMs` is the time from process start until then. */
+/**
+ * Told by a measured program. Clocks of the reading start when the model is open; `readyMs` is the time from process
+ * start until then.
+ */
 export interface Result {
+  /** Those of the job, once it is certain that just these were read. */
   promptTokens: number;
   readyMs: number;
   /** Until the first token of the answer is known. */
@@ -42,8 +55,6 @@ export interface Result {
   peakRssBytes: number;
   /** Processor time of the whole process, all threads. */
   cpuMs: number;
-  /** The answer, for the eye. */
-  text: string;
   details: Record<string, unknown>;
 }
 

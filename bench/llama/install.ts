@@ -1,7 +1,8 @@
 /**
- * llama.cpp on demand: `npm ci` in this folder, whose packages no user of Palimpsest needs. Its `package.json` pins node-llama-cpp and its prebuilt CPU
- * library for Linux x64; the overrides there stand in for all other prebuilt libraries (CUDA and Vulkan have hundreds of megabytes), so that the
- * lockfile is complete and none of them can ever be installed.
+ * llama.cpp on demand: `npm ci` in this folder, whose packages no user of Palimpsest needs. Its `package.json` pins
+ * node-llama-cpp and its prebuilt CPU library for Linux x64; the overrides there stand in for all other prebuilt
+ * libraries (CUDA and Vulkan have hundreds of megabytes), so that the lockfile is complete and none of them can ever be
+ * installed.
  */
 import { spawnSync, type SpawnSyncOptions } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -35,7 +36,10 @@ export function install(): void {
   if (ended.status !== 0) throw new Error(`npm ci in ${folder} failed (exit ${ended.status ?? ended.error?.message})`);
 }
 
-/** npm writes `node_modules/.package-lock.json` last: both direct packages must be there at the versions that are asked for. */
+/**
+ * npm writes `node_modules/.package-lock.json` last: both direct packages must be there at the versions that are asked
+ * for.
+ */
 function installed(): boolean {
   const note = join(folder, "node_modules", ".package-lock.json");
   if (!existsSync(note)) return false;

@@ -17,6 +17,8 @@ export interface PromptFiles {
   ids: string;
   documentTokens: number;
   promptTokens: number;
+  /** The book's next tokens after the document: what is written for an answer. */
+  written: number[];
 }
 
 /** The chapters of Moby Dick in order, about 300,000 tokens. */
@@ -39,20 +41,18 @@ export async function openTokenizer(model: string): Promise<Tokenizer> {
   }
 }
 
-/** How many tokens the question has by itself; the probe also forwards what the chat template puts after it. */
-export function questionTokens(tokenizer: Tokenizer): { alone: number; probe: number } {
-  return {
-    alone: tokenizer.encode(question, { control: false }).length,
-    probe: tokenizer.encode(renderPrompt(tokenizer, { instruction: question }).tail, { control: true }).length,
-  };
+/** How many tokens the question has by itself. */
+export function questionTokens(tokenizer: Tokenizer): number {
+  return tokenizer.encode(question, { control: false }).length;
 }
 
 /**
  * Writes a document of exactly so many tokens and the prompt around it.
+ * @param more tokens to write after it
  * @throws {RangeError} when the book is too short
  */
-export function writePrompt(tokenizer: Tokenizer, tokens: number, folder: string): PromptFiles {
-  const text = documentOf(tokenizer, tokens);
+export function writePrompt(tokenizer: Tokenizer, tokens: number, more: number, folder: string): PromptFiles {
+  const { text, written } = passage(tokenizer, tokens, more);
   const { head, tail } = renderPrompt(tokenizer, { instruction: question });
   const ids = [
     ...tokenizer.encode(head, { control: true }),
@@ -62,20 +62,25 @@ export function writePrompt(tokenizer: Tokenizer, tokens: number, folder: string
   const document = join(folder, `document-${tokens}.txt`), file = join(folder, `prompt-${tokens}.json`);
   writeFileSync(document, text);
   writeFileSync(file, JSON.stringify(ids));
-  return { document, ids: file, documentTokens: tokens, promptTokens: ids.length };
+  return { document, ids: file, documentTokens: tokens, promptTokens: ids.length, written };
 }
 
-/** The book's beginning, so long that it has this many tokens when it is tokenised by itself; where none is, a text that starts a little later. */
-function documentOf(tokenizer: Tokenizer, tokens: number): string {
+/**
+ * The book's beginning, so long that it has this many tokens when it is tokenised by itself; where none is, a text that
+ * starts a little later.
+ */
+function passage(tokenizer: Tokenizer, tokens: number, more: number): { text: string; written: number[] } {
   const ids = tokenizer.encode(mobyDick(), { control: false });
-  if (ids.length < tokens + 64) {
+  if (ids.length < tokens + 64 + more) {
     throw new RangeError(`Moby Dick has ${ids.length} tokens here, a document of ${tokens} was asked for`);
   }
   for (let first = 0; first < 64; first++) {
     const wanted = ids.slice(first, first + tokens), stream = tokenizer.textStream();
     const text = wanted.map((id) => stream.push(id)).join("") + stream.finish();
     const again = tokenizer.encode(text, { control: false });
-    if (again.length === tokens && again.every((id, i) => id === wanted[i])) return text;
+    if (again.length === tokens && again.every((id, i) => id === wanted[i])) {
+      return { text, written: ids.slice(first + tokens, first + tokens + more) };
+    }
   }
   throw new RangeError(`No passage of Moby Dick has exactly ${tokens} tokens`);
 }

@@ -1,13 +1,18 @@
-/** Whether somebody else uses the machine: timings of two busy-waiting engines are worth nothing then. Linux only, elsewhere null. */
+/**
+ * Whether somebody else uses the machine. Timings are worth nothing then, above all llama.cpp's: its threads spin at
+ * barriers, and where two of them must share a core it decodes up to a hundred times slower. Linux only, elsewhere
+ * null.
+ */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
-/** Milliseconds of processor time that anybody has used since the machine started, and what the hypervisor has withheld. */
+/**
+ * Milliseconds of processor time that anybody has used since the machine started, and what the hypervisor has withheld.
+ */
 export function busyMs(): number | null {
   try {
-    const [, user, nice, system, , , irq, softirq, steal] = readFileSync("/proc/stat", "utf8").split("\n", 1)[0]!.split(
-      /\s+/,
-    ).map(Number);
+    const total = readFileSync("/proc/stat", "utf8").split("\n", 1)[0]!.split(/\s+/).map(Number);
+    const [, user, nice, system, , , irq, softirq, steal] = total;
     return (user! + nice! + system! + irq! + softirq! + steal!) * 10;
   } catch {
     return null;

@@ -89,17 +89,12 @@ export function markdown(report: Report): string {
   return [
     "# Palimpsest against llama.cpp",
     "",
-    `${report.date}. ${report.machine}. ${report.software}. Model ${report.model}, ${settings.threads} threads each.`,
+    `${report.date}. ${report.machine}. ${report.software}. Model ${report.model}, threads: ${settings.threads} each.`,
     `Ours: policy question, budget ${whole(settings.budget)} slots, chunk ${settings.chunk}, ${settings.question}.`,
     "",
     ...comparison(runs),
     "",
-    "Medians (smallest to largest), of llama.cpp the best configuration for each line. Every run is a process of its own. Prefill: from the document " +
-    "(ours: its text, tokenised meanwhile; llama.cpp: the same prompt as token ids) to the first token of the answer. Time to answer: prefill and " +
-    `the rest of an answer of ${settings.answerTokens} tokens. Decode: the ${
-      settings.decodeTokens - 1
-    } tokens after the first. Load, not part of the time: from the start ` +
-    "of the process to the open model. Memory: largest resident set, the mapped model included.",
+    ...legend(settings.answerTokens, settings.decodeTokens),
     ...(disturbed.length === 0 ? [] : [
       "",
       `**Not to be quoted**: others used more than ${
@@ -114,6 +109,23 @@ export function markdown(report: Report): string {
     ...details(runs),
     "",
   ].join("\n");
+}
+
+function legend(answer: number, decoded: number): string[] {
+  return [
+    "Medians (smallest to largest); of llama.cpp the best configuration for each line. Every run is a process of its",
+    "own.",
+    "",
+    "* Prefill: from the document to the first token of the answer. Ours gets its text and tokenises it meanwhile,",
+    "  llama.cpp gets the same prompt as token ids.",
+    `* Time to answer: prefill and the rest of an answer of ${answer} tokens.`,
+    `* Decode: the ${
+      decoded - 1
+    } tokens after the first. Both programs choose each token and are then made to write the`,
+    "  book's own next tokens, so that both forward the same ones and none stops early.",
+    "* Load: from the start of the process to the open model; no part of the times above.",
+    "* Peak memory: largest resident set of the process, the mapped model included.",
+  ];
 }
 
 /** The table of ratios: one line per metric and document size. */

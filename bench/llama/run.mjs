@@ -1,16 +1,18 @@
 /**
- * One measurement of llama.cpp in a process of its own: `node run.mjs JOB.json`, the result as JSON on stdout. JavaScript for Node, because that is
- * what node-llama-cpp supports. Same clock readings as `bench/ours.ts`.
+ * One measurement of llama.cpp in a process of its own: `node run.mjs JOB.json`, the result as JSON on stdout.
+ * JavaScript for Node, because that is what node-llama-cpp supports. Same clock readings as `bench/ours.ts`.
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
 
-/** @type {{ model: string, ids: string, threads: number, batch: number, flash: boolean, answerTokens: number, decodeTokens: number }} */
+/** @type {import("./child.ts").Job} */
 const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const ids = JSON.parse(readFileSync(job.ids, "utf8"));
+if (ids.length !== job.promptTokens) throw new Error(`the prompt has ${ids.length} tokens, not ${job.promptTokens}`);
 
-// The prebuilt CPU library of the package, never a build or a download. maxThreads 0: contexts get exactly the threads they ask for.
+// The prebuilt CPU library of the package, never a build or a download. maxThreads 0: contexts get exactly the threads
+// they ask for.
 const llama = await getLlama({
   gpu: false,
   build: "never",
@@ -21,13 +23,13 @@ const llama = await getLlama({
 });
 const model = await llama.loadModel({ modelPath: job.model, gpuLayers: 0 });
 const context = await model.createContext({
-  contextSize: Math.ceil((ids.length + job.decodeTokens + 1) / 256) * 256,
+  contextSize: Math.ceil((ids.length + job.written.length + 1) / 256) * 256,
   batchSize: job.batch,
   flashAttention: job.flash,
   threads: job.threads,
   sequences: 1,
 });
-if (context.contextSize < ids.length + job.decodeTokens) {
+if (context.contextSize < ids.length + job.written.length) {
   throw new Error(`a context of ${context.contextSize} is too small`);
 }
 if (context.flashAttention !== job.flash) {
@@ -36,15 +38,14 @@ if (context.flashAttention !== job.flash) {
 const sequence = context.getSequence();
 const readyMs = performance.now();
 
-// The first token comes after the prefill; a token that would end the answer is one like any other here, so that all runs write as many.
+// The first token comes after the prefill. What the model would write (greedily) is replaced by what is to be written.
 const moments = [];
-const tokens = [];
-for await (const token of sequence.evaluate(ids, { temperature: 0, yieldEogToken: true })) {
+const generator = sequence.evaluate(ids, { temperature: 0, yieldEogToken: true });
+while (moments.length < job.written.length) {
+  const { done } = await generator.next(job.written[moments.length - 1]);
+  if (done) throw new Error(`only ${moments.length} tokens were written`);
   moments.push(performance.now() - readyMs);
-  tokens.push(token);
-  if (tokens.length === job.decodeTokens) break;
 }
-if (tokens.length < job.decodeTokens) throw new Error(`only ${tokens.length} tokens were written`);
 if (context.currentThreads !== job.threads) {
   throw new Error(`${context.currentThreads} threads were used, not ${job.threads}`);
 }
@@ -55,11 +56,10 @@ const result = {
   prefillMs: moments[0],
   policyShare: null,
   answerMs: moments[job.answerTokens - 1],
-  decodeSteps: tokens.length - 1,
+  decodeSteps: moments.length - 1,
   decodeMs: moments.at(-1) - moments[0],
   peakRssBytes: peakRssBytes(),
   cpuMs: (process.cpuUsage().user + process.cpuUsage().system) / 1000,
-  text: model.detokenize(tokens.slice(0, job.answerTokens)),
   details: {
     contextSize: context.contextSize,
     batchSize: context.batchSize,
