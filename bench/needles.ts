@@ -10,7 +10,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { peakRssBytes } from "../cli/host.ts";
-import { answer, type LoadedModel } from "../mod.ts";
+import { answer, type LoadedModel, parsePolicy } from "../mod.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick, random, wilson } from "./prose.ts";
 
@@ -107,7 +107,16 @@ const [tokens, budget, docs, seed, threads] = [flags.tokens, flags.budget, flags
   number,
 ];
 const policies = flags.policies.split(",");
-const model = await openForBench(flags.model, policies.find((name) => name !== "full") ?? "full", threads);
+/** The graph gives what one policy needs, so that each has its own session; `full` needs nothing and takes any. */
+const models = new Map<string, LoadedModel>();
+async function modelFor(policy: string): Promise<LoadedModel> {
+  const { probe, aggregate } = parsePolicy(policy);
+  const key = probe.needsMass ? aggregate.rows : models.keys().next().value ?? "none";
+  let model = models.get(key);
+  if (!model) models.set(key, model = await openForBench(flags.model, policy, threads));
+  return model;
+}
+const model = await modelFor(policies.find((name) => name !== "full") ?? "full");
 const prose = model.tokenizer.encode(mobyDick(), { control: false });
 const folder = join(import.meta.dirname, "results");
 mkdirSync(folder, { recursive: true });
@@ -124,7 +133,7 @@ for (const keys of flags.keys.split(",").map(Number)) {
     const task = makeTask(model, prose, tokens, keys, seed * 1_000_003 + document * 17 + keys);
     for (const policy of policies) {
       if (results.some((result) => result.document === document && result.policy === policy)) continue;
-      const text = await ask(model, task, policy, budget, tokens);
+      const text = await ask(await modelFor(policy), task, policy, budget, tokens);
       const { value, depth } = task;
       const result = { document, policy, correct: text.includes(value), value, depth, answer: text };
       results.push(result);
@@ -143,4 +152,4 @@ for (const keys of flags.keys.split(",").map(Number)) {
     );
   }
 }
-await model.close();
+for (const opened of models.values()) await opened.close();

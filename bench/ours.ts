@@ -27,6 +27,7 @@ let next = 0;
 const engine: Engine = {
   config: opened.engine.config,
   device: opened.engine.device,
+  features: opened.engine.features,
   async pass(cache, pass) {
     const result = await opened.engine.pass(cache, pass);
     if (pass.logitsRows) result.logits![job.written[next++]!] = Infinity;
@@ -47,6 +48,7 @@ const events = answer({ ...opened, engine }, {
   chunkTokens: job.chunk,
   positions: "auto",
   maxTokens: job.written.length,
+  ignoreStops: true,
   strict: false,
   availableBytes: availableBytes(),
   peakRssBytes,

@@ -105,7 +105,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
       schema: "palimpsest.plan/1",
       command: "plan",
       model: {
-        name: config.name,
+        name: chosen.name,
         architecture: config.architecture,
         sha256,
         trainedPositions: config.trainedPositions,
@@ -191,9 +191,8 @@ function roughSpeed(tensors: Iterable<{ shape: readonly number[] }>): { prefill:
 /** The plan in words. */
 export function planLines(record: PlanRecord): string {
   const { document, kv, time, fits } = record;
-  const what = fits
-    ? "everything stays"
-    : `1 of ${kv.compression.toFixed(1)} tokens stays (${readableCount(kv.compactions)} compactions)`;
+  const times = kv.compactions === 1 ? "1 compaction" : `${readableCount(kv.compactions)} compactions`;
+  const what = fits ? "everything stays" : `1 token in ${kv.compression.toFixed(1)} stays (${times})`;
   const about = time.basis === "measured" ? "as measured here" : "roughly, nothing was measured here yet";
   return columns([
     ...document.sources.map((

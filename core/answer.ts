@@ -3,7 +3,8 @@ import { type BudgetRequest, resolveBudget } from "./budget.ts";
 import { chunks } from "./chunks.ts";
 import { decode } from "./decode.ts";
 import { readText, type Source } from "./document.ts";
-import { BudgetError, InterruptedError } from "./errors.ts";
+import { BudgetError, InterruptedError, UsageError } from "./errors.ts";
+import type { GraphFeatures } from "./engine/graph_llama.ts";
 import type { LoadedModel } from "./model.ts";
 import { Notes, tidy } from "./notes.ts";
 import { parsePolicy } from "./policies.ts";
@@ -28,6 +29,8 @@ export interface AnswerRequest {
   maxTokens: number;
   /** Write notes along the way and answer with them (`notes.ts`): so many to twice as many, of so many tokens each. */
   notes?: { wanted: number; tokens: number };
+  /** Write `maxTokens` whatever they are: for measurements. */
+  ignoreStops?: boolean;
   /** Refuse to evict anything. */
   strict: boolean;
   /** Most bytes that the cache may take. */
@@ -40,12 +43,14 @@ export interface AnswerRequest {
 /**
  * Reads the sources and answers.
  * @throws {BudgetError} when the budget is unusable, or something would be evicted under `full` or `strict`
+ * @throws {UsageError} when the model was opened for a policy that needs other features of the graph
  * @throws {InputError} for an empty or unreadable document
  * @throws {InterruptedError} when the signal aborts
  */
 export async function* answer(model: LoadedModel, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
   const { tokenizer, engine, config } = model;
   const policy = parsePolicy(request.policy);
+  refuseForeignPolicy(policy, engine.features);
   const warnings: string[] = [];
 
   const prompt = renderPrompt(tokenizer, request);
@@ -56,7 +61,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     ...tokenizer.encode(opening, { control: false }),
   ];
   const questionTokens = tokenizer.encode(`\n\n${request.instruction}`, { control: false });
-  const reserve = tail.length + request.maxTokens;
+  const reserve = tail.length + Math.max(request.maxTokens, request.notes?.tokens ?? 0);
   const documentBytes = request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0);
   const budget = resolveBudget({
     config,
@@ -115,7 +120,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
       whole = opening;
       yield { type: "text", text: opening };
     }
-    for await (const step of decode(reader, tokenizer, tail, request.maxTokens)) {
+    for await (const step of decode(reader, tokenizer, tail, request.maxTokens, request.ignoreStops)) {
       throwIfAborted(request.signal);
       if (step.text) {
         whole += step.text;
@@ -208,6 +213,15 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
 
 function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new InterruptedError("Interrupted");
+}
+
+/** The graph gives only what the policy needs for which the model was opened: another aggregation would give other scores without a word. */
+function refuseForeignPolicy(policy: Policy, { mass }: GraphFeatures): void {
+  if (!policy.probe.needsMass || mass === policy.aggregate.rows) return;
+  throw new UsageError(
+    `The model was opened for a policy with ${mass ? `${mass} attention mass` : "no attention mass"}, and policy ${policy.name} needs ` +
+      `${policy.aggregate.rows}: open it with that policy`,
+  );
 }
 
 /** `full` and `--strict` promise that nothing is evicted: say what does not fit before it is forwarded. */

@@ -21,19 +21,21 @@ export interface Decoded {
 /**
  * Forwards the tail of a prompt and writes up to `maxTokens`, one event per token. Ends early where the last tokens say the same thing for the third
  * time: a small model that decodes greedily would never come out of that again.
+ * @param ignoreStops writes `maxTokens` whatever they are
  */
 export async function* decode(
   reader: Reader,
   tokenizer: Tokenizer,
   tail: number[],
   maxTokens: number,
+  ignoreStops = false,
 ): AsyncGenerator<Decoded> {
   const stream = tokenizer.textStream(), written: number[] = [];
   let logits = await reader.write(tail);
   while (true) {
     const token = argmax(logits);
     written.push(token);
-    if (tokenizer.stopIds.has(token) || loops(written)) {
+    if (!ignoreStops && (tokenizer.stopIds.has(token) || loops(written))) {
       yield { text: stream.finish(), tokens: written.length, finish: "stop" };
       return;
     }
@@ -47,10 +49,13 @@ export async function* decode(
   }
 }
 
-/** Whether the end of `tokens` is one piece of 2 to 24 tokens three times over. */
+/** Shorter repetitions are left alone: 1000000 is seven tokens, and a row of a table repeats its bars. */
+const LOOP_TOKENS = 24;
+
+/** Whether the end of `tokens` is one piece of 1 to 24 tokens over and over: three times at least, and 24 tokens at least. */
 export function loops(tokens: number[]): boolean {
-  for (let period = 2; period <= 24; period++) {
-    const from = tokens.length - 3 * period;
+  for (let period = 1; period <= LOOP_TOKENS; period++) {
+    const from = tokens.length - Math.max(LOOP_TOKENS, 3 * period);
     if (from < 0) return false;
     let equal = true;
     for (let i = tokens.length - 1; equal && i >= from + period; i--) equal = tokens[i] === tokens[i - period];

@@ -45,11 +45,12 @@ test("tidy: whole sentences, each once, on one line, without an empty list mark 
   assert.equal(tidy("  \n "), "");
 });
 
-test("loops: the same piece three times over, and nothing less", () => {
-  assert.ok(loops([9, 1, 2, 1, 2, 1, 2]));
-  assert.ok(!loops([1, 2, 1, 2]));
-  assert.ok(!loops([1, 1, 1]));
+test("loops: the same piece three times over and 24 tokens long, and nothing less", () => {
+  const repeat = (piece: number[], times: number) => Array.from({ length: times }, () => piece).flat();
+  assert.ok(loops([9, ...repeat([1, 2], 12)]));
+  assert.ok(!loops(repeat([1, 2], 11)));
+  assert.ok(!loops([1, 0, 0, 0, 0, 0, 0]), "1000000 is a number");
   const piece = Array.from({ length: 24 }, (_, i) => i);
-  assert.ok(loops([...piece, ...piece, ...piece]));
-  assert.ok(!loops([...piece, ...piece, ...piece.slice(0, 23), 99]));
+  assert.ok(loops(repeat(piece, 3)));
+  assert.ok(!loops([...repeat(piece, 2), ...piece.slice(0, 23), 99]));
 });

@@ -1,5 +1,6 @@
 /** What the pipeline asks of a transformer, whichever device runs it. */
 import type { KvCache } from "../cache.ts";
+import type { GraphFeatures } from "./graph_llama.ts";
 import type { ModelConfig } from "./weights.ts";
 
 /** One forward pass: S rows on top of the cache, which it reads and never changes. */
@@ -35,6 +36,8 @@ export interface Device {
 export interface Engine {
   readonly config: ModelConfig;
   readonly device: Device;
+  /** What the graph gives beyond the forward pass. */
+  readonly features: GraphFeatures;
   pass(cache: KvCache, pass: Pass): Promise<PassResult>;
   close(): Promise<void>;
 }

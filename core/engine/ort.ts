@@ -19,7 +19,7 @@ export class OrtEngine implements Engine {
   constructor(
     readonly config: ModelConfig,
     readonly device: Device,
-    private readonly features: GraphFeatures,
+    readonly features: GraphFeatures,
     private readonly session: InferenceSession,
     private readonly tensor: TensorConstructor,
   ) {
