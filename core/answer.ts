@@ -219,7 +219,9 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 function refuseForeignPolicy(policy: Policy, { mass }: GraphFeatures): void {
   if (!policy.probe.needsMass || mass === policy.aggregate.rows) return;
   throw new UsageError(
-    `The model was opened for a policy with ${mass ? `${mass} attention mass` : "no attention mass"}, and policy ${policy.name} needs ` +
+    `The model was opened for a policy with ${
+      mass ? `${mass} attention mass` : "no attention mass"
+    }, and policy ${policy.name} needs ` +
       `${policy.aggregate.rows}: open it with that policy`,
   );
 }
