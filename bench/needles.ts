@@ -24,6 +24,7 @@ const { values: flags } = parseArgs({
     seed: { type: "string", default: "1" },
     threads: { type: "string", default: "2" },
     model: { type: "string" },
+    opening: { type: "boolean", default: false },
     show: { type: "boolean", default: false },
   },
 });
@@ -38,6 +39,8 @@ const NOUNS =
 interface Task {
   document: string;
   question: string;
+  /** First words of the answer, as RULER's protocol gives them. */
+  opening: string;
   value: string;
   /** Place of the wanted needle, 0 to 1. */
   depth: number;
@@ -70,7 +73,8 @@ function makeTask(model: LoadedModel, prose: number[], tokens: number, keys: num
   ).join("");
   const wanted = choose(facts);
   const question = `What is the special magic number for ${wanted.name} mentioned in the text above?`;
-  return { document, question, value: wanted.value, depth: wanted.depth };
+  const opening = `The special magic number for ${wanted.name} mentioned in the text is`;
+  return { document, question, opening: flags.opening ? opening : "", value: wanted.value, depth: wanted.depth };
 }
 
 async function ask(model: LoadedModel, task: Task, policy: string, budget: number, tokens: number): Promise<string> {
@@ -79,6 +83,7 @@ async function ask(model: LoadedModel, task: Task, policy: string, budget: numbe
     command: "ask",
     sources: [{ name: "needles.txt", size: bytes.length, chunks: once(bytes) }],
     instruction: task.question,
+    opening: task.opening,
     policy,
     budget: { slots: policy === "full" ? tokens + 200 : budget },
     chunkTokens: 512,
@@ -125,7 +130,7 @@ console.log(
   "| tokens | keys | policy | budget | documents | correct | 95 % interval |\n| --- | --- | --- | --- | --- | --- | --- |",
 );
 for (const keys of flags.keys.split(",").map(Number)) {
-  const file = join(folder, `needles-${tokens}-${budget}-${keys}-${seed}.jsonl`);
+  const file = join(folder, `needles-${tokens}-${budget}-${keys}-${seed}${flags.opening ? "-opening" : ""}.jsonl`);
   const results: Result[] = existsSync(file)
     ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Result)
     : [];
