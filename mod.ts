@@ -5,7 +5,7 @@
 export { answer, type AnswerRequest } from "./core/answer.ts";
 export { bytesPerSlot } from "./core/cache.ts";
 export { type BudgetRequest, DEFAULT_BUDGET, resolveBudget } from "./core/budget.ts";
-export { type Source } from "./core/document.ts";
+export { type Source } from "./core/text/document.ts";
 export * from "./core/errors.ts";
 export type { FileSystem, RandomAccessFile } from "./core/files.ts";
 export { type LoadedModel, openModel, type OpenModelOptions } from "./core/model.ts";

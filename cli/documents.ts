@@ -2,7 +2,7 @@
 import { open, stat } from "node:fs/promises";
 import process from "node:process";
 import { InputError } from "../core/errors.ts";
-import type { Source } from "../core/document.ts";
+import type { Source } from "../core/text/document.ts";
 
 const pieceBytes = 64 * 1024;
 

@@ -1,8 +1,8 @@
 /** `palimpsest plan [files...]`: what a run would take, before it runs. The model's header and tokenizer are read, nothing is forwarded. */
 import { BudgetError, UsageError } from "../core/errors.ts";
 import type { PolicyRecord, Positions, SourceRecord } from "../core/record.ts";
-import type { Source } from "../core/document.ts";
-import type { Tokenizer } from "../core/tokenizer.ts";
+import type { Source } from "../core/text/document.ts";
+import type { Tokenizer } from "../core/text/tokenizer.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { cacheFolder } from "./folders.ts";
 import { availableBytes, defaultThreads, files } from "./host.ts";
@@ -67,8 +67,8 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     await Promise.all([
       import("../mod.ts"),
       import("../core/engine/gguf.ts"),
-      import("../core/tokenizer.ts"),
-      import("../core/prompt.ts"),
+      import("../core/text/tokenizer.ts"),
+      import("../core/text/prompt.ts"),
       import("../core/policy.ts"),
     ]);
   const policy = parsePolicy(flags.policy ?? "question");
@@ -133,7 +133,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
 }
 
 async function countTokens(sources: Source[], tokenizer: Tokenizer, renderer: Renderer): Promise<SourceRecord[]> {
-  const { readText } = await import("../core/document.ts");
+  const { readText } = await import("../core/text/document.ts");
   const counted: SourceRecord[] = [];
   const bytes = sources.reduce((sum, source) => sum + (source.size ?? NaN), 0);
   try {

@@ -1,5 +1,5 @@
 /** What `ask` and `summarize` share: from a command line to an answer on stdout. */
-import type { Source } from "../core/document.ts";
+import type { Source } from "../core/text/document.ts";
 import { DeviceError } from "../core/errors.ts";
 import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";

@@ -1,15 +1,15 @@
 /** THE STORY: documents go in, one chunk at a time, the memory stays as large as it was, and an answer comes out. */
 import { type BudgetRequest, resolveBudget } from "./budget.ts";
-import { chunks } from "./chunks.ts";
+import { chunks } from "./text/chunks.ts";
 import { decode } from "./decode.ts";
-import { readText, type Source } from "./document.ts";
+import { readText, type Source } from "./text/document.ts";
 import { BudgetError, InterruptedError, UsageError } from "./errors.ts";
 import type { GraphFeatures } from "./engine/graph_llama.ts";
 import type { LoadedModel } from "./model.ts";
 import { Notes, tidy } from "./notes.ts";
 import { parsePolicy } from "./policies.ts";
 import { type Policy, policyRecord } from "./policy.ts";
-import { renderPrompt } from "./prompt.ts";
+import { renderPrompt } from "./text/prompt.ts";
 import { Reader } from "./reader.ts";
 import type { AnswerEvent, AnswerRecord, Positions, SourceRecord } from "./record.ts";
 

@@ -1,6 +1,6 @@
 /** Greedy decoding: the same answer every time on the same device. */
 import type { Reader } from "./reader.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./text/tokenizer.ts";
 
 /** Index of the largest logit, the first of equals. */
 export function argmax(logits: Float32Array): number {

@@ -8,7 +8,7 @@ import type { ModelConfig } from "./engine/weights.ts";
 import { DeviceError } from "./errors.ts";
 import type { FileSystem } from "./files.ts";
 import { parsePolicy } from "./policies.ts";
-import { type Tokenizer, tokenizerFromGguf } from "./tokenizer.ts";
+import { type Tokenizer, tokenizerFromGguf } from "./text/tokenizer.ts";
 
 export interface OpenModelOptions {
   /** Path of a GGUF file. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chunks } from "../core/chunks.ts";
+import { chunks } from "../core/text/chunks.ts";
 import { randomNumbers } from "./host.ts";
 
 async function cut(pieces: number[][], size: number): Promise<number[][]> {

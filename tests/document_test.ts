@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isMarkdown, readText } from "../core/document.ts";
+import { isMarkdown, readText } from "../core/text/document.ts";
 import { InputError } from "../core/errors.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { ModelError } from "../core/errors.ts";
-import { renderPrompt } from "../core/prompt.ts";
+import { renderPrompt } from "../core/text/prompt.ts";
 import { realTokenizer, SKIP_REAL } from "./synthetic_tokenizer.ts";
 
 const CHATML = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}" +

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { type Budget, resolveBudget } from "../core/budget.ts";
 import { KvCache } from "../core/cache.ts";
-import { chunks } from "../core/chunks.ts";
+import { chunks } from "../core/text/chunks.ts";
 import { argmax } from "../core/decode.ts";
 import type { Engine, Pass } from "../core/engine/engine.ts";
 import { parsePolicy, policies } from "../core/policies.ts";

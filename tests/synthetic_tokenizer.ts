@@ -2,7 +2,7 @@
 import { open } from "node:fs/promises";
 import process from "node:process";
 import { readHeader } from "../core/engine/gguf/header.ts";
-import { type Tokenizer, tokenizerFromGguf } from "../core/tokenizer.ts";
+import { type Tokenizer, tokenizerFromGguf } from "../core/text/tokenizer.ts";
 
 /** Texts that break tokenizers which do not expect them. */
 export const NASTY_TEXTS = [

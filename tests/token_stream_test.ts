@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readText } from "../core/document.ts";
-import { SEGMENT_LIMIT } from "../core/token_stream.ts";
-import { type Tokenizer, tokenizerFromGguf } from "../core/tokenizer.ts";
+import { readText } from "../core/text/document.ts";
+import { SEGMENT_LIMIT } from "../core/text/token_stream.ts";
+import { type Tokenizer, tokenizerFromGguf } from "../core/text/tokenizer.ts";
 import { NASTY_TEXTS, numbers, realTokenizer, SKIP_REAL, syntheticMetadata } from "./synthetic_tokenizer.ts";
 
 /** Text without any place for a safe cut. */

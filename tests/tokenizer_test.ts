@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { ModelError } from "../core/errors.ts";
-import { type Tokenizer, tokenizerFromGguf, tokenizerFromJson } from "../core/tokenizer.ts";
+import { type Tokenizer, tokenizerFromGguf, tokenizerFromJson } from "../core/text/tokenizer.ts";
 import { NASTY_TEXTS, realTokenizer, SKIP_REAL, syntheticMetadata } from "./synthetic_tokenizer.ts";
 
 const golden = JSON.parse(

@@ -4,8 +4,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { files } from "../../cli/host.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
-import { renderPrompt } from "../../core/prompt.ts";
-import { type Tokenizer, tokenizerFromGguf } from "../../core/tokenizer.ts";
+import { renderPrompt } from "../../core/text/prompt.ts";
+import { type Tokenizer, tokenizerFromGguf } from "../../core/text/tokenizer.ts";
 
 /** 24 tokens of SmolLM2's; the book answers it in chapter 36. */
 export const question = "What does Captain Ahab nail to the mast of his ship, and what must a man do to be given it?";

@@ -8,7 +8,7 @@ import { argmax } from "../../core/decode.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import type { WeightFormat } from "../../core/engine/prepare.ts";
-import { tokenizerFromGguf } from "../../core/tokenizer.ts";
+import { tokenizerFromGguf } from "../../core/text/tokenizer.ts";
 import { files } from "../host.ts";
 import { cacheFor, forward } from "./forward.ts";
 import { list, readJson, using } from "./open.ts";

@@ -1,6 +1,6 @@
 /** Documents: bytes from a file or pipe to text, as they arrive. Nothing is held beyond one piece. */
 import { notText, NUL_REASON, SNIFFED_BYTES } from "./document_kind.ts";
-import { InputError } from "./errors.ts";
+import { InputError } from "../errors.ts";
 
 /** One document as bytes: a file's or a pipe's. Iterated once; nothing is held beyond one piece. */
 export interface Source {

@@ -1,6 +1,6 @@
 /** The text around the document: the model's own chat template, rendered once with a mark where the document goes. */
 import { Template } from "@huggingface/jinja";
-import { ModelError } from "./errors.ts";
+import { ModelError } from "../errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Rendered text before and after the document. Both may spell control tokens; `head` may begin with `bosToken`. */

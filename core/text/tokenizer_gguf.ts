@@ -1,8 +1,8 @@
 /** A GGUF file's tokenizer (`tokenizer.*` metadata) as the parts that `tokenizer.ts` builds from. */
-import { ModelError } from "./errors.ts";
+import { ModelError } from "../errors.ts";
 import { mergesFromScores } from "./tokenizer_merges.ts";
 import { BYTE_LEVEL, DIGIT, GPT2, splitBy, wordsWithDigits } from "./tokenizer_patterns.ts";
-import type { AddedToken, TokenizerParts } from "./tokenizer.ts";
+import type { AddedToken, TokenizerParts } from "./tokenizer_parts.ts";
 
 /** `tokenizer.ggml.token_type`. */
 const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;

@@ -3,11 +3,12 @@
  * spell (a document never becomes control tokens), makes streams agree with whole texts, and keeps a bounded cache.
  */
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { ModelError } from "./errors.ts";
-import { pieceBytes, type Spelling, type TextStream, textStream } from "./text_stream.ts";
+import { ModelError } from "../errors.ts";
+import { pieceBytes, type TextStream, textStream } from "./text_stream.ts";
 import { encodeSegments, type SegmentEncoder, segmentStream, type TokenStream } from "./token_stream.ts";
 import { ggufParts } from "./tokenizer_gguf.ts";
 import { jsonParts } from "./tokenizer_json.ts";
+import type { AddedToken, TokenizerParts } from "./tokenizer_parts.ts";
 
 export type { TextStream, TokenStream };
 
@@ -33,35 +34,6 @@ export interface Tokenizer {
   stream(): TokenStream;
   /** Text of ids that arrive one by one. Control tokens have no text. */
   textStream(): TextStream;
-}
-
-/** A token that is matched in templates before anything else. */
-export interface AddedToken {
-  id: number;
-  content: string;
-  /** A control token steers the model and never stands for text; others (`<tool_call>`) are printed. */
-  control: boolean;
-  /** Takes the white space before (after) it away. */
-  lstrip?: boolean;
-  rstrip?: boolean;
-}
-
-/** What the two file formats must say about a tokenizer. */
-export interface TokenizerParts {
-  /** `normalizer`, `pre_tokenizer` and `model` of a tokenizer.json, none of which may put anything before a text. */
-  pipeline: { normalizer: object | null; pre_tokenizer: object | null; model: object };
-  spelling: Spelling;
-  /** Text of every id; missing entries are holes in the vocabulary. */
-  pieces: readonly (string | undefined)[];
-  added: readonly AddedToken[];
-  /** Whether text after an added token gets a space before it: always, or unless it has one. */
-  spaceAfterAdded: "always" | "missing" | "never";
-  /** Ids named as end of text, of turn or of message. */
-  endIds: readonly number[];
-  chatTemplate: string | null;
-  bosToken: string;
-  eosToken: string;
-  addBos: boolean;
 }
 
 /** Control tokens that end an answer in every model that has them, whether or not its file says so. */

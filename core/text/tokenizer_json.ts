@@ -1,7 +1,7 @@
 /** A Hugging Face folder's `tokenizer.json` and `tokenizer_config.json` as the parts `tokenizer.ts` builds from. */
-import { ModelError } from "./errors.ts";
+import { ModelError } from "../errors.ts";
 import { BYTE_LEVEL, DIGIT, GPT2, splitBy } from "./tokenizer_patterns.ts";
-import type { TokenizerParts } from "./tokenizer.ts";
+import type { TokenizerParts } from "./tokenizer_parts.ts";
 
 interface Step {
   type: string;
