@@ -1,6 +1,6 @@
 /** Stored weights into the form that ONNX Runtime's MatMulNBits takes, without a loss where the format allows it. */
 import { ModelError } from "../errors.ts";
-import { AFFINE_FORMATS, BLOCK, type Blocks8, quantiseBlock, requantise } from "./blocks/affine.ts";
+import { type Blocks8, type BlockSize, quantiseBlock } from "./blocks/affine.ts";
 import { exactQ4_0, exactQ5_0, exactQ6_K, exactQ8_0 } from "./blocks/exact.ts";
 import { dequantise, FORMATS } from "./dequantise.ts";
 import type { TensorType, WeightTensor } from "./weights.ts";
@@ -36,7 +36,8 @@ const EXACT_FORMS: Partial<Record<TensorType, ExactForm>> = {
 
 /**
  * Converts a matrix [rows, columns]. Q4_0, Q5_0, Q8_0 and Q6_K: lossless, no zero points. Q4_1, Q5_1, Q4_K, Q5_K, F32,
- * F16, BF16: 8 bits in blocks of 32 with zero points, the last block of a row padded with its zero point.
+ * F16, BF16: 8 bits in blocks of 64 (of 32 where a row is no multiple of 64) with zero points, the last block of a row padded with its
+ * zero point.
  *
  * @throws {ModelError} when the tensor is no matrix, its bytes do not fit its shape, or a weight is not finite.
  */
@@ -57,7 +58,7 @@ export function toBlocks(tensor: WeightTensor): BlockMatrix {
 }
 
 /**
- * Quantises f32 values [rows, columns] to 8 bits in blocks of 32 with zero points.
+ * Quantises f32 values [rows, columns] to 8 bits in blocks with zero points.
  *
  * @throws {ModelError} when a value is not finite or their number is wrong.
  */
@@ -79,11 +80,6 @@ function convert(type: TensorType, rows: number, columns: number, bytes: Uint8Ar
     exact.move(bytes, bytes.length / FORMATS[type].blockBytes, data, scales);
     return { bits, blockSize, rows, columns, data, scales, lossless: true };
   }
-  if (type === "Q4_1" || type === "Q5_1" || type === "Q4_K" || type === "Q5_K") {
-    const out = emptyBlocks(rows * columns / BLOCK);
-    requantise(AFFINE_FORMATS[type], bytes, rows * columns / BLOCK, out);
-    return { bits: 8, blockSize: BLOCK, rows, columns, ...out, lossless: false };
-  }
   const rowBytes = bytes.length / rows;
   const values = new Float32Array(columns);
   return quantiseRows(
@@ -94,23 +90,20 @@ function convert(type: TensorType, rows: number, columns: number, bytes: Uint8Ar
 }
 
 function quantiseRows(rows: number, columns: number, rowOf: (row: number) => Float32Array): BlockMatrix {
-  const perRow = Math.ceil(columns / BLOCK);
-  const out = emptyBlocks(rows * perRow);
+  const size: BlockSize = columns % 64 === 0 ? 64 : 32;
+  const perRow = Math.ceil(columns / size);
+  const out: Blocks8 = {
+    data: new Uint8Array(rows * perRow * size),
+    scales: new Float32Array(rows * perRow),
+    zeroPoints: new Uint8Array(rows * perRow),
+  };
   for (let row = 0; row < rows; row++) {
     const values = rowOf(row);
     for (let b = 0; b < perRow; b++) {
-      quantiseBlock(values, b * BLOCK, Math.min(BLOCK, columns - b * BLOCK), out, row * perRow + b);
+      quantiseBlock(values, b * size, Math.min(size, columns - b * size), out, row * perRow + b, size);
     }
   }
-  return { bits: 8, blockSize: BLOCK, rows, columns, ...out, lossless: false };
-}
-
-function emptyBlocks(blocks: number): Blocks8 {
-  return {
-    data: new Uint8Array(blocks * BLOCK),
-    scales: new Float32Array(blocks),
-    zeroPoints: new Uint8Array(blocks),
-  };
+  return { bits: 8, blockSize: size, rows, columns, ...out, lossless: false };
 }
 
 function requireFinite(scales: Float32Array, name: string): void {
