@@ -162,3 +162,10 @@ export function runtimeName(): string {
   const { bun, deno, node } = process.versions as Record<string, string | undefined>;
   return bun ? `bun ${bun}` : deno ? `deno ${deno}` : `node ${node}`;
 }
+
+/** Asks the runtime to collect garbage now. Bun does; Deno only when it was started with `--v8-flags=--expose-gc`. */
+export function collectGarbage(): void {
+  const runtime = globalThis as { Bun?: { gc(force: boolean): void }; gc?: () => void };
+  if (runtime.Bun) runtime.Bun.gc(true);
+  else runtime.gc?.();
+}

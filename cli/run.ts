@@ -5,7 +5,7 @@ import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";
 import { estimateTokens, type TokenEstimate } from "./estimate.ts";
 import { cacheFolder } from "./folders.ts";
-import { availableBytes, files, peakRssBytes } from "./host.ts";
+import { availableBytes, collectGarbage, files, peakRssBytes } from "./host.ts";
 import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { loadOnnxRuntimeNode } from "./runtimes/native.ts";
@@ -84,6 +84,7 @@ export async function run(task: RunTask, flags: RunFlags): Promise<void> {
       strict: flags.strict ?? false,
       availableBytes: availableBytes(),
       peakRssBytes,
+      collectGarbage,
       signal: interruption,
     });
     const record = await printAnswer(named(events, name), renderer, flags.json ?? false, estimate);
