@@ -1,6 +1,6 @@
 /** Stored weights into the form that ONNX Runtime's MatMulNBits takes, without a loss where the format allows it. */
 import { ModelError } from "../errors.ts";
-import { type Blocks8, type BlockSize, quantiseBlock } from "./blocks/affine.ts";
+import { type Blocks8, type BlockSize, quantiseBlock } from "./blocks/quantise.ts";
 import { exactQ4_0, exactQ5_0, exactQ6_K, exactQ8_0 } from "./blocks/exact.ts";
 import { dequantise, FORMATS } from "./dequantise.ts";
 import type { TensorType, WeightTensor } from "./weights.ts";
