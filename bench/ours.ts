@@ -33,6 +33,7 @@ const engine: Engine = {
     if (pass.logitsRows) result.logits![job.written[next++]!] = Infinity;
     return result;
   },
+  dense: (name, write) => opened.engine.dense(name, write),
   close: () => opened.engine.close(),
 };
 const readyMs = performance.now();

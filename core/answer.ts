@@ -1,10 +1,10 @@
 /** THE STORY: documents go in, one chunk at a time, the memory stays as large as it was, and an answer comes out. */
 import { type BudgetRequest, resolveBudget } from "./budget.ts";
 import { chunks } from "./text/chunks.ts";
-import { decode } from "./decode.ts";
+import { decode } from "./decode/write.ts";
 import { readText, type Source } from "./text/document.ts";
-import { BudgetError, InterruptedError, UsageError } from "./errors.ts";
-import type { GraphFeatures } from "./engine/graph_llama.ts";
+import { DECODE_BLOCK } from "./decode/evict.ts";
+import { BudgetError, InterruptedError } from "./errors.ts";
 import type { LoadedModel } from "./model.ts";
 import { Notes, tidy } from "./notes.ts";
 import { parsePolicy } from "./policies.ts";
@@ -27,6 +27,10 @@ export interface AnswerRequest {
   chunkTokens: number;
   positions: "auto" | Positions;
   maxTokens: number;
+  /** False: the document is read before its questions are known, and no policy may ask with them. Default true. */
+  questionKnown?: boolean;
+  /** Written tokens that stay in memory, under a decode policy that evicts. Default 512. */
+  decodeBudget?: number;
   /** Write notes along the way and answer with them (`notes.ts`): so many to twice as many, of so many tokens each. */
   notes?: { wanted: number; tokens: number };
   /** Write `maxTokens` whatever they are: for measurements. */
@@ -45,20 +49,22 @@ export interface AnswerRequest {
   signal?: AbortSignal;
 }
 
+/** Written tokens that stay, where the decode policy evicts. */
+export const DEFAULT_DECODE_BUDGET = 512;
+
 /** Chunks between two requests to collect garbage: often enough for a flat peak, seldom enough to cost nothing. */
 const COLLECT_EVERY = 2;
 
 /**
  * Reads the sources and answers.
  * @throws {BudgetError} when the budget is unusable, or something would be evicted under `full` or `strict`
- * @throws {UsageError} when the model was opened for a policy that needs other features of the graph
+ * @throws {UsageError} when the model was opened for a policy that needs less of the graph, or the policy needs a question that is not known
  * @throws {InputError} for an empty or unreadable document
  * @throws {InterruptedError} when the signal aborts
  */
 export async function* answer(model: LoadedModel, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
   const { tokenizer, engine, config } = model;
   const policy = parsePolicy(request.policy);
-  refuseForeignPolicy(policy, engine.features);
   const warnings: string[] = [];
 
   const prompt = renderPrompt(tokenizer, request);
@@ -69,7 +75,13 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     ...tokenizer.encode(opening, { control: false }),
   ];
   const questionTokens = tokenizer.encode(`\n\n${request.instruction}`, { control: false });
-  const reserve = tail.length + Math.max(request.maxTokens, request.notes?.tokens ?? 0);
+  // what an answer would begin with: the end of the user's turn and the start of the assistant's, without a question
+  const answerTokens = tokenizer.encode(renderPrompt(tokenizer, { ...request, instruction: "" }).tail, {
+    control: true,
+  });
+  const written = Math.max(request.maxTokens, request.notes?.tokens ?? 0);
+  const decodeBudget = policy.decode.evicts ? request.decodeBudget ?? DEFAULT_DECODE_BUDGET : Infinity;
+  const reserve = tail.length + Math.min(written, decodeBudget + DECODE_BLOCK);
   const documentBytes = request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0);
   const budget = resolveBudget({
     config,
@@ -94,12 +106,14 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     chunkTokens: request.chunkTokens,
     reserve,
     positions: request.positions,
-    questionTokens,
+    questionTokens: request.questionKnown === false ? [] : questionTokens,
+    answerTokens,
+    decodeBudget,
   });
 
   const sources: SourceRecord[] = [];
   const notes = request.notes ? new Notes(request.notes.wanted, budget.slots) : null;
-  let written = 0, chunksRead = 0, decodeMs = 0, finish: AnswerRecord["finish"] = "stop", whole = "";
+  let decoded = 0, chunksRead = 0, decodeMs = 0, finish: AnswerRecord["finish"] = "stop", whole = "";
   const started = performance.now();
 
   for await (const { chunk, last } of chunks(promptTokens(), request.chunkTokens)) {
@@ -137,7 +151,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
       }
       yield progress("decode", step.tokens);
       finish = step.finish ?? finish;
-      written = step.tokens;
+      decoded = step.tokens;
     }
     decodeMs += performance.now() - decodeStarted;
   }
@@ -173,7 +187,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         prefillTokens,
         prefillMs,
         policyMs: reader.policyMs,
-        decodeTokens: written,
+        decodeTokens: decoded,
         decodeMs,
         peakRssBytes: request.peakRssBytes(),
       },
@@ -210,7 +224,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
       text += step.text;
       tokens = step.tokens;
     }
-    written += tokens;
+    decoded += tokens;
     decodeMs += performance.now() - noteStarted;
     return tidy(text); // a list item needs no opening
   }
@@ -222,17 +236,6 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
 
 function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new InterruptedError("Interrupted");
-}
-
-/** The graph gives only what the policy needs for which the model was opened: another aggregation would give other scores without a word. */
-function refuseForeignPolicy(policy: Policy, { mass }: GraphFeatures): void {
-  if (!policy.probe.needsMass || mass === policy.aggregate.rows) return;
-  throw new UsageError(
-    `The model was opened for a policy with ${
-      mass ? `${mass} attention mass` : "no attention mass"
-    }, and policy ${policy.name} needs ` +
-      `${policy.aggregate.rows}: open it with that policy`,
-  );
 }
 
 /** `full` and `--strict` promise that nothing is evicted: say what does not fit before it is forwarded. */

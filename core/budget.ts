@@ -2,7 +2,7 @@
 import { bytesPerSlot } from "./cache.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 import { BudgetError, UsageError } from "./errors.ts";
-import { MIN_BUDGET, type Policy } from "./policy.ts";
+import { attributesFor, leastBudget, type Policy } from "./policy.ts";
 
 /** What `--kv-budget` asked for: slots per KV head that survive a compaction, or bytes that bound the whole cache. */
 export type BudgetRequest = { slots: number } | { bytes: number } | null;
@@ -40,17 +40,18 @@ export function resolveBudget(input: BudgetInput): Budget {
   if (!Number.isInteger(chunkTokens) || chunkTokens < 1) {
     throw new UsageError(`--chunk is ${chunkTokens}: use a whole number of tokens from 1 on, such as 512`);
   }
-  const heads = config.layers * config.kvHeads, slotBytes = bytesPerSlot(config) * heads;
+  const heads = config.layers * config.kvHeads, slotBytes = bytesPerSlot(config, attributesFor(policy).length) * heads;
+  const least = leastBudget(policy);
   const overhead = chunkTokens + reserve;
   let slots: number;
   if (request && "bytes" in request) {
     slots = Math.floor(request.bytes / slotBytes) - overhead;
-    if (slots < MIN_BUDGET) {
+    if (slots < least) {
       throw new BudgetError(
         `--kv-budget of ${request.bytes} bytes leaves ${
           Math.max(0, slots)
         } slots after a chunk of ${chunkTokens} and a reserve of ${reserve} ` +
-          `for question and answer: at least ${(MIN_BUDGET + overhead) * slotBytes} bytes work, or a smaller --chunk`,
+          `for question and answer: at least ${(least + overhead) * slotBytes} bytes work, or a smaller --chunk`,
       );
     }
   } else if (request) {
@@ -58,15 +59,15 @@ export function resolveBudget(input: BudgetInput): Budget {
   } else if (policy.evicts) {
     slots = DEFAULT_BUDGET;
   } else {
-    slots = Math.max(MIN_BUDGET, Math.min(config.trainedPositions - overhead, input.documentTokens ?? Infinity));
+    slots = Math.max(least, Math.min(config.trainedPositions - overhead, input.documentTokens ?? Infinity));
   }
-  if (!Number.isFinite(slots) || slots < MIN_BUDGET) {
+  if (!Number.isFinite(slots) || slots < least) {
     throw new BudgetError(
-      `--kv-budget is ${slots} slots: attention sinks and the recent window alone need ${MIN_BUDGET}; 512 or more give good answers`,
+      `--kv-budget is ${slots} slots: attention sinks, the recent window and what policy ${policy.name} sets aside need ${least}; 512 or more give good answers`,
     );
   }
   let clampedFrom: number | null = null;
-  const usable = Math.max(MIN_BUDGET, config.trainedPositions - overhead);
+  const usable = Math.max(least, config.trainedPositions - overhead);
   if (!input.unboundedPositions && slots > usable) {
     clampedFrom = slots;
     slots = usable;

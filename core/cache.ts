@@ -12,10 +12,20 @@ export interface CacheShape {
   headDim: number;
 }
 
-/** Bytes of one slot of one head: its key and value rows (f32) and its attributes (source token and position, int32 each). */
-export function bytesPerSlot(shape: CacheShape): number {
-  return shape.headDim * 2 * 4 + 2 * 4;
+/**
+ * What a policy may remember of every slot (float32): `valueNorm` ‖v W_O‖₁ of the row as it was written; `logBias` added to its attention logits;
+ * `count` tokens that it stands for; `score` a score given once or summed up over chunks; `seen` queries that could see it; `momentum` decayed
+ * attention while writing.
+ */
+export type SlotAttribute = "valueNorm" | "logBias" | "count" | "score" | "seen" | "momentum";
+
+/** Bytes of one slot of one head: its key and value rows (f32), source token and position (int32), and the policy's attributes (f32). */
+export function bytesPerSlot(shape: CacheShape, attributes = 0): number {
+  return shape.headDim * 2 * 4 + 2 * 4 + attributes * 4;
 }
+
+/** `source` of a slot that stands for several tokens (a centroid): such slots are protected and belong to no place of the document. */
+export const MEMORY_SOURCE = -1;
 
 export class KvCache {
   readonly heads: number;
@@ -34,17 +44,19 @@ export class KvCache {
   readonly room: Int32Array;
   readonly bytes: number;
   peakLive = 0;
+  private readonly attributes = new Map<SlotAttribute, Float32Array>();
 
-  /** @param capacity slots per head. @throws {BudgetError} when the memory cannot be had. */
-  constructor(readonly shape: CacheShape, readonly capacity: number) {
+  /** @param capacity slots per head, on average. @throws {BudgetError} when the memory cannot be had. */
+  constructor(readonly shape: CacheShape, readonly capacity: number, attributes: readonly SlotAttribute[] = []) {
     this.heads = shape.layers * shape.kvHeads;
     const slots = this.heads * capacity;
-    this.bytes = slots * bytesPerSlot(shape);
+    this.bytes = slots * bytesPerSlot(shape, attributes.length);
     try {
       this.keys = new Float32Array(slots * shape.headDim);
       this.values = new Float32Array(slots * shape.headDim);
       this.source = new Int32Array(slots);
       this.position = new Int32Array(slots);
+      for (const name of attributes) this.attributes.set(name, new Float32Array(slots));
     } catch {
       throw new BudgetError(
         `Cannot allocate a cache of ${capacity} slots per head (${(this.bytes / 2 ** 30).toFixed(1)} GiB): ` +
@@ -72,6 +84,24 @@ export class KvCache {
     return this.rows(this.values, head);
   }
 
+  has(name: SlotAttribute): boolean {
+    return this.attributes.has(name);
+  }
+
+  /** An attribute of a head's live slots, a view on its pool: [live]. */
+  attribute(name: SlotAttribute, head: number): Float32Array {
+    const pool = this.attributes.get(name);
+    if (!pool) throw new Error(`The cache was opened without the slot attribute ${name}`);
+    const start = this.start[head]!;
+    return pool.subarray(start, start + this.live[head]!);
+  }
+
+  /** Source tokens of a head's live slots, a view. */
+  sources(head: number): Int32Array {
+    const start = this.start[head]!;
+    return this.source.subarray(start, start + this.live[head]!);
+  }
+
   private rows(pool: Float32Array, head: number): Float32Array {
     const { headDim } = this.shape, from = this.start[head]! * headDim;
     return pool.subarray(from, from + this.live[head]! * headDim);
@@ -82,8 +112,16 @@ export class KvCache {
    * @param keys per head [rows of the pass, headDim], rotated
    * @param firstSource index of the first row's token in the prompt
    * @param firstPosition its RoPE index
+   * @param given attributes of the new rows, per head; what is not given starts at 0
    */
-  append(keys: Float32Array[], values: Float32Array[], count: number, firstSource: number, firstPosition: number) {
+  append(
+    keys: Float32Array[],
+    values: Float32Array[],
+    count: number,
+    firstSource: number,
+    firstPosition: number,
+    given: { [name in SlotAttribute]?: Float32Array[] | null } = {},
+  ) {
     const { headDim } = this.shape;
     for (let head = 0; head < this.heads; head++) {
       const live = this.live[head]!, slot = this.start[head]! + live;
@@ -92,6 +130,11 @@ export class KvCache {
       }
       this.keys.set(keys[head]!.subarray(0, count * headDim), slot * headDim);
       this.values.set(values[head]!.subarray(0, count * headDim), slot * headDim);
+      for (const [name, pool] of this.attributes) {
+        const rows = given[name]?.[head];
+        if (rows) pool.set(rows.subarray(0, count), slot);
+        else pool.fill(0, slot, slot + count);
+      }
       for (let i = 0; i < count; i++) {
         this.source[slot + i] = firstSource + i;
         this.position[slot + i] = firstPosition + i;
@@ -99,6 +142,41 @@ export class KvCache {
       this.live[head] = live + count;
     }
     this.peakLive = Math.max(this.peakLive, this.meanLive);
+  }
+
+  /** Moves `count` slots from `from` to `to`, both counted in the pool; they may overlap. */
+  move(from: number, to: number, count: number): void {
+    if (from === to || count === 0) return;
+    const { headDim } = this.shape;
+    this.keys.copyWithin(to * headDim, from * headDim, (from + count) * headDim);
+    this.values.copyWithin(to * headDim, from * headDim, (from + count) * headDim);
+    this.source.copyWithin(to, from, from + count);
+    this.position.copyWithin(to, from, from + count);
+    for (const pool of this.attributes.values()) pool.copyWithin(to, from, from + count);
+  }
+
+  /**
+   * Lays the heads' runs out anew, one after the other, so that every head has as much room beyond its live slots as the others. Nothing is allocated:
+   * live slots move within the pool.
+   */
+  layOut(): void {
+    let live = 0;
+    for (const count of this.live) live += count;
+    const free = Math.floor((this.heads * this.capacity - live) / this.heads);
+    const starts = new Int32Array(this.heads);
+    for (let head = 0, at = 0; head < this.heads; head++) {
+      starts[head] = at;
+      this.room[head] = this.live[head]! + free;
+      at += this.room[head]!;
+    }
+    // those that go left first, from the left; then those that go right, from the right: no run lands on one that has not moved yet
+    for (let head = 0; head < this.heads; head++) {
+      if (starts[head]! < this.start[head]!) this.move(this.start[head]!, starts[head]!, this.live[head]!);
+    }
+    for (let head = this.heads - 1; head >= 0; head--) {
+      if (starts[head]! > this.start[head]!) this.move(this.start[head]!, starts[head]!, this.live[head]!);
+    }
+    this.start.set(starts);
   }
 
   /**

@@ -27,7 +27,7 @@ export function compact(
       const from = slots[to]!;
       let length = 1;
       while (to + length < slots.length && slots[to + length] === from + length) length++;
-      if (from !== to) move(cache, start + from, start + to, length);
+      cache.move(start + from, start + to, length);
       to += length;
     }
     if (positions === "compact") {
@@ -41,13 +41,6 @@ export function compact(
     }
     cache.live[head] = slots.length;
   }
+  cache.layOut();
   return positions === "compact" ? longest : nextPosition;
-}
-
-function move(cache: KvCache, from: number, to: number, length: number): void {
-  const { headDim } = cache.shape;
-  cache.keys.copyWithin(to * headDim, from * headDim, (from + length) * headDim);
-  cache.values.copyWithin(to * headDim, from * headDim, (from + length) * headDim);
-  cache.source.copyWithin(to, from, from + length);
-  cache.position.copyWithin(to, from, from + length);
 }

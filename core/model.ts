@@ -1,6 +1,7 @@
 /** A model that is open: its tokenizer and the engine that runs it. */
 import { type OnnxRuntime, openCpu } from "./engine/cpu.ts";
 import type { Engine } from "./engine/engine.ts";
+import type { GraphFeatures } from "./engine/features.ts";
 import { openGguf } from "./engine/gguf.ts";
 import { prepare, type WeightFormat } from "./engine/prepare.ts";
 import { openWasm } from "./engine/wasm.ts";
@@ -8,6 +9,7 @@ import type { ModelConfig } from "./engine/weights.ts";
 import { DeviceError } from "./errors.ts";
 import type { FileSystem } from "./files.ts";
 import { parsePolicy } from "./policies.ts";
+import { featuresFor } from "./policy.ts";
 import { type Tokenizer, tokenizerFromGguf } from "./text/tokenizer.ts";
 
 export interface OpenModelOptions {
@@ -26,6 +28,8 @@ export interface OpenModelOptions {
   runtimes: { native(): Promise<OnnxRuntime>; wasm(): Promise<OnnxRuntime> };
   /** Name or spelling of the policy that will be used: it decides what the graph gives. */
   policy: string;
+  /** What the graph shall give, where several policies will use the model: it must cover all of them (`featuresFor`). */
+  features?: GraphFeatures;
   /** Default: quantised blocks on the CPU, f32 for WebAssembly. */
   weights?: WeightFormat;
   onWarning?: (message: string) => void;
@@ -53,7 +57,7 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
   try {
     const model = await openGguf(file);
     const sha256 = options.sha256 ?? await files.sha256(options.path);
-    const features = { mass: policy.probe.needsMass ? policy.aggregate.rows : null, hidden: false };
+    const features = options.features ?? featuresFor(policy);
     const folder = files.join(options.cacheFolder, "graphs", sha256.slice(0, 16));
     const tokenizer = tokenizerFromGguf(model.metadata);
 

@@ -1,27 +1,7 @@
 /** The named policies and the spelling of free combinations: `probe=question,aggregate=max,select=topk`. */
-import { max } from "./aggregate/max.ts";
-import { mean } from "./aggregate/mean.ts";
-import { none as unpooled } from "./aggregate/none.ts";
-import { uniform } from "./allocate/uniform.ts";
-import { drop } from "./compensate/drop.ts";
 import { UsageError } from "./errors.ts";
 import type { Policy } from "./policy.ts";
-import { none } from "./probe/none.ts";
-import { question } from "./probe/question.ts";
-import { window } from "./probe/window.ts";
-import { spread } from "./select/spread.ts";
-import { topk } from "./select/topk.ts";
-
-/** Every variant of every stage, by the name that users write. The first of a stage is its default. */
-const stages = {
-  probe: { question, window, none },
-  aggregate: { max, mean, none: unpooled },
-  allocate: { uniform },
-  select: { topk, spread },
-  compensate: { drop },
-  decode: { keep: () => ({ name: "keep" }) },
-};
-type Stage = keyof typeof stages;
+import { type Stage, stages } from "./stages.ts";
 
 interface NamedPolicy {
   summary: string;

@@ -1,81 +1,144 @@
 /**
- * What a policy is made of: one variant per stage, each a factory that gives a plain object of functions. A policy keeps no state between
- * compactions; everything it decides from stands in its arguments.
+ * What a policy is made of: one variant per stage, each a factory that gives a plain object of functions. A policy keeps no state of its own between
+ * compactions: what it must remember stands in slot attributes, which the cache allocates once, moves and counts.
  *
  * Shapes: a *head* is a pair of layer and KV head (`cache.ts`); scores are one Float32Array [live slots] per head, higher means keep.
  */
-import type { KvCache } from "./cache.ts";
+import type { KvCache, SlotAttribute } from "./cache.ts";
 import type { Aggregation } from "./engine/attention.ts";
 import type { Engine, PassResult } from "./engine/engine.ts";
+import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
 import type { PolicyRecord } from "./record.ts";
 
 export type Scores = Float32Array[];
 
-/** What a probe may look at, after a chunk's rows were appended. */
-export interface ProbeContext {
+/**
+ * What a probe saw: the attention mass of every slot, by aggregation over the probe's rows and the heads of a group (those that the aggregate asked
+ * for), or `score`, a number per slot that is no attention.
+ */
+export type Evidence = { [key in Aggregation | "score"]?: Scores };
+
+/** What every stage may look at, after a chunk's rows were appended. */
+export interface StageContext {
   engine: Engine;
   cache: KvCache;
+  /** Slots per head that shall be left, on average. */
+  budget: number;
+  /** Most slots that one head may get: beyond, its positions would pass the trained ones. */
+  mostSlots: number;
+  /** Tokens of the prompt read so far, head included. */
+  tokensRead: number;
+  /** Per head 1 for slots that must stay: sinks, the recent window, slots that stand for several tokens. */
+  protectedSlots: Uint8Array[];
+}
+
+export interface ProbeContext extends StageContext {
   /** The chunk's own pass, scored with `windowRows` rows. */
   chunk: PassResult;
-  /** Tokens that stand for the question (or instruction). */
+  /** The chunk's token ids. */
+  tokens: number[];
+  /** Tokens that stand for the question (or instruction); none when the document is read before its questions are known. */
   questionTokens: number[];
+  /** Tokens with which an answer would begin: the end of the user's turn and the start of the assistant's. */
+  answerTokens: number[];
   /** RoPE index of the token after the chunk. */
   nextPosition: number;
+  /** How the aggregate wants attention mass. */
+  rows: readonly Aggregation[];
+}
+
+/** What a variant asks of the others' stage and of the graph; absent means no. */
+export interface Needs {
+  /** Probes only: it asks with attention, so the graph gives mass as the aggregate wants it. */
+  mass?: boolean;
+  valueNorms?: boolean;
+  queryMoments?: boolean;
+  logBias?: boolean;
+  /** The question must be known before the document is read. */
+  question?: boolean;
+}
+
+interface Variant {
+  name: string;
+  needs?: Needs;
+  /** What it remembers of every slot. */
+  attributes?: readonly SlotAttribute[];
 }
 
 /** Which queries ask the cache what matters? */
-export interface Probe {
-  name: string;
-  /** So many last rows of the chunk are scored in its own pass; 0 for none. */
+export interface Probe extends Variant {
+  /** So many last rows of the chunk are scored in its own pass; 0 for none, Infinity for all. */
   windowRows: number;
-  /** The probe asks with attention, so the graph must give the attention mass. */
-  needsMass: boolean;
-  look(context: ProbeContext): Promise<Scores>;
+  /** Scores every chunk, also while the budget is not exceeded yet: for scores that are given once per token. */
+  everyChunk?: boolean;
+  look(context: ProbeContext): Promise<Evidence>;
 }
 
 /** How do many query rows become one score per slot? */
-export interface Aggregate {
-  name: string;
+export interface Aggregate extends Variant {
   /** Over the probe's rows and the heads of a group; done inside the graph. */
-  rows: Aggregation;
-  /** Over neighbouring slots. Gives new arrays or the ones it got. */
-  pool(scores: Scores): Scores;
+  rows: readonly Aggregation[];
+  /** Over neighbouring slots, heads of a layer, … Gives new arrays or the ones it got; takes `score` where there is no mass. */
+  score(evidence: Evidence, context: StageContext): Scores | Promise<Scores>;
 }
 
 /** How many slots does each head get? */
-export interface Allocate {
-  name: string;
-  /** @returns slots per head whose mean is at most `budget`. */
-  quotas(scores: Scores, budget: number): Int32Array;
+export interface Allocate extends Variant {
+  /** @returns slots per head: at least the protected ones, at most the live ones, and `budget` on the mean or fewer. */
+  quotas(scores: Scores, context: StageContext): Int32Array;
 }
 
 export interface SelectContext {
   /** Slots of the head to keep, protected ones included. */
   quota: number;
-  /** 1 for slots that must stay: sinks and the recent window. */
+  /** 1 for slots that must stay. */
   protectedSlots: Uint8Array;
   /** Index of each slot's token in the prompt. */
   source: Int32Array;
+  /** ‖v W_O‖₁ of each slot (mean over the heads of the group), where the variant needs value norms; else empty. */
+  valueNorm: Float32Array;
   /** Tokens of the prompt read so far, head included. */
   tokensRead: number;
 }
 
 /** Which slots stay? */
-export interface Select {
-  name: string;
+export interface Select extends Variant {
   /** @returns ascending slot indices, `quota` of them (all when there are fewer slots). */
   keep(scores: Float32Array, context: SelectContext): Int32Array;
 }
 
-/** What becomes of what the evicted slots knew? Called before the rows move. */
-export interface Compensate {
-  name: string;
-  apply(cache: KvCache, keep: Int32Array[], scores: Scores): void;
+export interface CompensateContext extends StageContext {
+  /** Per head ascending slot indices that stay. */
+  keep: Int32Array[];
+  scores: Scores;
+  evidence: Evidence;
 }
 
-/** What is kept while writing? */
-export interface DecodePolicy {
-  name: string;
+/** What becomes of what the evicted slots knew? Called before the rows move; changes keys, values and attributes in the cache. */
+export interface Compensate extends Variant {
+  /** Slots of each head that it makes of evicted ones at the first compaction and keeps from then on; they are part of the budget. */
+  memorySlots?: number;
+  /** @returns what stays, ascending: `keep`, and at the first compaction the memory slots too. */
+  apply(context: CompensateContext): Int32Array[] | Promise<Int32Array[]>;
+}
+
+export interface DecodeContext {
+  engine: Engine;
+  cache: KvCache;
+  /** Index of the first written token in the prompt: slots from there on are the decode phase's. */
+  firstSource: number;
+}
+
+/** What is kept while writing? Only written tokens are evicted; what was read stays as it is. */
+export interface DecodePolicy extends Variant {
+  /** False: nothing that was written is ever evicted, and the reserve holds all of it. */
+  evicts: boolean;
+  /** Wants to see the attention mass (mean over the heads of a group) of every written token. */
+  observes?: boolean;
+  /** After a written token's row was appended. @param mass per head [live slots] */
+  observe?(context: DecodeContext, mass: Scores): void;
+  /** @returns per head a score for every decode-phase slot; the lowest are evicted. Called when the decode budget is exceeded by a block. */
+  score?(context: DecodeContext): Scores;
 }
 
 export interface Policy {
@@ -96,6 +159,45 @@ export const SINKS = 4;
 export const RECENT = 32;
 /** Fewest slots that a budget must have: the protected ones and one to choose. */
 export const MIN_BUDGET = SINKS + RECENT + 1;
+
+/** Fewest slots that a budget must have under a policy. */
+export const leastBudget = (policy: Policy): number => MIN_BUDGET + (policy.compensate.memorySlots ?? 0);
+
+const variants = (policy: Policy): Variant[] => [
+  policy.probe,
+  policy.aggregate,
+  policy.allocate,
+  policy.select,
+  policy.compensate,
+  policy.decode,
+];
+
+/** Whether a variant of the policy needs it. */
+export function needs(policy: Policy, what: keyof Needs): boolean {
+  return variants(policy).some((variant) => variant.needs?.[what]);
+}
+
+/** What the graph must give for a policy; nothing else is computed. */
+export function featuresFor(policy: Policy): GraphFeatures {
+  if (!policy.evicts) return NO_FEATURES;
+  const mass = new Set<Aggregation>(policy.probe.needs?.mass ? policy.aggregate.rows : []);
+  if (policy.decode.observes) mass.add("mean");
+  return {
+    ...NO_FEATURES,
+    mass: [...mass].sort(),
+    valueNorms: needs(policy, "valueNorms"),
+    queryMoments: needs(policy, "queryMoments"),
+    logBias: needs(policy, "logBias"),
+  };
+}
+
+/** Slot attributes that a policy's variants declare, each once. */
+export function attributesFor(policy: Policy): SlotAttribute[] {
+  const own = variants(policy).flatMap((variant) => variant.attributes ?? []);
+  if (needs(policy, "valueNorms")) own.push("valueNorm");
+  if (needs(policy, "logBias")) own.push("logBias");
+  return [...new Set(own)];
+}
 
 export function policyRecord(policy: Policy): PolicyRecord {
   return {

@@ -3,10 +3,13 @@
  * forwards the question and what is generated. This is the pipeline from forward to compact.
  */
 import type { Budget } from "./budget.ts";
-import { KvCache } from "./cache.ts";
+import { KvCache, MEMORY_SOURCE } from "./cache.ts";
 import { compact } from "./compact.ts";
 import type { Engine } from "./engine/engine.ts";
-import { type Policy, RECENT, type SelectContext, SINKS } from "./policy.ts";
+import { evictWritten } from "./decode/evict.ts";
+import { missing } from "./engine/features.ts";
+import { attributesFor, featuresFor, needs, type Policy, RECENT, SINKS, type StageContext } from "./policy.ts";
+import { UsageError } from "./errors.ts";
 import type { Positions } from "./record.ts";
 import { Rope } from "./rope.ts";
 
@@ -16,8 +19,12 @@ export interface ReaderOptions {
   /** Slots kept free for question and answer. */
   reserve: number;
   positions: "auto" | Positions;
-  /** Tokens that the `question` probe forwards. */
+  /** Tokens that the `question` probe forwards; none when the document is read before its questions are known. */
   questionTokens: number[];
+  /** Tokens with which an answer would begin. */
+  answerTokens: number[];
+  /** Slots of written tokens that stay, under a decode policy that evicts. Default: as many as are written. */
+  decodeBudget?: number;
 }
 
 export class Reader {
@@ -31,10 +38,26 @@ export class Reader {
   evicted = 0;
   /** Milliseconds for all that `full` would not do. */
   policyMs = 0;
+  /** Index of the first written token, once the prompt is complete. */
+  private firstWritten = Infinity;
   private readonly rope: Rope;
 
+  /** @throws {UsageError} when the engine was opened for a policy that needs less, or the policy needs a question and there is none */
   constructor(readonly engine: Engine, readonly policy: Policy, readonly options: ReaderOptions) {
-    this.cache = new KvCache(engine.config, options.budget.capacity);
+    const lacks = missing(engine.features, featuresFor(policy));
+    if (lacks.length > 0) {
+      throw new UsageError(
+        `The model was opened for another policy, and policy ${policy.name} needs ${lacks.join(" and ")}: ` +
+          "open it with that policy",
+      );
+    }
+    if (needs(policy, "question") && options.questionTokens.length === 0) {
+      throw new UsageError(
+        `Policy ${policy.name} asks with the question, which is not known while the document is read: ` +
+          "use a policy that needs none, such as role or snapkv",
+      );
+    }
+    this.cache = new KvCache(engine.config, options.budget.capacity, attributesFor(policy));
     this.rope = new Rope(engine.config);
     if (options.positions === "compact") this.positions = "compact";
   }
@@ -46,26 +69,61 @@ export class Reader {
   async read(tokens: number[], whileWhole?: () => Promise<void>): Promise<void> {
     const { engine, cache, policy, options } = this;
     const due = policy.evicts && cache.meanLive + tokens.length > options.budget.slots;
-    const scoreRows = due ? Math.min(policy.probe.windowRows, tokens.length) : 0;
-    const chunk = await engine.pass(cache, { tokens, firstPosition: this.nextPosition, scoreRows });
-    cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition);
+    const looks = policy.evicts && (due || policy.probe.everyChunk === true);
+    const scoreRows = looks ? Math.min(policy.probe.windowRows, tokens.length) : 0;
+    const chunk = await engine.pass(cache, {
+      tokens,
+      firstPosition: this.nextPosition,
+      scoreRows,
+      // the sinks' queries are like no others
+      ...(this.wantsFacts ? { factsFrom: Math.min(tokens.length - 1, Math.max(0, SINKS - this.tokensRead)) } : {}),
+    });
+    cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition, {
+      valueNorm: chunk.valueNorms,
+    });
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
     await whileWhole?.();
-    if (!due) return;
+    if (!looks) return;
 
     const started = performance.now();
-    const mass = await policy.probe.look({
+    const context: StageContext = {
       engine,
       cache,
+      budget: options.budget.slots,
+      mostSlots: options.positions === "original"
+        ? Infinity
+        : Math.max(options.budget.slots, engine.config.trainedPositions - options.chunkTokens - options.reserve),
+      tokensRead: this.tokensRead,
+      protectedSlots: Array.from({ length: cache.heads }, (_, head) => this.protectedSlots(head)),
+    };
+    const evidence = await policy.probe.look({
+      ...context,
       chunk,
+      tokens,
       questionTokens: options.questionTokens,
+      answerTokens: options.answerTokens,
       nextPosition: this.nextPosition,
+      rows: policy.aggregate.rows,
     });
-    const scores = policy.aggregate.pool(mass);
-    const quotas = policy.allocate.quotas(scores, options.budget.slots);
-    const keep = scores.map((row, head) => policy.select.keep(row, this.selection(head, quotas[head]!)));
-    policy.compensate.apply(cache, keep, scores);
+    if (!due) {
+      this.policyMs += performance.now() - started;
+      return;
+    }
+    const scores = await policy.aggregate.score(evidence, context);
+    const quotas = policy.allocate.quotas(scores, context);
+    // memory slots are made of evicted ones, and stay from then on
+    const making = this.compactions === 0 ? policy.compensate.memorySlots ?? 0 : 0;
+    const chosen = scores.map((row, head) =>
+      policy.select.keep(row, {
+        quota: quotas[head]! - making,
+        protectedSlots: context.protectedSlots[head]!,
+        source: cache.sources(head),
+        valueNorm: cache.has("valueNorm") ? cache.attribute("valueNorm", head) : NONE,
+        tokensRead: this.tokensRead,
+      })
+    );
+    const keep = await policy.compensate.apply({ ...context, keep: chosen, scores, evidence });
     const before = cache.meanLive;
     // the trained positions end before the next chunk and the answer would: from here on positions are compact
     const { chunkTokens, reserve } = options, trained = engine.config.trainedPositions;
@@ -79,6 +137,11 @@ export class Reader {
     }
   }
 
+  private get wantsFacts(): boolean {
+    const { valueNorms, queryMoments } = this.engine.features;
+    return this.policy.evicts && (valueNorms || queryMoments);
+  }
+
   /** Share of all live slots in each tenth of what was read from token `first` on. */
   coverage(first: number): number[] {
     const { cache } = this, tenths = Array<number>(10).fill(0), length = this.tokensRead - first;
@@ -87,7 +150,7 @@ export class Reader {
       const start = cache.start[head]!;
       for (let slot = start; slot < start + cache.live[head]!; slot++) {
         const token = cache.source[slot]! - first;
-        if (token < 0) continue;
+        if (token < 0 || cache.source[slot] === MEMORY_SOURCE) continue;
         tenths[Math.floor(token * 10 / length)]!++;
         counted++;
       }
@@ -109,31 +172,49 @@ export class Reader {
     }
   }
 
-  /** Forwards tokens that stay whatever the budget, and gives the logits of the last one. */
+  /** Forwards the rest of the prompt, which stays whatever the budget, and gives the logits of its last token. */
   async write(tokens: number[]): Promise<Float32Array> {
     let logits: Float32Array | null = null;
     for (let from = 0; from < tokens.length; from += this.options.chunkTokens) {
       const piece = tokens.slice(from, from + this.options.chunkTokens);
       const last = from + piece.length === tokens.length;
-      const result = await this.engine.pass(this.cache, {
-        tokens: piece,
-        firstPosition: this.nextPosition,
-        logitsRows: last ? 1 : 0,
-      });
-      this.cache.append(result.keys, result.values, piece.length, this.tokensRead, this.nextPosition);
-      this.tokensRead += piece.length;
-      this.nextPosition += piece.length;
-      logits = result.logits;
+      logits = (await this.forward(piece, last)).logits;
     }
+    this.firstWritten = this.tokensRead;
     return logits!;
   }
 
-  private selection(head: number, quota: number): SelectContext {
-    const { cache } = this, live = cache.live[head]!, start = cache.start[head]!;
-    const source = cache.source.subarray(start, start + live);
-    const protectedSlots = new Uint8Array(live);
-    protectedSlots.fill(1, 0, Math.min(SINKS, live));
-    protectedSlots.fill(1, Math.max(0, live - RECENT));
-    return { quota, protectedSlots, source, tokensRead: this.tokensRead };
+  /** Forwards a written token and gives the logits of the next; under a decode budget, the least wanted written tokens make room. */
+  async next(token: number): Promise<Float32Array> {
+    const { cache, engine, policy: { decode } } = this;
+    const result = await this.forward([token], true, decode.observes);
+    if (!decode.evicts) return result.logits!;
+    const context = { engine, cache, firstSource: this.firstWritten };
+    decode.observe?.(context, result.mass!.mean!);
+    const keep = evictWritten(decode, context, this.options.decodeBudget ?? Infinity);
+    if (keep) this.nextPosition = compact(cache, keep, this.positions, this.rope, this.nextPosition);
+    return result.logits!;
+  }
+
+  private async forward(tokens: number[], logits: boolean, observed = false) {
+    const result = await this.engine.pass(this.cache, {
+      tokens,
+      firstPosition: this.nextPosition,
+      logitsRows: logits ? 1 : 0,
+      scoreRows: observed ? tokens.length : 0,
+    });
+    this.cache.append(result.keys, result.values, tokens.length, this.tokensRead, this.nextPosition);
+    this.tokensRead += tokens.length;
+    this.nextPosition += tokens.length;
+    return result;
+  }
+
+  private protectedSlots(head: number): Uint8Array {
+    const source = this.cache.sources(head), live = source.length, slots = new Uint8Array(live);
+    for (let slot = 0; slot < live; slot++) if (source[slot]! < SINKS) slots[slot] = 1; // memory slots too
+    slots.fill(1, Math.max(0, live - RECENT));
+    return slots;
   }
 }
+
+const NONE = new Float32Array(0);

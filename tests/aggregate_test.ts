@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { max, maxPool } from "../core/aggregate/max.ts";
 import { averagePool, mean } from "../core/aggregate/mean.ts";
+import type { StageContext } from "../core/policy.ts";
 import { none } from "../core/aggregate/none.ts";
 import { randomNumbers } from "./host.ts";
 import { difference } from "./tiny_llama.ts";
@@ -35,8 +36,15 @@ test("averagePool: zeros beyond the ends, divided by the whole kernel, as torch'
 
 test("aggregates pool every head by itself and say what the graph shall do", () => {
   const heads = [row(9, 1), row(30, 2), row(0, 3)];
-  assert.deepEqual(max(2).pool(heads), heads.map((scores) => maxPool(scores, 2)));
-  assert.deepEqual(mean(5).pool(heads), heads.map((scores) => averagePool(scores, 5)));
-  assert.deepEqual(none().pool(heads), heads);
-  assert.deepEqual([max().rows, mean().rows], ["max", "mean"]);
+  const context = {} as StageContext; // they look at the evidence only
+  assert.deepEqual(max(2).score({ max: heads }, context), heads.map((scores) => maxPool(scores, 2)));
+  assert.deepEqual(mean(5).score({ mean: heads }, context), heads.map((scores) => averagePool(scores, 5)));
+  assert.deepEqual(none().score({ max: heads }, context), heads);
+  for (const aggregate of [max(2), mean(5), none()]) {
+    assert.deepEqual(
+      aggregate.score({ score: heads }, context),
+      aggregate.score({ [aggregate.rows[0]!]: heads }, context),
+    );
+  }
+  assert.deepEqual([max().rows, mean().rows], [["max"], ["mean"]]);
 });

@@ -22,6 +22,7 @@ const CONFIG: ModelConfig = {
   ropeTheta: 10000,
   ropeScaling: null,
   tied: false,
+  qkNorm: false,
 };
 /** Bytes of one slot in all heads. */
 const SLOT = bytesPerSlot(CONFIG) * 6;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Notes, tidy } from "../core/notes.ts";
-import { loops } from "../core/decode.ts";
+import { loops } from "../core/decode/write.ts";
 
 /** Reads `tokens` in chunks of 512 and takes a note whenever one is due. */
 function take(tokens: number, wanted: number): { from: number; to: number }[] {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NO_FEATURES } from "../core/engine/features.ts";
 import { UsageError } from "../core/errors.ts";
 import { parsePolicy, policies } from "../core/policies.ts";
-import { policyRecord } from "../core/policy.ts";
+import { featuresFor, policyRecord } from "../core/policy.ts";
 
 const record = (spec: string) => policyRecord(parsePolicy(spec));
 
@@ -29,11 +30,10 @@ test("parsePolicy: a spelling names what differs from question, with spaces allo
 });
 
 test("parsePolicy: only attention probes need mass, and the graph is told how to aggregate", () => {
-  const asks = (spec: string) => [parsePolicy(spec).probe.needsMass, parsePolicy(spec).aggregate.rows];
-  assert.deepEqual(asks("question"), [true, "max"]);
-  assert.deepEqual(asks("snapkv"), [true, "mean"]);
-  assert.equal(asks("streaming")[0], false);
-  assert.equal(asks("full")[0], false);
+  const features = (spec: string) => featuresFor(parsePolicy(spec));
+  assert.deepEqual(features("question"), { ...NO_FEATURES, mass: ["max"] });
+  assert.deepEqual(features("snapkv"), { ...NO_FEATURES, mass: ["mean"] });
+  for (const name of ["streaming", "full"]) assert.deepEqual(features(name), NO_FEATURES);
 });
 
 test("parsePolicy: what is unknown is a UsageError that names it and what works", () => {

@@ -3,23 +3,27 @@ import { after, describe, test } from "node:test";
 import { type Budget, resolveBudget } from "../core/budget.ts";
 import { KvCache } from "../core/cache.ts";
 import { chunks } from "../core/text/chunks.ts";
-import { argmax } from "../core/decode.ts";
+import { argmax } from "../core/decode/write.ts";
+import { spell } from "../core/engine/features.ts";
 import type { Engine, Pass } from "../core/engine/engine.ts";
 import { parsePolicy, policies } from "../core/policies.ts";
-import { RECENT, SINKS } from "../core/policy.ts";
+import { featuresFor, RECENT, SINKS } from "../core/policy.ts";
 import { Reader, type ReaderOptions } from "../core/reader.ts";
 import { ReferenceLlama, referenceMass } from "./engine/reference_llama.ts";
 import { openTiny, tokens } from "./tiny_llama.ts";
 
 const QUESTION = tokens(12, 77);
+const ANSWER = tokens(5, 78);
 const CHUNKS = [1, 7, 32, 33, 64, 100, 300];
 const EVICTING = Object.keys(policies).filter((name) => parsePolicy(name).evicts);
 const RESERVE = QUESTION.length + 12;
 
 // opened here, not below: Deno does not wait for an asynchronous describe, and would run nothing of it
 const engines = {
-  max: await openTiny({ mass: "max" }),
-  mean: await openTiny({ mass: "mean" }),
+  // everything that any policy may ask of the graph
+  rich: await openTiny({
+    features: { mass: ["defensive", "max", "mean"], valueNorms: true, queryMoments: true, logBias: true },
+  }),
   plain: await openTiny(),
 };
 
@@ -30,8 +34,7 @@ describe("reader", () => {
 
   /** As `openModel` chooses the graph. */
   function engineFor(policy: string): Engine {
-    const { probe, aggregate } = parsePolicy(policy);
-    return engines[probe.needsMass ? aggregate.rows : "plain"].engine;
+    return engines[spell(featuresFor(parsePolicy(policy))) === "plain" ? "plain" : "rich"].engine;
   }
 
   function budgetOf(policy: string, slots: number, chunkTokens: number): Budget {
@@ -64,6 +67,7 @@ describe("reader", () => {
       reserve: RESERVE,
       positions,
       questionTokens: QUESTION,
+      answerTokens: ANSWER,
     };
     const reader = new Reader(engine ?? engineFor(policy), parsePolicy(policy), options);
     async function* arriving() {
@@ -274,13 +278,14 @@ describe("reader", () => {
 
   test("a policy that keeps more than the budget is caught", async () => {
     const policy = parsePolicy("streaming"), budget = budgetOf("streaming", 64, 50);
-    policy.allocate.quotas = (scores, slots) => new Int32Array(scores.length).fill(slots + 1);
+    policy.allocate.quotas = (scores, { budget }) => new Int32Array(scores.length).fill(budget + 1);
     const options = {
       budget,
       chunkTokens: 50,
       reserve: RESERVE,
       positions: "original",
       questionTokens: QUESTION,
+      answerTokens: ANSWER,
     } as const;
     const reader = new Reader(engineFor("streaming"), policy, options);
     await reader.read(tokens(50));

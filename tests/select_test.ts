@@ -47,6 +47,7 @@ function context(n: number, quota: number, more: Partial<SelectContext> = {}): S
     quota,
     protectedSlots: new Uint8Array(n),
     source: Int32Array.from({ length: n }, (_, i) => i),
+    valueNorm: new Float32Array(0),
     tokensRead: n,
     ...more,
   };

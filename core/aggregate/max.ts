@@ -7,8 +7,8 @@ import type { Aggregate } from "../policy.ts";
 /** @param radius neighbours on each side. 0: no pooling. */
 export const max = (radius = 10): Aggregate => ({
   name: "max",
-  rows: "max",
-  pool: (scores) => scores.map((row) => maxPool(row, radius)),
+  rows: ["max"],
+  score: (evidence) => (evidence.score ?? evidence.max!).map((row) => maxPool(row, radius)),
 });
 
 /** Sliding maximum in linear time: maxima of blocks from both sides (van Herk 1992). */

@@ -4,8 +4,8 @@ import type { Aggregate } from "../policy.ts";
 /** @param kernel slots that are averaged, odd; beyond the ends counts as zero, as in torch's avg_pool1d. 1: no pooling. */
 export const mean = (kernel = 5): Aggregate => ({
   name: "mean",
-  rows: "mean",
-  pool: (scores) => scores.map((row) => averagePool(row, kernel)),
+  rows: ["mean"],
+  score: (evidence) => (evidence.score ?? evidence.mean!).map((row) => averagePool(row, kernel)),
 });
 
 export function averagePool(row: Float32Array, kernel: number): Float32Array {

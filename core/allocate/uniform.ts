@@ -3,5 +3,5 @@ import type { Allocate } from "../policy.ts";
 
 export const uniform = (): Allocate => ({
   name: "uniform",
-  quotas: (scores, budget) => new Int32Array(scores.length).fill(budget),
+  quotas: (scores, { budget }) => Int32Array.from(scores, (row) => Math.min(budget, row.length)),
 });

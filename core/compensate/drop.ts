@@ -1,4 +1,4 @@
 /** Evicted slots leave nothing behind. */
 import type { Compensate } from "../policy.ts";
 
-export const drop = (): Compensate => ({ name: "drop", apply: () => {} });
+export const drop = (): Compensate => ({ name: "drop", apply: ({ keep }) => keep });

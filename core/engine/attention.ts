@@ -6,6 +6,9 @@
  * - `decomposed`: plain products over [cache | new rows]. Best for few rows, as GroupQueryAttention copies the whole past first.
  * - `probabilities`, `massIfScored`: what the last R rows of a pass give to every slot, aggregated over these rows and the heads of the group.
  *
+ * A slot may have a bias that is added to its logits. Few rows add it; for chunks it rides in extra dimensions of the head, where queries carry a
+ * constant and keys the bias, because a bias of chunk × slots would be a gigabyte over all layers.
+ *
  * Shapes: S rows of a pass, G = heads / kvHeads, D head size, P slots of the head before the pass, T = P + S.
  */
 import { Graph } from "./onnx.ts";
@@ -24,6 +27,8 @@ export interface LayerWires {
   /** Per KV head: cached rows [1, 1, P_h, D]. */
   pastKeys: string[];
   pastValues: string[];
+  /** Per KV head: what is added to the slots' logits [1, 1, 1, P_h]; null for nothing. */
+  pastBias: string[] | null;
 }
 
 export interface AttentionShape {
@@ -53,7 +58,15 @@ export interface SharedWires {
 }
 
 /** Returns the attention output [1, S, heads * D]. */
-export function fused(graph: Graph, p: string, wires: LayerWires, shared: SharedWires, shape: AttentionShape): string {
+export function fused(
+  graph: Graph,
+  p: string,
+  plain: LayerWires,
+  shared: SharedWires,
+  plainShape: AttentionShape,
+): string {
+  const { pastBias } = plain, width = pastBias ? plainShape.headDim + BIAS_DIMS : plainShape.headDim;
+  const wires = pastBias ? widened(graph, p, plain, pastBias, plainShape) : plain, shape = plainShape;
   const outputs = wires.groupQueries.map((query, h) => {
     const past = graph.node("Shape", [wires.pastKeys[h]!], [`${p}gqa.past64.${h}`], { start: 2, end: 3 });
     const past32 = graph.node("Cast", [past], [`${p}gqa.past.${h}`], { to: 6 });
@@ -63,11 +76,58 @@ export function fused(graph: Graph, p: string, wires: LayerWires, shared: Shared
       "GroupQueryAttention",
       [query, wires.newKeys[h]!, wires.newValues[h]!, wires.pastKeys[h]!, wires.pastValues[h]!, last, total],
       [`${p}gqa.out.${h}`, `${p}gqa.k.${h}`, `${p}gqa.v.${h}`],
-      { num_heads: shape.group, kv_num_heads: 1, do_rotary: 0 },
+      { num_heads: shape.group, kv_num_heads: 1, do_rotary: 0, scale: { float: 1 / Math.sqrt(shape.headDim) } },
       MS,
     );
+  }).map((out, h) => {
+    if (!pastBias) return out;
+    const heads = graph.node("Reshape", [out, int64s(graph, `${p}wide.${h}`, [1, -1, shape.group, width])], [
+      `${p}wide.${h}.heads`,
+    ]);
+    const cut = graph.node("Slice", [
+      heads,
+      int64s(graph, `${p}cut.from.${h}`, [0]),
+      int64s(graph, `${p}cut.to.${h}`, [shape.headDim]),
+      int64s(graph, `${p}cut.axis.${h}`, [3]),
+    ], [`${p}cut.${h}`]);
+    const flat = int64s(graph, `${p}cut.shape.${h}`, [1, -1, shape.group * shape.headDim]);
+    return graph.node("Reshape", [cut, flat], [`${p}cut.${h}.flat`]);
   });
   return outputs.length === 1 ? outputs[0]! : graph.node("Concat", outputs, [`${p}gqa.out`], { axis: 2 });
+}
+
+/** Extra dimensions of a head that carry the bias: one would do, but kernels like multiples of eight. */
+const BIAS_DIMS = 8;
+
+const int64s = (graph: Graph, name: string, values: number[]) => graph.int64s(`${name}.const`, values);
+
+/** Queries, keys and values with `BIAS_DIMS` more dimensions: sqrt(D) and zeros, the bias and zeros, zeros. */
+function widened(graph: Graph, p: string, wires: LayerWires, bias: string[], shape: AttentionShape): LayerWires {
+  const { group, headDim } = shape, zeros3 = int64s(graph, `${p}pad3`, [0, 0, 0, 0, 0, BIAS_DIMS]);
+  const zeros4 = int64s(graph, `${p}pad4`, [0, 0, 0, 0, 0, 0, 0, BIAS_DIMS]);
+  const zeros4less = int64s(graph, `${p}pad4less`, [0, 0, 0, 0, 0, 0, 0, BIAS_DIMS - 1]);
+  const one4 = int64s(graph, `${p}pad4one`, [0, 0, 0, 0, 0, 0, 0, 1]);
+  const root = graph.constant(`${p}root`, "float32", [], Float32Array.of(Math.sqrt(headDim)));
+  const split = int64s(graph, `${p}split`, [1, -1, group, headDim]);
+  const joined = int64s(graph, `${p}joined`, [1, -1, group * (headDim + BIAS_DIMS)]);
+  const column = int64s(graph, `${p}column`, [1, 1, -1, 1]);
+  return {
+    ...wires,
+    groupQueries: wires.groupQueries.map((query, h) => {
+      const heads = graph.node("Reshape", [query, split], [`${p}b.q.${h}.heads`]);
+      const one = graph.node("Pad", [heads, one4, root], [`${p}b.q.${h}.one`]);
+      const wide = graph.node("Pad", [one, zeros4less], [`${p}b.q.${h}.wide`]);
+      return graph.node("Reshape", [wide, joined], [`${p}b.q.${h}`]);
+    }),
+    newKeys: wires.newKeys.map((rows, h) => graph.node("Pad", [rows, zeros3], [`${p}b.nk.${h}`])),
+    newValues: wires.newValues.map((rows, h) => graph.node("Pad", [rows, zeros3], [`${p}b.nv.${h}`])),
+    pastKeys: wires.pastKeys.map((rows, h) => {
+      const columns = graph.node("Reshape", [bias[h]!, column], [`${p}b.column.${h}`]);
+      const wide = graph.node("Pad", [columns, zeros4less], [`${p}b.columns.${h}`]);
+      return graph.node("Concat", [rows, wide], [`${p}b.k.${h}`], { axis: 3 });
+    }),
+    pastValues: wires.pastValues.map((rows, h) => graph.node("Pad", [rows, zeros4], [`${p}b.v.${h}`])),
+  };
 }
 
 /** Queries of all rows from `firstRow` on, per KV head [1, 1, G * R, D]. */
@@ -92,7 +152,8 @@ export function probabilities(
 ): string[] {
   const scale = { transB: 1, alpha: { float: 1 / Math.sqrt(shape.headDim) } };
   return headQueries(graph, p, wires, shared, shape).map((query, h) => {
-    const past = graph.node("FusedMatMul", [query, wires.pastKeys[h]!], [`${p}s.past.${h}`], scale, MS);
+    const unbiased = graph.node("FusedMatMul", [query, wires.pastKeys[h]!], [`${p}s.past.${h}`], scale, MS);
+    const past = wires.pastBias ? graph.node("Add", [unbiased, wires.pastBias[h]!], [`${p}s.biased.${h}`]) : unbiased;
     const fresh = graph.node("FusedMatMul", [query, wires.newKeys[h]!], [`${p}s.new.${h}`], scale, MS);
     const masked = graph.node("Add", [fresh, shared.mask], [`${p}s.masked.${h}`]);
     const all = graph.node("Concat", [past, masked], [`${p}s.${h}`], { axis: 3 });
@@ -123,25 +184,50 @@ export function decomposed(
   return { output: graph.node("Reshape", [rows, shared.outputShape], [`${p}o.out`]), weights };
 }
 
-/** How the probe's rows and the group's heads become one number per slot. */
-export type Aggregation = "max" | "mean";
+/**
+ * How the probe's rows and the group's heads become one number per slot. `defensive` is the maximum over rows that were first averaged over
+ * neighbouring slots and brought back to their mass (DefensiveKV, arXiv 2510.13334).
+ */
+export type Aggregation = "max" | "mean" | "defensive";
+
+/** Slots that `defensive` averages. */
+export const DEFENSIVE_KERNEL = 5;
+
+/** [1, 1, G * R, T] → [T] */
+function aggregated(graph: Graph, p: string, aggregation: Aggregation, weights: string): string {
+  const reduce = (op: string, rows: string) =>
+    graph.node(op, [rows, "axes012"], [`${p}.${aggregation}`], { keepdims: 0 });
+  if (aggregation === "max") return reduce("ReduceMax", weights);
+  if (aggregation === "mean") return reduce("ReduceMean", weights);
+  const radius = (DEFENSIVE_KERNEL - 1) / 2, last = int64s(graph, `${p}.last`, [-1]);
+  const pooled = graph.node("AveragePool", [weights], [`${p}.pooled`], {
+    kernel_shape: [1, DEFENSIVE_KERNEL],
+    pads: [0, radius, 0, radius],
+    count_include_pad: 1,
+  });
+  // a softmax row has mass 1, and pooling loses some at the ends
+  const massNow = graph.node("ReduceSum", [pooled, last], [`${p}.mass`], { keepdims: 1 });
+  return reduce("ReduceMax", graph.node("Div", [pooled, massNow], [`${p}.level`]));
+}
 
 /**
- * Adds to `graph` the outputs `mass` (one name per KV head, [T]): the aggregated weights where the input `score` holds, else empty. `weights` puts
- * the probabilities [1, 1, G * R, T] into the graph that it is given, or names those that exist already.
+ * Adds to `graph` the outputs `mass` (per aggregation one name per KV head, [T]): the aggregated weights where the input `score` holds, else empty.
+ * `weights` puts the probabilities [1, 1, G * R, T] into the graph that it is given, or names those that exist already.
  */
 export function massIfScored(
   graph: Graph,
   p: string,
-  mass: string[],
-  aggregation: Aggregation,
+  mass: { aggregation: Aggregation; outputs: string[] }[],
   weights: (graph: Graph) => string[],
 ): void {
-  const op = aggregation === "max" ? "ReduceMax" : "ReduceMean";
   const yes = new Graph(`${p}scored`), no = new Graph(`${p}unscored`);
-  weights(yes).forEach((all, h) => {
-    yes.output(yes.node(op, [all, "axes012"], [`${p}scored.${h}`], { keepdims: 0 }), "float32", ["T"]);
-    no.output(no.constant(`${p}none.${h}`, "float32", [0], new Float32Array(0)), "float32", ["T"]);
-  });
-  graph.node("If", ["score"], mass, { then_branch: yes, else_branch: no });
+  const all = weights(yes);
+  for (const { aggregation } of mass) {
+    all.forEach((rows, h) => {
+      yes.output(aggregated(yes, `${p}scored.${h}`, aggregation, rows), "float32", ["T"]);
+      const none = `${p}none.${aggregation}.${h}`;
+      no.output(no.constant(none, "float32", [0], new Float32Array(0)), "float32", ["T"]);
+    });
+  }
+  graph.node("If", ["score"], mass.flatMap(({ outputs }) => outputs), { then_branch: yes, else_branch: no });
 }

@@ -1,7 +1,7 @@
 /** ONNX Runtime's native CPU build: the quick path without a GPU. */
 import type { InferenceSession } from "onnxruntime-common";
 import { DeviceError } from "../errors.ts";
-import type { GraphFeatures } from "./graph_llama.ts";
+import type { GraphFeatures } from "./features.ts";
 import { OrtEngine } from "./ort.ts";
 import type { PreparedModel } from "./prepare.ts";
 import type { ModelConfig } from "./weights.ts";
@@ -28,5 +28,11 @@ export async function openCpu(
     const reason = error instanceof Error ? error.message : String(error);
     throw new DeviceError(`ONNX Runtime's CPU device cannot open ${prepared.graphPath}: ${reason}`, { cause: error });
   }
-  return new OrtEngine(config, { kind: "cpu", name: "ONNX Runtime CPU" }, features, session, runtime.Tensor);
+  const openDense = (graph: Uint8Array) =>
+    runtime.InferenceSession.create(graph, {
+      executionProviders: ["cpu"],
+      logSeverityLevel: 3,
+      ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
+    });
+  return new OrtEngine(config, { kind: "cpu", name: "ONNX Runtime CPU" }, features, session, runtime.Tensor, openDense);
 }

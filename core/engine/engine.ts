@@ -1,6 +1,7 @@
 /** What the pipeline asks of a transformer, whichever device runs it. */
 import type { KvCache } from "../cache.ts";
-import type { GraphFeatures } from "./graph_llama.ts";
+import type { Aggregation } from "./attention.ts";
+import type { GraphFeatures } from "./features.ts";
 import type { ModelConfig } from "./weights.ts";
 
 /** One forward pass: S rows on top of the cache, which it reads and never changes. */
@@ -11,6 +12,8 @@ export interface Pass {
   firstPosition: number;
   /** Attention mass of the last so many rows is wanted. Default 0. */
   scoreRows?: number;
+  /** Value norms and query moments of the rows are wanted, the moments from this row on. Default: not. */
+  factsFrom?: number;
   /** Logits of the last so many rows are wanted. Default 0. */
   logitsRows?: number;
 }
@@ -20,12 +23,36 @@ export interface PassResult {
   /** New rows [S, headDim], keys rotated. */
   keys: Float32Array[];
   values: Float32Array[];
-  /** Aggregated attention mass over [slots of the head, S new rows], when `scoreRows` > 0. */
-  mass: Float32Array[] | null;
+  /** Aggregated attention mass over [slots of the head, S new rows], when `scoreRows` > 0: for each aggregation of the features. */
+  mass: { [aggregation in Aggregation]?: Float32Array[] } | null;
+  /** ‖v W_O‖₁ of the new rows [S], mean over the heads of the group, with `factsFrom` and that feature. */
+  valueNorms: Float32Array[] | null;
+  /** Per layer, with `factsFrom` and that feature. */
+  queryMoments: QueryMoments[] | null;
   /** [logitsRows, vocab]. */
   logits: Float32Array | null;
   /** Residual stream [S, hidden] after the embedding and each layer, if the engine was opened with that feature. */
   hidden: Float32Array[] | null;
+}
+
+/** Of the queries of one layer before rotation, over `rows` rows. */
+export interface QueryMoments {
+  rows: number;
+  /** [heads, headDim] */
+  sum: Float32Array;
+  /** [heads, headDim, headDim] */
+  outer: Float32Array;
+}
+
+/** A tensor of a dense graph. */
+export interface DenseTensor {
+  data: Float32Array | Int32Array | BigInt64Array;
+  dims: readonly number[];
+}
+
+/** A small graph of dense arithmetic that a stage runs on the engine's device. */
+export interface Dense {
+  run(inputs: Record<string, DenseTensor>): Promise<Record<string, DenseTensor>>;
 }
 
 export interface Device {
@@ -39,5 +66,7 @@ export interface Engine {
   /** What the graph gives beyond the forward pass. */
   readonly features: GraphFeatures;
   pass(cache: KvCache, pass: Pass): Promise<PassResult>;
+  /** Opens a dense graph, once per name. @param write gives the serialized model (`onnx.ts`) */
+  dense(name: string, write: () => Uint8Array<ArrayBuffer>): Promise<Dense>;
   close(): Promise<void>;
 }

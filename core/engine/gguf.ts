@@ -48,7 +48,8 @@ async function modelFile(file: RandomAccessFile, { metadata, tensors: stored }: 
       const info = tensors.get(name);
       if (!info) throw new ModelError(`Cannot read tensor ${name}: model ${file.path} has none of that name`);
       const bytes = await file.read(info.offset, info.byteLength);
-      const interleaved = name.endsWith(".q_proj") || name.endsWith(".k_proj");
+      // llama.cpp permutes Llama's rows only; Qwen's files keep the half-split order
+      const interleaved = config.architecture === "llama" && (name.endsWith(".q_proj") || name.endsWith(".k_proj"));
       return {
         name,
         type: info.type,

@@ -1,5 +1,5 @@
 /**
- * The `llama` architecture as an ONNX graph that can run an evicted cache: rotation outside of attention with the caller's cos and sin rows (so that
+ * The `llama` architecture and its near kin (`qwen3`: queries and keys are normalised) as an ONNX graph that can run an evicted cache: rotation outside of attention with the caller's cos and sin rows (so that
  * positions are free), the cache of every KV head as an input, new K and V rows as small outputs that the caller appends.
  *
  * One graph serves all passes. `small` chooses between the two attentions (`attention.ts`), `score` asks for attention mass, `logits_start` for
@@ -16,17 +16,11 @@ import {
 } from "./attention.ts";
 import { Graph, serializeModel } from "./onnx.ts";
 import type { ModelConfig } from "./weights.ts";
+import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
+import { queryMoments, valueNorms } from "./row_facts.ts";
 
 const MS = "com.microsoft";
-
-/** What a run asks of the graph beyond the forward pass; chosen when the engine opens. */
-export interface GraphFeatures {
-  /** Attention mass per slot, over scored rows and the heads of a group. */
-  mass: Aggregation | null;
-  /** The residual stream after every layer: `hidden.0` (embedding) to `hidden.L` (after the final norm). */
-  hidden: boolean;
-}
 
 /** Names of the cache's inputs and of the new rows' outputs. */
 export const names = {
@@ -34,7 +28,11 @@ export const names = {
   pastValue: (layer: number, head: number) => `past.v.${layer}.${head}`,
   newKey: (layer: number, head: number) => `new.k.${layer}.${head}`,
   newValue: (layer: number, head: number) => `new.v.${layer}.${head}`,
-  mass: (layer: number, head: number) => `mass.${layer}.${head}`,
+  pastBias: (layer: number, head: number) => `past.b.${layer}.${head}`,
+  mass: (aggregation: Aggregation) => (layer: number, head: number) => `mass.${aggregation}.${layer}.${head}`,
+  valueNorm: (layer: number, head: number) => `norm.${layer}.${head}`,
+  querySum: (layer: number) => `query.sum.${layer}`,
+  queryOuter: (layer: number) => `query.outer.${layer}`,
 };
 
 /** @returns the serialized model, whose weights lie in `location`, a file beside it. */
@@ -57,7 +55,9 @@ export function writeLlama(
   graph.input("sin", "float32", ["S", headDim / 2]);
   graph.input("small", "bool", [1]);
   graph.input("small_mask", "float32", ["GS", "S"]);
-  if (features.mass) {
+  if (features.valueNorms || features.queryMoments) graph.input("facts", "bool", [1]);
+  if (features.queryMoments) graph.input("facts_start", "int64", [1]);
+  if (features.mass.length > 0) {
     graph.input("score", "bool", [1]);
     graph.input("score_start", "int64", [1]);
     graph.input("score_mask", "float32", ["GR", "S"]);
@@ -68,12 +68,14 @@ export function writeLlama(
     for (let head = 0; head < kvHeads; head++) {
       graph.input(names.pastKey(layer, head), "float32", [1, 1, `P.${layer}.${head}`, headDim]);
       graph.input(names.pastValue(layer, head), "float32", [1, 1, `P.${layer}.${head}`, headDim]);
+      if (features.logBias) graph.input(names.pastBias(layer, head), "float32", [1, 1, 1, `P.${layer}.${head}`]);
     }
   }
 
   graph.constant("one32", "int32", [1], Int32Array.of(1));
   graph.int64s("axis1", [1]);
   graph.int64s("axes012", [0, 1, 2]);
+  graph.int64s("axes02", [0, 2]);
   const scored: SharedWires = {
     rowCount: "S32",
     rowCount64: "S64",
@@ -88,6 +90,9 @@ export function writeLlama(
   graph.node("Shape", ["input_ids"], ["S64"], { start: 1, end: 2 });
   graph.node("Cast", ["S64"], ["S32"], { to: 6 });
   graph.int64s("split.qkv", [(heads + kvHeads) * headDim, ...Array<number>(kvHeads).fill(headDim)]);
+  graph.int64s("shape.flat", [1, -1, heads * headDim]);
+  graph.int64s("shape.flat.k", [1, -1, kvHeads * headDim]);
+  graph.int64s("split.q_k", [heads * headDim, kvHeads * headDim]);
   graph.int64s("split.qk", [heads * headDim, ...Array<number>(kvHeads).fill(headDim)]);
   graph.int64s("split.groups", Array<number>(kvHeads).fill(group * headDim));
   graph.int64s("split.ffn", [ffn, ffn]);
@@ -115,7 +120,24 @@ export function writeLlama(
 
     const qkv = weights.linear([`${w}self_attn.q_proj`, `${w}self_attn.k_proj`, `${w}self_attn.v_proj`], x, `${p}qkv`);
     const newValues = each("v");
-    graph.node("Split", [qkv, "split.qkv"], [`${p}qk`, ...newValues], { axis: 2 });
+    graph.node("Split", [qkv, "split.qkv"], [config.qkNorm ? `${p}qk.raw` : `${p}qk`, ...newValues], { axis: 2 });
+    if (config.qkNorm) {
+      graph.node("Split", [`${p}qk.raw`, "split.q_k"], [`${p}q.raw`, `${p}k.raw`], { axis: 2 });
+      const normed = (which: "q" | "k", count: number, flat: string) => {
+        const split = graph.int64s(`${p}${which}.split`, [1, -1, count, headDim]);
+        const perHead = graph.node("Reshape", [`${p}${which}.raw`, split], [`${p}${which}.perhead`]);
+        const out = graph.node(
+          "SimplifiedLayerNormalization",
+          [perHead, weights.vector(`${w}self_attn.${which}_norm`)],
+          [`${p}${which}.normed`],
+          { axis: -1, stash_type: 1, ...epsilon },
+        );
+        return graph.node("Reshape", [out, flat], [`${p}${which}.flat`]);
+      };
+      graph.node("Concat", [normed("q", heads, "shape.flat"), normed("k", kvHeads, "shape.flat.k")], [`${p}qk`], {
+        axis: 2,
+      });
+    }
     graph.node("RotaryEmbedding", [`${p}qk`, "position_ids", "cos", "sin"], [`${p}qk.rot`], {
       num_heads: heads + kvHeads,
     }, MS);
@@ -134,9 +156,21 @@ export function writeLlama(
       newValues,
       pastKeys: newKeys.map((_, h) => names.pastKey(layer, h)),
       pastValues: newKeys.map((_, h) => names.pastValue(layer, h)),
+      pastBias: features.logBias ? newKeys.map((_, h) => names.pastBias(layer, h)) : null,
     };
+    if (features.valueNorms) {
+      const norms = newValues.map((_, h) => names.valueNorm(layer, h));
+      for (const norm of norms) graph.output(norm, "float32", ["F"]);
+      valueNorms(graph, weights, p, `${w}self_attn.o_proj`, newValues, norms, shape);
+    }
+    if (features.queryMoments) {
+      graph.output(names.querySum(layer), "float32", ["H", headDim]);
+      graph.output(names.queryOuter(layer), "float32", ["H", headDim, headDim]);
+      queryMoments(graph, p, `${p}qk`, names.querySum(layer), names.queryOuter(layer), heads, shape);
+    }
 
-    const mass = features.mass ? newKeys.map((_, h) => names.mass(layer, h)) : [];
+    const perHead = (name: (layer: number, head: number) => string) => newKeys.map((_, h) => name(layer, h));
+    const mass = features.mass.flatMap((aggregation) => perHead(names.mass(aggregation)));
     for (const output of mass) graph.output(output, "float32", ["T"]);
 
     const small = new Graph(`${p}small`), large = new Graph(`${p}large`);
@@ -145,18 +179,17 @@ export function writeLlama(
     if (kvHeads > 1) large.node("Split", [wires.query, "split.groups"], wires.groupQueries, { axis: 2 });
     else large.node("Identity", [wires.query], wires.groupQueries);
     large.output(fused(large, `${p}many.`, wires, all, shape), "float32", [1, "S", heads * headDim]);
-    if (features.mass) {
-      const named = (branch: string) => mass.map((_, h) => `${p}${branch}.mass.${h}`);
-      massIfScored(small, `${p}few.`, named("few"), features.mass, () => few.weights);
-      massIfScored(
-        large,
-        `${p}many.`,
-        named("many"),
-        features.mass,
-        (g) => probabilities(g, `${p}window.`, wires, scored, shape),
-      );
-      for (const output of named("few")) small.output(output, "float32", ["T"]);
-      for (const output of named("many")) large.output(output, "float32", ["T"]);
+    if (mass.length > 0) {
+      const named = (branch: string) =>
+        features.mass.map((aggregation) => ({
+          aggregation,
+          outputs: perHead(names.mass(aggregation)).map((name) => `${p}${branch}.${name}`),
+        }));
+      const fewMass = named("few"), manyMass = named("many");
+      massIfScored(small, `${p}few.`, fewMass, () => few.weights);
+      massIfScored(large, `${p}many.`, manyMass, (g) => probabilities(g, `${p}window.`, wires, scored, shape));
+      for (const { outputs } of fewMass) for (const output of outputs) small.output(output, "float32", ["T"]);
+      for (const { outputs } of manyMass) for (const output of outputs) large.output(output, "float32", ["T"]);
     }
     graph.node("If", ["small"], [`${p}att`, ...mass], { then_branch: small, else_branch: large });
 

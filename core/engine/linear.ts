@@ -99,6 +99,56 @@ export class WeightWriter {
     return this.graph.node("MatMulNBits", inputs, [y], attributes, MS);
   }
 
+  /**
+   * `y` = x times some columns of a matrix, transposed: what x contributes when it stands at those columns of a longer input.
+   * @param x [..., count]
+   */
+  columns(name: string, from: number, count: number, x: string, y: string): string {
+    const entry = this.entry(name), part = `${name}.${from}-${from + count}`;
+    const slice = (data: string, axis: number, first: number, size: number) =>
+      this.once(
+        `${data}.${first}+${size}`,
+        (out) => this.root.node("Slice", [data, this.int64(first), this.int64(first + size), this.int64(axis)], [out]),
+      );
+    if (entry.kind === "float") {
+      const b = slice(this.external(name, "float32", entry.shape, entry.data), 1, from, count);
+      return this.graph.node("FusedMatMul", [x, b], [y], { transB: 1 }, MS);
+    }
+    const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize);
+    const first = from / blockSize, size = count / blockSize, perByte = 8 / bits;
+    const aligned = Number.isInteger(first) && Number.isInteger(size) &&
+      (!entry.zeroPoints || (first % perByte === 0 && size % perByte === 0));
+    if (!aligned) {
+      // zeros at all other columns: right for every format, and as dear as the whole matrix
+      const pads = this.once(
+        `pads.${part}`,
+        (out) => this.root.int64s(out, [0, 0, from, 0, 0, columns - from - count]),
+      );
+      return this.linear([name], this.graph.node("Pad", [x, pads], [`${y}.wide`]), y);
+    }
+    const table = (suffix: string, type: "float32" | "uint8", width: number, range: Range) => {
+      const whole = this.external(`${name}.${suffix}.table`, type, [rows, width], range);
+      const piece = slice(whole, 1, first * width / blocks, size * width / blocks);
+      return this.once(`${part}.${suffix}`, (out) => this.root.node("Reshape", [piece, this.int64(-1)], [out]));
+    };
+    const data = this.external(`${name}.q`, "uint8", [rows, blocks, blockSize * bits / 8], entry.data);
+    const inputs = [x, slice(data, 1, first, size), table("scales", "float32", blocks, entry.scales)];
+    if (entry.zeroPoints) inputs.push(table("zp", "uint8", entry.zeroPoints.length / rows, entry.zeroPoints));
+    const attributes = { K: count, N: rows, bits, block_size: blockSize, accuracy_level: 4 };
+    return this.graph.node("MatMulNBits", inputs, [y], attributes, MS);
+  }
+
+  /** Makes a value of the outermost graph at its first use. */
+  private once(name: string, make: (name: string) => string): string {
+    if (this.declared.has(name)) return name;
+    this.declared.add(name);
+    return make(name);
+  }
+
+  private int64(value: number): string {
+    return this.once(`int64.${value}`, (name) => this.root.int64s(name, [value]));
+  }
+
   /** `y` [1, S, columns] = rows of the matrix. */
   embedding(name: string, ids: string, y: string): string {
     const entry = this.entry(name);

@@ -3,7 +3,7 @@ import { ModelError } from "../errors.ts";
 import type { ModelConfig } from "./weights.ts";
 
 /** Architectures that can be run; messages name them. */
-export const SUPPORTED_ARCHITECTURES: readonly string[] = ["llama"];
+export const SUPPORTED_ARCHITECTURES: readonly string[] = ["llama", "qwen3"];
 
 // A table of this many positions and 64 frequencies is 4 GiB; every model in use was trained for less.
 const MAX_TRAINED_POSITIONS = 1 << 24;
@@ -20,6 +20,10 @@ export function* expectedTensors(config: ModelConfig): Generator<[name: string, 
     yield [prefix + "self_attn.q_proj", [heads * headDim, hidden]];
     yield [prefix + "self_attn.k_proj", [kvHeads * headDim, hidden]];
     yield [prefix + "self_attn.v_proj", [kvHeads * headDim, hidden]];
+    if (config.qkNorm) {
+      yield [prefix + "self_attn.q_norm", [headDim]];
+      yield [prefix + "self_attn.k_norm", [headDim]];
+    }
     yield [prefix + "self_attn.o_proj", [hidden, heads * headDim]];
     yield [prefix + "post_attention_layernorm", [hidden]];
     yield [prefix + "mlp.gate_proj", [ffn, hidden]];

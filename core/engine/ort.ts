@@ -3,8 +3,9 @@ import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-co
 import type { KvCache } from "../cache.ts";
 import { DeviceError } from "../errors.ts";
 import { Rope } from "../rope.ts";
-import type { Device, Engine, Pass, PassResult } from "./engine.ts";
-import { type GraphFeatures, names } from "./graph_llama.ts";
+import type { Dense, DenseTensor, Device, Engine, Pass, PassResult } from "./engine.ts";
+import type { GraphFeatures } from "./features.ts";
+import { names } from "./graph_llama.ts";
 import type { ModelConfig } from "./weights.ts";
 
 /** Up to so many rows, decomposed attention is quicker than GroupQueryAttention's copy of the past (measured at 1,024 slots). */
@@ -15,6 +16,7 @@ const HIDDEN = -1e9;
 export class OrtEngine implements Engine {
   private readonly rope: Rope;
   private readonly heads: number;
+  private readonly denses = new Map<string, Promise<InferenceSession>>();
 
   constructor(
     readonly config: ModelConfig,
@@ -22,6 +24,7 @@ export class OrtEngine implements Engine {
     readonly features: GraphFeatures,
     private readonly session: InferenceSession,
     private readonly tensor: TensorConstructor,
+    private readonly openDense: (graph: Uint8Array<ArrayBuffer>) => Promise<InferenceSession>,
   ) {
     this.rope = new Rope(config);
     this.heads = config.layers * config.kvHeads;
@@ -45,7 +48,10 @@ export class OrtEngine implements Engine {
       want_logits: this.flag(logitsRows > 0),
       logits_start: this.int64([rows - logitsRows], [1]),
     };
-    if (this.features.mass) {
+    const { features } = this, facts = pass.factsFrom !== undefined;
+    if (features.valueNorms || features.queryMoments) feeds["facts"] = this.flag(facts);
+    if (features.queryMoments) feeds["facts_start"] = this.int64([pass.factsFrom ?? 0], [1]);
+    if (features.mass.length > 0) {
       feeds["score"] = this.flag(scoreRows > 0);
       feeds["score_start"] = this.int64([rows - scoreRows], [1]);
       feeds["score_mask"] = this.mask(group, small ? 0 : scoreRows, rows);
@@ -54,6 +60,11 @@ export class OrtEngine implements Engine {
       const layer = Math.floor(head / kvHeads), h = head % kvHeads, dims = [1, 1, cache.live[head]!, headDim];
       feeds[names.pastKey(layer, h)] = this.floats(cache.keyRows(head), dims);
       feeds[names.pastValue(layer, h)] = this.floats(cache.valueRows(head), dims);
+      if (features.logBias) {
+        const live = cache.live[head]!;
+        const bias = cache.has("logBias") ? cache.attribute("logBias", head) : new Float32Array(live);
+        feeds[names.pastBias(layer, h)] = this.floats(bias, [1, 1, 1, live]);
+      }
     }
 
     let results: InferenceSession.OnnxValueMapType;
@@ -68,7 +79,17 @@ export class OrtEngine implements Engine {
     return {
       keys: perHead(names.newKey),
       values: perHead(names.newValue),
-      mass: scoreRows > 0 ? perHead(names.mass) : null,
+      mass: scoreRows > 0
+        ? Object.fromEntries(features.mass.map((aggregation) => [aggregation, perHead(names.mass(aggregation))]))
+        : null,
+      valueNorms: facts && features.valueNorms ? perHead(names.valueNorm) : null,
+      queryMoments: facts && features.queryMoments
+        ? Array.from({ length: config.layers }, (_, layer) => ({
+          rows: rows - pass.factsFrom!,
+          sum: take(names.querySum(layer)),
+          outer: take(names.queryOuter(layer)),
+        }))
+        : null,
       logits: logitsRows > 0 ? take("logits") : null,
       hidden: this.features.hidden
         ? Array.from({ length: config.layers + 1 }, (_, layer) => take(`hidden.${layer}`))
@@ -76,7 +97,27 @@ export class OrtEngine implements Engine {
     };
   }
 
+  dense(name: string, write: () => Uint8Array<ArrayBuffer>): Promise<Dense> {
+    let opened = this.denses.get(name);
+    if (!opened) this.denses.set(name, opened = this.openDense(write()));
+    return opened.then((session) => ({ run: (inputs) => this.runDense(session, inputs) }));
+  }
+
+  private async runDense(session: InferenceSession, inputs: Record<string, DenseTensor>) {
+    const feeds: Record<string, Tensor> = {};
+    for (const [name, { data, dims }] of Object.entries(inputs)) {
+      const type = data instanceof Float32Array ? "float32" : data instanceof Int32Array ? "int32" : "int64";
+      feeds[name] = new this.tensor(type, data as Float32Array, dims);
+    }
+    const results = await session.run(feeds), outputs: Record<string, DenseTensor> = {};
+    for (const [name, { data, dims }] of Object.entries(results)) {
+      outputs[name] = { data: data as DenseTensor["data"], dims };
+    }
+    return outputs;
+  }
+
   async close(): Promise<void> {
+    for (const opened of this.denses.values()) await (await opened).release();
     await this.session.release();
   }
 

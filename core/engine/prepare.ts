@@ -6,7 +6,8 @@ import { ModelError } from "../errors.ts";
 import type { FileSystem } from "../files.ts";
 import { type BlockMatrix, toBlocks } from "./blocks.ts";
 import { dequantise } from "./dequantise.ts";
-import { type GraphFeatures, writeLlama } from "./graph_llama.ts";
+import { type GraphFeatures, spell } from "./features.ts";
+import { writeLlama } from "./graph_llama.ts";
 import type { BlockEntry, FloatEntry, Range, WeightIndex } from "./linear.ts";
 import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 
@@ -14,12 +15,12 @@ import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 export type WeightFormat = "blocks" | "f32";
 
 /** Change it whenever the bytes or the graph would differ: older folders are then ignored. */
-const VERSION = 2;
+const VERSION = 3;
 /** External data is mapped into memory, which asks for page alignment. */
 const ALIGNMENT = 4096;
 
 /** Architectures for which there is a graph, one file each. */
-const graphs: Record<string, typeof writeLlama> = { llama: writeLlama };
+const graphs: Record<string, typeof writeLlama> = { llama: writeLlama, qwen3: writeLlama };
 export const architectures = Object.keys(graphs);
 
 export interface PreparedModel {
@@ -57,7 +58,7 @@ export async function prepare(
     const json = new TextEncoder().encode(JSON.stringify(index));
     await files.writeAtomically(indexPath, (put) => put(json));
   }
-  const graphPath = files.join(folder, `${stem}-${features.mass ?? "plain"}${features.hidden ? "-hidden" : ""}.onnx`);
+  const graphPath = files.join(folder, `${stem}-${spell(features)}.onnx`);
   if (!(await files.exists(graphPath))) {
     const graph = write(config, index, weightsName, features);
     await files.writeAtomically(graphPath, (put) => put(graph));
@@ -82,6 +83,7 @@ function groupsOf(config: ModelConfig): { vectors: string[]; matrices: string[][
   for (let layer = 0; layer < config.layers; layer++) {
     const w = `layers.${layer}.`;
     vectors.push(`${w}input_layernorm`, `${w}post_attention_layernorm`);
+    if (config.qkNorm) vectors.push(`${w}self_attn.q_norm`, `${w}self_attn.k_norm`);
     matrices.push(
       [`${w}self_attn.q_proj`, `${w}self_attn.k_proj`, `${w}self_attn.v_proj`],
       [`${w}self_attn.o_proj`],

@@ -3,7 +3,7 @@ import type { InferenceSession } from "onnxruntime-common";
 import { DeviceError } from "../errors.ts";
 import type { FileSystem } from "../files.ts";
 import type { OnnxRuntime } from "./cpu.ts";
-import type { GraphFeatures } from "./graph_llama.ts";
+import type { GraphFeatures } from "./features.ts";
 import { OrtEngine } from "./ort.ts";
 import type { PreparedModel } from "./prepare.ts";
 import type { ModelConfig } from "./weights.ts";
@@ -29,5 +29,8 @@ export async function openWasm(
       cause: error,
     });
   }
-  return new OrtEngine(config, { kind: "wasm", name: "ONNX Runtime WebAssembly" }, features, session, runtime.Tensor);
+  const openDense = (graph: Uint8Array) =>
+    runtime.InferenceSession.create(graph, { executionProviders: ["wasm"], logSeverityLevel: 3 });
+  const device = { kind: "wasm", name: "ONNX Runtime WebAssembly" } as const;
+  return new OrtEngine(config, device, features, session, runtime.Tensor, openDense);
 }

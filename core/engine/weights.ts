@@ -27,6 +27,8 @@ export interface ModelConfig {
   ropeScaling: RopeScaling | null;
   /** The output matrix is the embedding matrix. */
   tied: boolean;
+  /** Queries and keys are normalised per head before rotation (Qwen 3). */
+  qkNorm: boolean;
 }
 
 /** One tensor as stored: `bytes` holds the rows one after the other in `type`'s block format. */

@@ -4,7 +4,8 @@ import type { Probe } from "../policy.ts";
 export const none = (): Probe => ({
   name: "none",
   windowRows: 0,
-  needsMass: false,
   look: ({ cache }) =>
-    Promise.resolve(Array.from(cache.live, (live) => Float32Array.from({ length: live }, (_, slot) => slot))),
+    Promise.resolve({
+      score: Array.from(cache.live, (live) => Float32Array.from({ length: live }, (_, slot) => slot)),
+    }),
 });

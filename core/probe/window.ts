@@ -8,6 +8,6 @@ import type { Probe } from "../policy.ts";
 export const window = (rows = 64): Probe => ({
   name: "window",
   windowRows: rows,
-  needsMass: true,
+  needs: { mass: true },
   look: ({ chunk }) => Promise.resolve(chunk.mass!),
 });

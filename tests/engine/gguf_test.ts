@@ -51,6 +51,7 @@ test("openGguf llama.f32.gguf: configuration and metadata as written", async () 
     ropeTheta: 10000,
     ropeScaling: null,
     tied: false,
+    qkNorm: false,
   });
   assert.equal((model.metadata.get("tokenizer.ggml.tokens") as string[]).length, 512);
   assert.equal(model.metadata.get("tokenizer.ggml.eos_token_id"), 2);

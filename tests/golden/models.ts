@@ -1,6 +1,6 @@
 /** `models/<architecture>`: logits, hidden states and greedy tokens of tiny models, prefilled in one piece and in odd chunks. */
 import { join } from "node:path";
-import { argmax } from "../../core/decode.ts";
+import { argmax } from "../../core/decode/write.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { cacheFor, forward } from "./forward.ts";
 import { type Arrays, isSupported, list, readArrays, readJson, using } from "./open.ts";
@@ -34,7 +34,7 @@ export async function modelVectors(root: string): Promise<Vector[]> {
 
 async function check(folder: string, configFile: string, golden: Golden): Promise<Check[]> {
   const asked = await readArrays(join(folder, "golden.safetensors"));
-  return await using(folder, { configFile, hidden: true }, async ({ engine }) => {
+  return await using(folder, { configFile, features: { hidden: true } }, async ({ engine }) => {
     const checks: Check[] = [];
     for (const size of [golden.prompt_ids.length, ...CHUNKS]) {
       if (size <= golden.prompt_ids.length) checks.push(...await prompt(engine, golden, asked, size));

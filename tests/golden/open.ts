@@ -3,9 +3,9 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadOnnxRuntimeNode } from "../../cli/runtimes/native.ts";
-import type { Aggregation } from "../../core/engine/attention.ts";
 import { openCpu } from "../../core/engine/cpu.ts";
 import type { Engine } from "../../core/engine/engine.ts";
+import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { architectures, prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openSafetensors, readSafetensors } from "../../core/engine/safetensors.ts";
@@ -65,8 +65,7 @@ export function isSupported(architecture: string): boolean {
 }
 
 export interface OpenOptions {
-  mass?: Aggregation | null;
-  hidden?: boolean;
+  features?: Partial<GraphFeatures>;
   weights?: WeightFormat;
   threads?: number;
   /** File of a Hugging Face folder that is read as its `config.json`. */
@@ -82,7 +81,7 @@ export interface Opened {
 
 /** Opens a Hugging Face folder or a .gguf file. What is prepared goes into a fresh folder: nothing of an earlier run is trusted. */
 export async function open(path: string, options: OpenOptions = {}): Promise<Opened> {
-  const { mass = null, hidden = false, weights = "f32", threads = 1, configFile = "config.json" } = options;
+  const { weights = "f32", threads = 1, configFile = "config.json" } = options;
   const folder = await mkdtemp(join(tmpdir(), "palimpsest-test-"));
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   try {
@@ -93,7 +92,7 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Ope
     const model = path.endsWith(".gguf")
       ? await openGguf(await files.open(path))
       : await openSafetensors(renamed, path);
-    const features = { mass, hidden };
+    const features = { ...NO_FEATURES, ...options.features };
     const prepared = await prepare(files, folder, model, weights, features);
     const engine = await openCpu(await loadOnnxRuntimeNode(), prepared, model.config, features, threads);
     return {

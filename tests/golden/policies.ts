@@ -4,8 +4,8 @@ import { mean } from "../../core/aggregate/mean.ts";
 import { none as unpooled } from "../../core/aggregate/none.ts";
 import type { KvCache } from "../../core/cache.ts";
 import { compact } from "../../core/compact.ts";
-import type { Engine } from "../../core/engine/engine.ts";
-import type { Scores } from "../../core/policy.ts";
+import type { Engine, PassResult } from "../../core/engine/engine.ts";
+import type { ProbeContext, Scores } from "../../core/policy.ts";
 import { none as place } from "../../core/probe/none.ts";
 import { window } from "../../core/probe/window.ts";
 import { Rope } from "../../core/rope.ts";
@@ -108,7 +108,7 @@ async function checkPolicy({ path, model, manifest }: Folder, vector: PolicyFile
   const { prompt_ids, decode_ids, kv_layers } = manifest, n = prompt_ids.length;
   const asked = await readArrays(join(path, vector.file));
   const scores = await readArrays(join(path, "scores.safetensors"));
-  return await using(model, { mass: "mean" }, async ({ engine }) => {
+  return await using(model, { features: { mass: ["mean"] } }, async ({ engine }) => {
     const checks: Check[] = [], heads = engine.config.layers * engine.config.kvHeads;
     const cache = cacheFor(engine, n + decode_ids.length);
     const raw = await score(engine, cache, manifest, vector, scores, checks);
@@ -119,7 +119,13 @@ async function checkPolicy({ path, model, manifest }: Folder, vector: PolicyFile
     const select = topk();
     const source = Int32Array.from({ length: n }, (_, token) => token);
     const keep = raw.map((row) =>
-      select.keep(row, { quota: rule, protectedSlots: protectedSlots(vector, n), source, tokensRead: n })
+      select.keep(row, {
+        quota: rule,
+        protectedSlots: protectedSlots(vector, n),
+        source,
+        valueNorm: new Float32Array(0),
+        tokensRead: n,
+      })
     );
     const mask = new Uint8Array(heads * n);
     keep.forEach((slots, head) => slots.forEach((slot) => mask[head * n + slot] = 1));
@@ -149,8 +155,8 @@ async function score(
   const { prompt_ids } = manifest, n = prompt_ids.length, asked = stored.data(vector.score_key);
   if (scorerOf(vector.policy) === "streaming_llm") {
     const { last } = await forward(engine, cache, prompt_ids);
-    const looked = await place().look({ engine, cache, chunk: last, questionTokens: [], nextPosition: n });
-    const raw = unpooled().pool(looked);
+    const context = probeContext(engine, cache, last, prompt_ids);
+    const raw = await unpooled().score(await place().look(context), context);
     // kvpress scores 1 and 0, our probe the place: sinks aside, they agree when no 0 stands above a 1
     const sinks = sinksOf(vector);
     const wrong = raw.map((row, head) => {
@@ -199,8 +205,10 @@ async function windowScores(
   if (size < n) await forward(engine, cache, ids.slice(0, size));
   const rest = size < n ? ids.slice(size) : ids;
   const { last } = await forward(engine, cache, rest, { scoreRows: probe.windowRows });
-  const mass = await probe.look({ engine, cache, chunk: last, questionTokens: [], nextPosition: n });
-  const pooled = aggregate.pool(mass.map((row) => row.subarray(0, n - probe.windowRows)));
+  const context = probeContext(engine, cache, last, ids);
+  const { mean: mass } = await probe.look(context);
+  const before = { mean: mass!.map((row) => row.subarray(0, n - probe.windowRows)) };
+  const pooled = await aggregate.score(before, context);
   const { kvHeads } = engine.config;
   return pooled.map((row, head) => {
     const layer = Math.floor(head / kvHeads);
@@ -212,6 +220,24 @@ async function windowScores(
     whole.set(row);
     return whole;
   });
+}
+
+/** After the whole prompt, with nothing protected. */
+function probeContext(engine: Engine, cache: KvCache, chunk: PassResult, tokens: number[]): ProbeContext {
+  return {
+    engine,
+    cache,
+    chunk,
+    tokens,
+    budget: tokens.length,
+    mostSlots: Infinity,
+    tokensRead: tokens.length,
+    protectedSlots: Array.from(cache.live, (live) => new Uint8Array(live)),
+    questionTokens: [],
+    answerTokens: [],
+    nextPosition: tokens.length,
+    rows: ["mean"],
+  };
 }
 
 const sinksOf = ({ params }: PolicyFile) => (params["n_sink"] as number | undefined) ?? 0;

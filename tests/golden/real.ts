@@ -4,7 +4,7 @@ import process from "node:process";
 import { cacheFolder } from "../../cli/folders.ts";
 import { defaultModel, registry } from "../../cli/registry.ts";
 import { readStored } from "../../cli/store.ts";
-import { argmax } from "../../core/decode.ts";
+import { argmax } from "../../core/decode/write.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import type { WeightFormat } from "../../core/engine/prepare.ts";

@@ -14,6 +14,8 @@ const LAYER_NAMES: Record<string, string> = {
   "attn_q.weight": "self_attn.q_proj",
   "attn_k.weight": "self_attn.k_proj",
   "attn_v.weight": "self_attn.v_proj",
+  "attn_q_norm.weight": "self_attn.q_norm",
+  "attn_k_norm.weight": "self_attn.k_norm",
   "attn_output.weight": "self_attn.o_proj",
   "ffn_norm.weight": "post_attention_layernorm",
   "ffn_gate.weight": "mlp.gate_proj",
@@ -122,6 +124,7 @@ export function llamaConfig(
     ropeTheta: positive("rope.freq_base", 10000),
     ropeScaling: ropeScaling(),
     tied,
+    qkNorm: architecture === "qwen3",
   };
 
   function ropeScaling(): RopeScaling | null {

@@ -38,6 +38,7 @@ export function huggingFaceConfig(path: string, config: Json, folderName: string
   }
   only("attention_bias", false);
   only("mlp_bias", false);
+  if (architecture === "qwen3") only("use_sliding_window", false);
   only("hidden_act", "silu", "swish");
   if (config.quantization_config) {
     const method = object(config.quantization_config).quant_method;
@@ -67,6 +68,7 @@ export function huggingFaceConfig(path: string, config: Json, folderName: string
     ropeTheta: positive(rope, "rope_theta", 10000),
     ropeScaling: ropeScaling(),
     tied: config.tie_word_embeddings === true,
+    qkNorm: architecture === "qwen3",
   };
 
   function ropeScaling(): RopeScaling | null {

@@ -1,6 +1,6 @@
 /** Greedy decoding: the same answer every time on the same device. */
-import type { Reader } from "./reader.ts";
-import type { Tokenizer } from "./text/tokenizer.ts";
+import type { Reader } from "../reader.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 
 /** Index of the largest logit, the first of equals. */
 export function argmax(logits: Float32Array): number {
@@ -45,7 +45,7 @@ export async function* decode(
       return;
     }
     yield { text, tokens: written.length };
-    logits = await reader.write([token]);
+    logits = await reader.next(token);
   }
 }
 

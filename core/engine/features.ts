@@ -1,0 +1,42 @@
+/** What a run asks of the graph beyond the forward pass; chosen when the engine opens, so that nothing else is computed. */
+import type { Aggregation } from "./attention.ts";
+
+export interface GraphFeatures {
+  /** Attention mass per slot, over scored rows and the heads of a group: one output per aggregation. */
+  mass: readonly Aggregation[];
+  /** ‖v W_O‖₁ of every new row, mean over the heads of the group (CriticalKV). */
+  valueNorms: boolean;
+  /** Sums of the new rows' queries before rotation, and of their outer products (ExpectedAttention). */
+  queryMoments: boolean;
+  /** Every slot has a bias that is added to its attention logits. */
+  logBias: boolean;
+  /** The residual stream after every layer: `hidden.0` (embedding) to `hidden.L` (after the final norm). */
+  hidden: boolean;
+}
+
+export const NO_FEATURES: GraphFeatures = {
+  mass: [],
+  valueNorms: false,
+  queryMoments: false,
+  logBias: false,
+  hidden: false,
+};
+
+/** A short name of a set of features, for the graph's file. */
+export function spell(features: GraphFeatures): string {
+  const parts = [...features.mass].sort() as string[];
+  for (const name of ["valueNorms", "queryMoments", "logBias", "hidden"] as const) if (features[name]) parts.push(name);
+  return parts.length === 0 ? "plain" : parts.join("-");
+}
+
+/** What `wanted` has and `given` lacks, in words; none when `given` covers it. */
+export function missing(given: GraphFeatures, wanted: GraphFeatures): string[] {
+  const lacks = wanted.mass.filter((aggregation) => !given.mass.includes(aggregation)).map((name) =>
+    `${name} attention mass`
+  );
+  if (wanted.valueNorms && !given.valueNorms) lacks.push("value norms");
+  if (wanted.queryMoments && !given.queryMoments) lacks.push("query moments");
+  if (wanted.logBias && !given.logBias) lacks.push("log biases");
+  if (wanted.hidden && !given.hidden) lacks.push("hidden states");
+  return lacks;
+}

@@ -1,0 +1,23 @@
+/** Every variant of every stage, by the name that users write. The first of a stage is its default. */
+import { max } from "./aggregate/max.ts";
+import { mean } from "./aggregate/mean.ts";
+import { none as unpooled } from "./aggregate/none.ts";
+import { uniform } from "./allocate/uniform.ts";
+import { drop } from "./compensate/drop.ts";
+import { keep } from "./decode/keep.ts";
+import { none } from "./probe/none.ts";
+import { question } from "./probe/question.ts";
+import { window } from "./probe/window.ts";
+import { spread } from "./select/spread.ts";
+import { topk } from "./select/topk.ts";
+
+export const stages = {
+  probe: { question, window, none },
+  aggregate: { max, mean, none: unpooled },
+  allocate: { uniform },
+  select: { topk, spread },
+  compensate: { drop },
+  decode: { keep },
+};
+
+export type Stage = keyof typeof stages;
