@@ -1,9 +1,22 @@
-/** `fixtures/`: single stages on stored inputs. None of these stages is there yet. */
+/** `fixtures/`: single stages on stored inputs, one file of `fixtures/` each. */
 import { join } from "node:path";
-import { list } from "./open.ts";
-import { notYet, type Vector } from "./report.ts";
+import { type Arrays, list, readArrays, readJson } from "./open.ts";
+import { type Check, notYet, type Vector } from "./report.ts";
 
-const stages: Record<string, string> = {
+/** What a fixture's check gets: its folder, its arrays and its parameters. */
+export interface Fixture {
+  /** The golden folder, in which a fixture may name a model. */
+  root: string;
+  arrays: Arrays;
+  params: any;
+}
+
+type FixtureCheck = (fixture: Fixture) => Promise<Check[]>;
+
+const checks: Record<string, FixtureCheck> = {};
+
+/** Stages that are not there yet. */
+const later: Record<string, string> = {
   attention_flow: "compensate by attention flow",
   cam_merge: "compensate by CaM merging",
   centroid_memory: "centroid slots",
@@ -16,7 +29,15 @@ const stages: Record<string, string> = {
 export async function fixtureVectors(root: string): Promise<Vector[]> {
   const names = (await list(join(root, "fixtures"))).filter((file) => file.endsWith(".json"));
   return names.map((file) => {
-    const name = file.slice(0, -".json".length);
-    return notYet(`fixtures/${name}.safetensors`, stages[name] ?? `nothing named ${name}`);
+    const name = file.slice(0, -".json".length), vector = `fixtures/${name}.safetensors`;
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    if (!check) return notYet(vector, later[name] ?? `nothing named ${name}`);
+    const run = async () =>
+      check({
+        root,
+        arrays: await readArrays(join(root, vector)),
+        params: await readJson(join(root, "fixtures", file)),
+      });
+    return { name: vector, run };
   });
 }
