@@ -11,3 +11,20 @@ export type { FileSystem, RandomAccessFile } from "./core/files.ts";
 export { type LoadedModel, openModel, type OpenModelOptions } from "./core/model.ts";
 export { parsePolicy, policies } from "./core/policies.ts";
 export type { AnswerEvent, AnswerRecord, PolicyRecord, Positions, SourceRecord } from "./core/record.ts";
+
+export { type Haystack, haystackOf } from "./core/eval/haystack.ts";
+export { measureFull, measurePolicy, ORACLE_POLICY, policyFits } from "./core/eval/measure.ts";
+export { modelsFrom } from "./core/eval/models.ts";
+export { report as evalReport } from "./core/eval/report.ts";
+export {
+  type EvalBudget,
+  type EvalResult,
+  parseEvalBudget,
+  type Protocol,
+  spellEvalBudget,
+} from "./core/eval/result.ts";
+export { type EvalEvent, type PlannedSample, type ResultStore, runEval } from "./core/eval/run.ts";
+export { aggregate as aggregateResults, type EvalRow, markdown as evalTable } from "./core/eval/table.ts";
+export type { MetricName, Sample, Task } from "./core/eval/task.ts";
+export { DEFAULT_TASKS, findTask, tasks as evalTasks } from "./core/eval/tasks.ts";
+export { parseTasksFile } from "./core/eval/tasks_file.ts";

@@ -3,6 +3,7 @@
  */
 import { Argument, Command, Option } from "@commander-js/extra-typings";
 import manifest from "../package.json" with { type: "json" };
+import { evalOptions } from "./eval_flags.ts";
 import * as options from "./options.ts";
 import { writeOut } from "./output.ts";
 
@@ -99,6 +100,35 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.quietOption())
     .addOption(options.verboseOption())
     .action(async (files, flags) => (await import("./plan.ts")).plan(files, flags));
+
+  program.command("eval")
+    .summary("measure what policies find and lose, on your model and text")
+    .description(
+      "Hide facts in stretches of your prose, read them under every policy and budget, and compare with a cache that keeps everything. " +
+        "A stopped run goes on where it was.",
+    )
+    .argument("[files...]", "prose (- is stdin)")
+    .addOption(options.modelOption())
+    .addOption(evalOptions.policies())
+    .addOption(evalOptions.budgets())
+    .addOption(evalOptions.lengths())
+    .addOption(evalOptions.tasks())
+    .addOption(evalOptions.samples())
+    .addOption(evalOptions.protocol())
+    .addOption(evalOptions.file())
+    .addOption(evalOptions.seed())
+    .addOption(evalOptions.out())
+    .addOption(evalOptions.html())
+    .addOption(options.chunkOption())
+    .addOption(options.positionsOption())
+    .addOption(options.deviceOption())
+    .addOption(options.threadsOption())
+    .addOption(options.jsonOption())
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .addOption(options.colorOption())
+    .addOption(options.noColorOption())
+    .action(async (files, flags) => (await import("./eval.ts")).evaluate(files, flags));
 
   program.command("pull")
     .summary("fetch a model (the only command that uses the network)")

@@ -75,7 +75,7 @@ test("palimpsest without words shows help on stderr and exits 2", async () => {
   assert.match(ended.stderr, /^Usage: palimpsest/);
 });
 
-for (const command of ["ask", "summarize", "plan", "pull", "models", "policies", "doctor", "completions"]) {
+for (const command of ["ask", "summarize", "plan", "eval", "pull", "models", "policies", "doctor", "completions"]) {
   test(`palimpsest ${command} --help has --json and exits 0`, async () => {
     const ended = await palimpsest([command, "--help"]);
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);

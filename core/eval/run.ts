@@ -1,0 +1,145 @@
+/**
+ * Runs a plan: every sample under every policy, budget and protocol, the full cache first. Results go to a store as they come, so that a run that was
+ * stopped goes on where it was; what another run of the same model, settings and samples has measured is not measured again.
+ */
+import type { Measured, Reference } from "./measure.ts";
+import { hash } from "./random.ts";
+import { FULL } from "./reading.ts";
+import { type EvalBudget, type EvalResult, type Protocol, spellEvalBudget } from "./result.ts";
+import type { Sample } from "./task.ts";
+
+/** Raised when a change makes older results incomparable. */
+const VERSION = 1;
+
+/** A sample that is made when its turn comes: hundreds of long documents need not stand in memory. */
+export interface PlannedSample {
+  task: string;
+  length: number | null;
+  index: number;
+  make(): Sample;
+}
+
+export interface EvalPlan {
+  samples: readonly PlannedSample[];
+  /** `full` is always measured and need not be named. */
+  policies: readonly string[];
+  budgets: readonly EvalBudget[];
+  protocols: readonly Protocol[];
+  /** All else that a figure depends on: model, device, chunk, positions. */
+  identity: Readonly<Record<string, string | number>>;
+}
+
+/** Where results are kept. */
+export interface ResultStore {
+  /** Everything there is, other runs' results too. */
+  load(): Promise<EvalResult[]>;
+  append(result: EvalResult): Promise<void>;
+}
+
+/** Does the work (`measure.ts`); a test puts something quick in its place. */
+export interface Measurer {
+  full(sample: Sample): Promise<Reference>;
+  policy(
+    sample: Sample,
+    reference: Reference,
+    cell: { policy: string; budget: EvalBudget; protocol: Protocol },
+  ): Promise<Measured>;
+  /** Whether a protocol tells the policy enough; others are left out, and said so. */
+  fits(policy: string, protocol: Protocol): boolean;
+}
+
+export type EvalEvent =
+  /** A policy that a protocol has no place for. */
+  | { type: "skipped"; policy: string; protocol: Protocol }
+  /** `done` of `total` results are there. */
+  | { type: "progress"; done: number; total: number; sample: string; policy: string; budget: string | null }
+  /** Measured now (`fresh`) or found in the store. */
+  | { type: "result"; result: EvalResult; fresh: boolean };
+
+interface Cell {
+  policy: string;
+  budget: EvalBudget;
+  protocol: Protocol;
+}
+
+/** @throws what the measurer throws; results until then are in the store */
+export async function* runEval(plan: EvalPlan, measurer: Measurer, store: ResultStore): AsyncGenerator<EvalEvent> {
+  const found = new Map((await store.load()).map((result) => [result.key, result]));
+  const cells: Cell[] = [];
+  for (const protocol of plan.protocols) {
+    for (const policy of plan.policies.filter((policy) => policy !== FULL)) {
+      if (measurer.fits(policy, protocol)) {
+        for (const budget of plan.budgets) cells.push({ policy, budget, protocol });
+      } else yield { type: "skipped", policy, protocol };
+    }
+  }
+  const total = plan.samples.length * (cells.length + 1);
+  let done = 0;
+  for (const planned of plan.samples) {
+    const sample = planned.make(), name = `${planned.task} ${planned.index + 1}`;
+    const progress = (policy: string, budget: string | null): EvalEvent => ({
+      type: "progress",
+      done,
+      total,
+      sample: name,
+      policy,
+      budget,
+    });
+    const identity = [VERSION, plan.identity, planned.task, planned.length, planned.index, hash(contentOf(sample))];
+    const result = (cell: Cell | null, measured: Measured): EvalResult => ({
+      key: keyOf(identity, cell),
+      task: planned.task,
+      metric: sample.metric,
+      length: planned.length,
+      index: planned.index,
+      seed: sample.seed,
+      depth: sample.depth ?? null,
+      policy: cell?.policy ?? FULL,
+      budget: cell ? spellEvalBudget(cell.budget) : null,
+      protocol: cell?.protocol ?? null,
+      answers: sample.answers,
+      ...measured,
+    });
+    const missing = cells.filter((cell) => !found.has(keyOf(identity, cell)));
+    const known = found.get(keyOf(identity, null));
+    let reference: Reference | null = null;
+    if (known && missing.length === 0) {
+      done++;
+      yield { type: "result", result: known, fresh: false };
+    } else {
+      // a policy that is new to this sample needs the full cache's logits, which no file keeps
+      yield progress(FULL, null);
+      reference = await measurer.full(sample);
+      const fresh = known === undefined;
+      if (fresh) await store.append(result(null, reference.measured));
+      done++;
+      yield { type: "result", result: known ?? result(null, reference.measured), fresh };
+    }
+    for (const cell of cells) {
+      let one = found.get(keyOf(identity, cell));
+      const fresh = one === undefined;
+      if (!one) {
+        yield progress(cell.policy, spellEvalBudget(cell.budget));
+        one = result(cell, await measurer.policy(sample, reference!, cell));
+        await store.append(one);
+      }
+      done++;
+      yield { type: "result", result: one, fresh };
+    }
+  }
+}
+
+const keyOf = (identity: unknown[], cell: Cell | null): string =>
+  hash(JSON.stringify([identity, cell && [cell.policy, spellEvalBudget(cell.budget), cell.protocol]]));
+
+/** What a sample is, so that another prose, seed or wording is another sample. */
+const contentOf = (sample: Sample): string =>
+  JSON.stringify([
+    sample.context,
+    sample.question,
+    sample.answerPrefix,
+    sample.answers,
+    sample.maxNewTokens,
+    sample.metric,
+    sample.classes ?? null,
+  ]);
