@@ -108,6 +108,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     positions: request.positions,
     questionTokens: request.questionKnown === false ? [] : questionTokens,
     answerTokens,
+    tokenizer,
     decodeBudget,
   });
 

@@ -9,6 +9,7 @@ import type { Aggregation } from "./engine/attention.ts";
 import type { Engine, PassResult } from "./engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
 import type { PolicyRecord } from "./record.ts";
+import type { Tokenizer } from "./text/tokenizer.ts";
 
 export type Scores = Float32Array[];
 
@@ -16,7 +17,10 @@ export type Scores = Float32Array[];
  * What a probe saw: the attention mass of every slot, by aggregation over the probe's rows and the heads of a group (those that the aggregate asked
  * for), or `score`, a number per slot that is no attention.
  */
-export type Evidence = { [key in Aggregation | "score"]?: Scores };
+export type Evidence = { [key in Aggregation | "score"]?: Scores } & {
+  /** Query rows that asked, where it is attention mass. */
+  rows?: number;
+};
 
 /** What every stage may look at, after a chunk's rows were appended. */
 export interface StageContext {
@@ -43,14 +47,20 @@ export interface ProbeContext extends StageContext {
   answerTokens: number[];
   /** RoPE index of the token after the chunk. */
   nextPosition: number;
+  /** Positions that the model was trained on from there on; Infinity where they bound nothing. At least as many as the reserve. */
+  positionsLeft: number;
+  /** For probes that ask with a text of their own. */
+  tokenizer: ProbeTokenizer;
   /** How the aggregate wants attention mass. */
   rows: readonly Aggregation[];
 }
 
+export type ProbeTokenizer = Pick<Tokenizer, "encode" | "stopIds">;
+
 /** What a variant asks of the others' stage and of the graph; absent means no. */
 export interface Needs {
-  /** Probes only: it asks with attention, so the graph gives mass as the aggregate wants it. */
-  mass?: boolean;
+  /** Probes only: it asks with attention, so the graph gives mass as the aggregate wants it; or as it needs it itself, to make a score of it. */
+  mass?: boolean | readonly Aggregation[];
   valueNorms?: boolean;
   queryMoments?: boolean;
   logBias?: boolean;
@@ -180,7 +190,8 @@ export function needs(policy: Policy, what: keyof Needs): boolean {
 /** What the graph must give for a policy; nothing else is computed. */
 export function featuresFor(policy: Policy): GraphFeatures {
   if (!policy.evicts) return NO_FEATURES;
-  const mass = new Set<Aggregation>(policy.probe.needs?.mass ? policy.aggregate.rows : []);
+  const asked = policy.probe.needs?.mass ?? false;
+  const mass = new Set<Aggregation>(asked === true ? policy.aggregate.rows : asked || []);
   if (policy.decode.observes) mass.add("mean");
   return {
     ...NO_FEATURES,

@@ -8,7 +8,16 @@ import { compact } from "./compact.ts";
 import type { Engine } from "./engine/engine.ts";
 import { evictWritten } from "./decode/evict.ts";
 import { missing } from "./engine/features.ts";
-import { attributesFor, featuresFor, needs, type Policy, RECENT, SINKS, type StageContext } from "./policy.ts";
+import {
+  attributesFor,
+  featuresFor,
+  needs,
+  type Policy,
+  type ProbeTokenizer,
+  RECENT,
+  SINKS,
+  type StageContext,
+} from "./policy.ts";
 import { UsageError } from "./errors.ts";
 import type { Positions } from "./record.ts";
 import { Rope } from "./rope.ts";
@@ -23,6 +32,8 @@ export interface ReaderOptions {
   questionTokens: number[];
   /** Tokens with which an answer would begin. */
   answerTokens: number[];
+  /** For probes that ask with a text of their own. */
+  tokenizer: ProbeTokenizer;
   /** Slots of written tokens that stay, under a decode policy that evicts. Default: as many as are written. */
   decodeBudget?: number;
 }
@@ -104,6 +115,8 @@ export class Reader {
       questionTokens: options.questionTokens,
       answerTokens: options.answerTokens,
       nextPosition: this.nextPosition,
+      positionsLeft: options.positions === "original" ? Infinity : engine.config.trainedPositions - this.nextPosition,
+      tokenizer: options.tokenizer,
       rows: policy.aggregate.rows,
     });
     if (!due) {

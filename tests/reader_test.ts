@@ -10,7 +10,7 @@ import { parsePolicy, policies } from "../core/policies.ts";
 import { featuresFor, RECENT, SINKS } from "../core/policy.ts";
 import { Reader, type ReaderOptions } from "../core/reader.ts";
 import { ReferenceLlama, referenceMass } from "./engine/reference_llama.ts";
-import { openTiny, tokens } from "./tiny_llama.ts";
+import { fakeTokenizer, openTiny, tokens } from "./tiny_llama.ts";
 
 const QUESTION = tokens(12, 77);
 const ANSWER = tokens(5, 78);
@@ -68,6 +68,7 @@ describe("reader", () => {
       positions,
       questionTokens: QUESTION,
       answerTokens: ANSWER,
+      tokenizer: fakeTokenizer,
     };
     const reader = new Reader(engine ?? engineFor(policy), parsePolicy(policy), options);
     async function* arriving() {
@@ -286,6 +287,7 @@ describe("reader", () => {
       positions: "original",
       questionTokens: QUESTION,
       answerTokens: ANSWER,
+      tokenizer: fakeTokenizer,
     } as const;
     const reader = new Reader(engineFor("streaming"), policy, options);
     await reader.read(tokens(50));

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { open, type OpenOptions } from "./golden/open.ts";
+import type { ProbeTokenizer } from "../core/policy.ts";
 import { fixture, randomNumbers } from "./host.ts";
 
 export const TINY = fixture("golden/models/llama");
@@ -16,6 +17,12 @@ export function tokens(count: number, seed = 1): number[] {
   const random = randomNumbers(seed);
   return Array.from({ length: count }, () => 3 + Math.floor(random() * 509));
 }
+
+/** A token per character: the golden Llama has no tokenizer. Nothing stops it. */
+export const fakeTokenizer: ProbeTokenizer = {
+  encode: (text) => Array.from(text, (character) => 3 + character.codePointAt(0)! % 509),
+  stopIds: new Set(),
+};
 
 /** Largest difference of two arrays of one length. */
 export function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -108,6 +108,7 @@ export async function read(
     positions,
     questionTokens: aware ? tokenizer.encode(`\n\n${sample.question}`, { control: false }) : [],
     answerTokens: tokenizer.encode(renderPrompt(tokenizer, { instruction: "" }).tail, { control: true }),
+    tokenizer,
   });
 
   const started = performance.now();

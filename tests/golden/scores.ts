@@ -10,6 +10,7 @@ import type { GraphFeatures } from "../../core/engine/features.ts";
 import type { ProbeContext, Scores } from "../../core/policy.ts";
 import { none as place } from "../../core/probe/none.ts";
 import { window } from "../../core/probe/window.ts";
+import { fakeTokenizer } from "../tiny_llama.ts";
 import { cacheFor, forward } from "./forward.ts";
 import type { Arrays } from "./open.ts";
 import { joined, type Manifest, type PolicyFile, sinksOf } from "./policy_files.ts";
@@ -137,6 +138,8 @@ function probeContext(engine: Engine, cache: KvCache, chunk: PassResult, tokens:
     questionTokens: [],
     answerTokens: [],
     nextPosition: tokens.length,
+    positionsLeft: Infinity,
+    tokenizer: fakeTokenizer,
     rows: ["mean"],
   };
 }
