@@ -3,9 +3,16 @@ import { cacheFolder } from "../cli/folders.ts";
 import { files } from "../cli/host.ts";
 import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import { resolveModel } from "../cli/store.ts";
+import type { GraphFeatures } from "../core/engine/features.ts";
 import { type LoadedModel, openModel } from "../mod.ts";
 
-export async function openForBench(model: string | undefined, policy: string, threads: number): Promise<LoadedModel> {
+/** @param features where several policies will use the model */
+export async function openForBench(
+  model: string | undefined,
+  policy: string,
+  threads: number,
+  features?: GraphFeatures,
+): Promise<LoadedModel> {
   const cache = cacheFolder();
   const { path, sha256 } = await resolveModel(cache, model ?? process.env["PALIMPSEST_TEST_MODEL"] ?? "smollm2-135m");
   return openModel({
@@ -16,6 +23,7 @@ export async function openForBench(model: string | undefined, policy: string, th
     cacheFolder: cache,
     files,
     policy,
+    ...(features ? { features } : {}),
     runtimes: { native: loadOnnxRuntimeNode, wasm: loadOnnxRuntimeNode },
   });
 }

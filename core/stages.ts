@@ -4,6 +4,9 @@ import { mean } from "./aggregate/mean.ts";
 import { none as unpooled } from "./aggregate/none.ts";
 import { uniform } from "./allocate/uniform.ts";
 import { drop } from "./compensate/drop.ts";
+import { flow } from "./compensate/flow.ts";
+import { flowAdd } from "./compensate/flow_add.ts";
+import { flowConvex } from "./compensate/flow_convex.ts";
 import { keep } from "./decode/keep.ts";
 import { none } from "./probe/none.ts";
 import { question } from "./probe/question.ts";
@@ -16,7 +19,7 @@ export const stages = {
   aggregate: { max, mean, none: unpooled },
   allocate: { uniform },
   select: { topk, spread },
-  compensate: { drop },
+  compensate: { drop, flow, "flow-add": flowAdd, "flow-convex": flowConvex },
   decode: { keep },
 };
 

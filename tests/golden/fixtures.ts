@@ -1,6 +1,8 @@
 /** `fixtures/`: single stages on stored inputs, one file of `fixtures/` each. */
 import { join } from "node:path";
+import { attentionFlow } from "./fixtures/attention_flow.ts";
 import { type Arrays, list, readArrays, readJson } from "./open.ts";
+import { momentKv } from "./fixtures/moment_kv.ts";
 import { type Check, notYet, type Vector } from "./report.ts";
 
 /** What a fixture's check gets: its folder, its arrays and its parameters. */
@@ -13,17 +15,18 @@ export interface Fixture {
 
 type FixtureCheck = (fixture: Fixture) => Promise<Check[]>;
 
-const checks: Record<string, FixtureCheck> = {};
+const checks: Record<string, FixtureCheck> = {
+  attention_flow: attentionFlow,
+  moment_kv: momentKv,
+};
 
 /** Stages that are not there yet. */
 const later: Record<string, string> = {
-  attention_flow: "compensate by attention flow",
   cam_merge: "compensate by CaM merging",
   centroid_memory: "centroid slots",
   defensivekv: "aggregate defensive",
   indexer: "probe indexer",
   latent_memory: "latent memory",
-  moment_kv: "decode policy moment",
 };
 
 export async function fixtureVectors(root: string): Promise<Vector[]> {
