@@ -133,7 +133,7 @@ async function runTests(extra) {
   // What touches the runtime must hold under Deno as well.
   const deno = chosen ? null : denoFile();
   if (deno) {
-    say("the same under Deno: files, engine, reader");
+    say("the same under Deno: files, engine, reader, eval");
     const run = spawnSync(
       deno,
       [
@@ -145,6 +145,7 @@ async function runTests(extra) {
         "tests/reader_test.ts",
         "tests/cache_test.ts",
         "tests/cli/host_test.ts",
+        "tests/eval",
       ],
       { cwd: root, env: { ...environment, NO_COLOR: "1" }, encoding: "utf8" },
     );

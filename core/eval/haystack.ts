@@ -47,7 +47,7 @@ export function haystackOf(tokenizer: Pick<Tokenizer, "encode" | "textStream">, 
       const first = from + (skipped ? encode(lead.slice(0, skipped.index + skipped[0].length)).length : 0);
       const body = decode(first, first + tokens);
       const tail = decode(first + tokens - Math.min(tokens >> 2, SENTENCE_TOKENS), first + tokens);
-      const end = /^[\s\S]*[.!?]["”’)]*(?=\s)/.exec(tail);
+      const end = /^[\s\S]*[.!?]["”’)]*(?=\s|$)/.exec(tail);
       const cut = end ? body.slice(0, body.length - tail.length + end[0].length) : body.replace(/\s+\S*$/, "");
       return cut.replace(/^[^\S\n]*\S*\uFFFD/, "").trim();
     },
