@@ -15,9 +15,9 @@ export interface CacheShape {
 /**
  * What a policy may remember of every slot (float32): `valueNorm` ‖v W_O‖₁ of the row as it was written; `logBias` added to its attention logits;
  * `count` tokens that it stands for; `score` a score given once or summed up over chunks; `seen` queries that could see it; `momentum` decayed
- * attention while writing.
+ * attention while writing; `normShare` the head's share of the layer's value norms of that token.
  */
-export type SlotAttribute = "valueNorm" | "logBias" | "count" | "score" | "seen" | "momentum";
+export type SlotAttribute = "valueNorm" | "logBias" | "count" | "score" | "seen" | "momentum" | "normShare";
 
 /** Bytes of one slot of one head: its key and value rows (f32), source token and position (int32), and the policy's attributes (f32). */
 export function bytesPerSlot(shape: CacheShape, attributes = 0): number {
@@ -73,6 +73,13 @@ export class KvCache {
     let sum = 0;
     for (const live of this.live) sum += live;
     return sum / this.heads;
+  }
+
+  /** Slots that can be appended to every head. */
+  get free(): number {
+    let least = Infinity;
+    for (let head = 0; head < this.heads; head++) least = Math.min(least, this.room[head]! - this.live[head]!);
+    return least;
   }
 
   /** A head's live rows, a view on the pool: [live, headDim]. */
