@@ -133,21 +133,22 @@ export interface Compensate extends Variant {
 }
 
 export interface DecodeContext {
-  engine: Engine;
   cache: KvCache;
-  /** Index of the first written token in the prompt: slots from there on are the decode phase's. */
-  firstSource: number;
+  /** Written slots of every head: its last ones, the newest token's included. */
+  written: number;
+  /** Written slots that an eviction leaves. */
+  budget: number;
 }
 
 /** What is kept while writing? Only written tokens are evicted; what was read stays as it is. */
 export interface DecodePolicy extends Variant {
   /** False: nothing that was written is ever evicted, and the reserve holds all of it. */
   evicts: boolean;
-  /** Wants to see the attention mass (mean over the heads of a group) of every written token. */
-  observes?: boolean;
-  /** After a written token's row was appended. @param mass per head [live slots] */
-  observe?(context: DecodeContext, mass: Scores): void;
-  /** @returns per head a score for every decode-phase slot; the lowest are evicted. Called when the decode budget is exceeded by a block. */
+  /** Wants to see the attention of the last so many tokens before an eviction; Infinity: of every written token. Default 0. */
+  observes?: number;
+  /** After a written token's row was appended. @param mass [heads, written]: its attention to them, mean over the heads of a group; may be changed */
+  observe?(context: DecodeContext, mass: Float32Array): void;
+  /** @returns per head a score [written]; the lowest are evicted. Called when the decode budget is exceeded by a block. */
   score?(context: DecodeContext): Scores;
 }
 
@@ -192,12 +193,12 @@ export function featuresFor(policy: Policy): GraphFeatures {
   if (!policy.evicts) return NO_FEATURES;
   const asked = policy.probe.needs?.mass ?? false;
   const mass = new Set<Aggregation>(asked === true ? policy.aggregate.rows : asked || []);
-  if (policy.decode.observes) mass.add("mean");
   return {
     ...NO_FEATURES,
     mass: [...mass].sort(),
     valueNorms: needs(policy, "valueNorms"),
     queryMoments: needs(policy, "queryMoments"),
+    newestMass: (policy.decode.observes ?? 0) > 0,
     logBias: needs(policy, "logBias"),
   };
 }

@@ -6,7 +6,7 @@ import type { Budget } from "./budget.ts";
 import { KvCache, MEMORY_SOURCE } from "./cache.ts";
 import { compact } from "./compact.ts";
 import type { Engine } from "./engine/engine.ts";
-import { evictWritten } from "./decode/evict.ts";
+import { DECODE_BLOCK, evictWritten } from "./decode/evict.ts";
 import { missing } from "./engine/features.ts";
 import {
   attributesFor,
@@ -36,6 +36,8 @@ export interface ReaderOptions {
   tokenizer: ProbeTokenizer;
   /** Slots of written tokens that stay, under a decode policy that evicts. Default: as many as are written. */
   decodeBudget?: number;
+  /** Written tokens beyond that budget which trigger an eviction. Default `DECODE_BLOCK`. */
+  decodeBlock?: number;
 }
 
 export class Reader {
@@ -45,12 +47,16 @@ export class Reader {
   nextPosition = 0;
   positions: Positions = "original";
   compactions = 0;
-  /** Slots evicted so far, per head on average. */
+  /** Slots evicted so far, per head on average; written ones not counted. */
   evicted = 0;
+  /** Written slots evicted so far, per head. */
+  evictedWritten = 0;
   /** Milliseconds for all that `full` would not do. */
   policyMs = 0;
-  /** Index of the first written token, once the prompt is complete. */
-  private firstWritten = Infinity;
+  /** Written slots, per head: the last ones. */
+  private written = 0;
+  /** Inside `aside`: all that is written is forgotten soon, and nothing of it is evicted. */
+  private isAside = false;
   private readonly rope: Rope;
 
   /** @throws {UsageError} when the engine was opened for a policy that needs less, or the policy needs a question and there is none */
@@ -177,11 +183,13 @@ export class Reader {
    */
   async aside<T>(firstToken: number, work: () => Promise<T>): Promise<T> {
     const { tokensRead, nextPosition } = this;
+    this.isAside = true;
     try {
       return await this.cache.narrowed(firstToken, SINKS, work);
     } finally {
       this.tokensRead = tokensRead;
       this.nextPosition = nextPosition;
+      this.isAside = false;
     }
   }
 
@@ -193,28 +201,40 @@ export class Reader {
       const last = from + piece.length === tokens.length;
       logits = (await this.forward(piece, last)).logits;
     }
-    this.firstWritten = this.tokensRead;
+    this.written = 0;
     return logits!;
   }
 
   /** Forwards a written token and gives the logits of the next; under a decode budget, the least wanted written tokens make room. */
   async next(token: number): Promise<Float32Array> {
-    const { cache, engine, policy: { decode } } = this;
-    const result = await this.forward([token], true, decode.observes);
-    if (!decode.evicts) return result.logits!;
-    const context = { engine, cache, firstSource: this.firstWritten };
-    decode.observe?.(context, result.mass!.mean!);
-    const keep = evictWritten(decode, context, this.options.decodeBudget ?? Infinity);
-    if (keep) this.nextPosition = compact(cache, keep, this.positions, this.rope, this.nextPosition);
-    return result.logits!;
+    const { cache, engine, options, policy: { decode } } = this;
+    const budget = options.decodeBudget ?? Infinity, block = options.decodeBlock ?? DECODE_BLOCK;
+    if (!decode.evicts || budget === Infinity || this.isAside) return (await this.forward([token], true)).logits!;
+    const written = ++this.written, untilEviction = budget + block - written;
+    const observed = untilEviction < (decode.observes ?? 0);
+    const { logits, newestMass } = await this.forward([token], true, observed ? written : 0);
+    const started = performance.now(), context = { cache, written, budget };
+    if (observed) decode.observe!(context, newestMass!);
+    if (untilEviction === 0) {
+      const keep = evictWritten(decode, context);
+      // the trained positions end before the next eviction would
+      if (options.positions === "auto" && this.nextPosition + block > engine.config.trainedPositions) {
+        this.positions = "compact";
+      }
+      this.nextPosition = compact(cache, keep, this.positions, this.rope, this.nextPosition);
+      this.written = budget;
+      this.evictedWritten += written - budget;
+    }
+    this.policyMs += performance.now() - started;
+    return logits!;
   }
 
-  private async forward(tokens: number[], logits: boolean, observed = false) {
+  private async forward(tokens: number[], logits: boolean, newestSlots = 0) {
     const result = await this.engine.pass(this.cache, {
       tokens,
       firstPosition: this.nextPosition,
       logitsRows: logits ? 1 : 0,
-      scoreRows: observed ? tokens.length : 0,
+      newestSlots,
     });
     this.cache.append(result.keys, result.values, tokens.length, this.tokensRead, this.nextPosition);
     this.tokensRead += tokens.length;

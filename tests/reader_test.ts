@@ -22,7 +22,13 @@ const RESERVE = QUESTION.length + 12;
 const engines = {
   // everything that any policy may ask of the graph
   rich: await openTiny({
-    features: { mass: ["defensive", "max", "mean"], valueNorms: true, queryMoments: true, logBias: true },
+    features: {
+      mass: ["defensive", "max", "mean"],
+      valueNorms: true,
+      queryMoments: true,
+      newestMass: true,
+      logBias: true,
+    },
   }),
   plain: await openTiny(),
 };

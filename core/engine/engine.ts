@@ -14,6 +14,8 @@ export interface Pass {
   scoreRows?: number;
   /** Value norms and query moments of the rows are wanted, the moments from this row on. Default: not. */
   factsFrom?: number;
+  /** Attention of all rows (few: up to 64) to the last so many slots, the new rows included, is wanted. Default 0. */
+  newestSlots?: number;
   /** Logits of the last so many rows are wanted. Default 0. */
   logitsRows?: number;
 }
@@ -25,6 +27,8 @@ export interface PassResult {
   values: Float32Array[];
   /** Aggregated attention mass over [slots of the head, S new rows], when `scoreRows` > 0: for each aggregation of the features. */
   mass: { [aggregation in Aggregation]?: Float32Array[] } | null;
+  /** [heads, newestSlots]: mean over the rows and the heads of the group, with `newestSlots` and that feature. */
+  newestMass: Float32Array | null;
   /** ‖v W_O‖₁ of the new rows [S], mean over the heads of the group, with `factsFrom` and that feature. */
   valueNorms: Float32Array[] | null;
   /** Per layer, with `factsFrom` and that feature. */

@@ -8,6 +8,8 @@ export interface GraphFeatures {
   valueNorms: boolean;
   /** Sums of the new rows' queries before rotation, and of their outer products (ExpectedAttention). */
   queryMoments: boolean;
+  /** Attention of a pass of few rows to the newest slots, one tensor for all heads. */
+  newestMass: boolean;
   /** Every slot has a bias that is added to its attention logits. */
   logBias: boolean;
   /** The residual stream after every layer: `hidden.0` (embedding) to `hidden.L` (after the final norm). */
@@ -18,6 +20,7 @@ export const NO_FEATURES: GraphFeatures = {
   mass: [],
   valueNorms: false,
   queryMoments: false,
+  newestMass: false,
   logBias: false,
   hidden: false,
 };
@@ -25,7 +28,9 @@ export const NO_FEATURES: GraphFeatures = {
 /** A short name of a set of features, for the graph's file. */
 export function spell(features: GraphFeatures): string {
   const parts = [...features.mass].sort() as string[];
-  for (const name of ["valueNorms", "queryMoments", "logBias", "hidden"] as const) if (features[name]) parts.push(name);
+  for (const name of ["valueNorms", "queryMoments", "newestMass", "logBias", "hidden"] as const) {
+    if (features[name]) parts.push(name);
+  }
   return parts.length === 0 ? "plain" : parts.join("-");
 }
 
@@ -36,6 +41,7 @@ export function missing(given: GraphFeatures, wanted: GraphFeatures): string[] {
   );
   if (wanted.valueNorms && !given.valueNorms) lacks.push("value norms");
   if (wanted.queryMoments && !given.queryMoments) lacks.push("query moments");
+  if (wanted.newestMass && !given.newestMass) lacks.push("attention to the newest slots");
   if (wanted.logBias && !given.logBias) lacks.push("log biases");
   if (wanted.hidden && !given.hidden) lacks.push("hidden states");
   return lacks;

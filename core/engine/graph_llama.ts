@@ -18,6 +18,7 @@ import { Graph, serializeModel } from "./onnx.ts";
 import type { ModelConfig } from "./weights.ts";
 import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
+import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
 
 const MS = "com.microsoft";
@@ -62,6 +63,7 @@ export function writeLlama(
     graph.input("score_start", "int64", [1]);
     graph.input("score_mask", "float32", ["GR", "S"]);
   }
+  if (features.newestMass) newestInputs(graph);
   graph.input("want_logits", "bool", [1]);
   graph.input("logits_start", "int64", [1]);
   for (let layer = 0; layer < layers; layer++) {
@@ -113,6 +115,7 @@ export function writeLlama(
     graph.output("hidden.0", "float32", [1, "S", hidden]);
   }
 
+  const newestLayers: string[] = [];
   for (let layer = 0; layer < layers; layer++) {
     const p = `l${layer}.`, w = `layers.${layer}.`;
     const each = (name: string) => Array.from({ length: kvHeads }, (_, h) => `${p}${name}.${h}`);
@@ -191,7 +194,9 @@ export function writeLlama(
       for (const { outputs } of fewMass) for (const output of outputs) small.output(output, "float32", ["T"]);
       for (const { outputs } of manyMass) for (const output of outputs) large.output(output, "float32", ["T"]);
     }
-    graph.node("If", ["small"], [`${p}att`, ...mass], { then_branch: small, else_branch: large });
+    const newest = features.newestMass ? [newestOf(p, small, large, few.weights)] : [];
+    newestLayers.push(...newest);
+    graph.node("If", ["small"], [`${p}att`, ...mass, ...newest], { then_branch: small, else_branch: large });
 
     /** Everything of a layer after its attention. */
     const finish = (g: Graph, writer: WeightWriter, nextNorm: string, out: string, sum: string) => {
@@ -236,5 +241,6 @@ export function writeLlama(
     }
     graph.node("If", ["want_logits"], results, { then_branch: yes, else_branch: no });
   }
+  if (features.newestMass) newestOutput(graph, newestLayers);
   return serializeModel(graph);
 }

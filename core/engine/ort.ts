@@ -6,6 +6,7 @@ import { Rope } from "../rope.ts";
 import type { Dense, DenseTensor, Device, Engine, Pass, PassResult } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
+import { NEWEST } from "./newest_mass.ts";
 import type { ModelConfig } from "./weights.ts";
 
 /** Up to so many rows, decomposed attention is quicker than GroupQueryAttention's copy of the past (measured at 1,024 slots). */
@@ -51,6 +52,10 @@ export class OrtEngine implements Engine {
     const { features } = this, facts = pass.factsFrom !== undefined;
     if (features.valueNorms || features.queryMoments) feeds["facts"] = this.flag(facts);
     if (features.queryMoments) feeds["facts_start"] = this.int64([pass.factsFrom ?? 0], [1]);
+    // a start beyond the last slot takes none
+    const newest = features.newestMass ? pass.newestSlots ?? 0 : 0;
+    if (newest > 0 && !small) throw new Error(`${rows} rows are too many for their attention to the newest slots`);
+    if (features.newestMass) feeds["newest_start"] = this.int64([newest > 0 ? -newest : 2 ** 40], [1]);
     if (features.mass.length > 0) {
       feeds["score"] = this.flag(scoreRows > 0);
       feeds["score_start"] = this.int64([rows - scoreRows], [1]);
@@ -82,6 +87,7 @@ export class OrtEngine implements Engine {
       mass: scoreRows > 0
         ? Object.fromEntries(features.mass.map((aggregation) => [aggregation, perHead(names.mass(aggregation))]))
         : null,
+      newestMass: newest > 0 ? take(NEWEST) : null,
       valueNorms: facts && features.valueNorms ? perHead(names.valueNorm) : null,
       queryMoments: facts && features.queryMoments
         ? Array.from({ length: config.layers }, (_, layer) => ({

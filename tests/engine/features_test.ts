@@ -96,12 +96,13 @@ describe("graph features", () => {
       mass: ["max", "mean", "defensive"],
       valueNorms: true,
       queryMoments: true,
+      newestMass: true,
       logBias: true,
       hidden: true,
     } as const;
     assert.deepEqual(missing(all, all), []);
     assert.deepEqual(missing(all, NO_FEATURES), []);
-    assert.equal(missing(NO_FEATURES, all).length, 7);
+    assert.equal(missing(NO_FEATURES, all).length, 8);
     assert.deepEqual(missing({ ...all, mass: ["max"] }, { ...NO_FEATURES, mass: ["mean"] }), ["mean attention mass"]);
     assert.equal(spell(NO_FEATURES), "plain");
     assert.notEqual(spell({ ...NO_FEATURES, mass: ["max"] }), spell({ ...NO_FEATURES, mass: ["mean"] }));

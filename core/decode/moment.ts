@@ -1,0 +1,17 @@
+/**
+ * Attention with a memory: I ← α I + ā, where ā is a written token's attention to each written slot, over the whole cache and on the mean over all heads
+ * of a layer, which evict together. The lowest go; what was read stays (Moment-KV, arXiv 2605.29873). A new token starts at 0 and gets its own
+ * attention to itself. The paper evicts after every token and does not give α; we evict in blocks (`evict.ts`), with the decay still one step per token.
+ */
+import type { DecodePolicy } from "../policy.ts";
+import { accumulate, averageOverLayer, scoresOf } from "./observe.ts";
+
+/** @param decay α: 0 is the last token's attention, 1 the sum over all */
+export const moment = (decay = 0.99): DecodePolicy => ({
+  name: "moment",
+  evicts: true,
+  attributes: ["momentum"],
+  observes: Infinity,
+  observe: (context, mass) => accumulate(context, averageOverLayer(mass, context), decay),
+  score: (context) => scoresOf(context),
+});
