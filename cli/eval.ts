@@ -34,6 +34,7 @@ import { jsonLines, storeError } from "./eval_store.ts";
 import { cacheFolder } from "./folders.ts";
 import { availableBytes, collectGarbage, files } from "./host.ts";
 import { isTerminal, writeErr, writeJson, writeOut } from "./output.ts";
+import { version } from "./program.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { type RunFlags, usableDevice } from "./run.ts";
 import { loadOnnxRuntimeNode } from "./runtimes/native.ts";
@@ -53,6 +54,7 @@ export interface EvalFlags extends Pick<RunFlags, "model" | "chunk" | "positions
   tasks?: string | undefined;
   out?: string | undefined;
   html?: string | undefined;
+  fresh?: boolean | undefined;
   json?: boolean | undefined;
   quiet?: boolean | undefined;
   verbose?: boolean | undefined;
@@ -134,16 +136,19 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       device: model.engine.device.kind,
       chunk: flags.chunk,
       positions: flags.positions,
+      // times are results too, and another version's policies are others
+      threads: flags.threads ?? 0,
+      version,
     };
     const kept = flags.out ? join(flags.out, "results.jsonl") : join(cache, "eval", "results.jsonl");
     const pages = [flags.html, flags.out && join(flags.out, "report.html")].filter((page) => page !== undefined);
     for (const page of pages) if (page) await makeRoomFor(page);
-    const results: EvalResult[] = [];
+    const results: EvalResult[] = [], store = jsonLines(kept);
     const events = runEval({ samples: planned, policies, budgets, protocols, identity }, {
       full: (sample) => measureFull(models.for, sample, settings),
       policy: (sample, reference, cell) => measurePolicy(models.for, sample, reference, cell, settings),
       fits: policyFits,
-    }, jsonLines(kept));
+    }, flags.fresh ? { ...store, load: () => store.load().then(() => []) } : store);
     let fresh = 0, total = 0, told = performance.now();
     try {
       for await (const event of events) {
@@ -173,7 +178,9 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       throw error;
     }
     renderer.clear();
-    if (results.length > fresh) renderer.remark(`${results.length - fresh} results were there already, in ${kept}`);
+    if (results.length > fresh) {
+      renderer.remark(`${results.length - fresh} results were there already, in ${kept}: --fresh measures them again`);
+    }
 
     const rows = aggregateResults(results), table = evalTable(rows);
     const facts: [string, string][] = [
@@ -197,6 +204,8 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       settings: { chunkTokens: flags.chunk, positions: flags.positions, samples, seed, protocols },
       rows,
       results: kept,
+      measured: fresh,
+      reused: results.length - fresh,
     });
   } finally {
     await models.close();

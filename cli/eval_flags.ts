@@ -30,6 +30,7 @@ export const evalOptions = {
   seed: () => new Option("--seed <number>", "another seed makes other documents (default: 1)").argParser(add),
   out: () => new Option("--out <folder>", "keep results.jsonl, table.md and report.html here"),
   html: () => new Option("--html <file>", "write the report here"),
+  fresh: () => new Option("--fresh", "measure everything again, also what is there from an earlier run"),
 };
 
 const split = (texts: readonly string[]) => texts.flatMap((text) => text.split(",")).map((part) => part.trim());

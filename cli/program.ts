@@ -119,6 +119,7 @@ Nothing but \`pull\` uses the network.`,
     .addOption(evalOptions.seed())
     .addOption(evalOptions.out())
     .addOption(evalOptions.html())
+    .addOption(evalOptions.fresh())
     .addOption(options.chunkOption())
     .addOption(options.positionsOption())
     .addOption(options.deviceOption())

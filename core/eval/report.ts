@@ -95,34 +95,39 @@ function budgetCharts(results: readonly EvalResult[], styles: ReadonlyMap<string
   }).join("");
 }
 
-/** One map per policy and budget, over all tasks that ask for one place; nothing where there is none. */
+/** A row of maps per policy, one for each budget, over all tasks that ask for one place; nothing where there is none. */
 function depthMaps(results: readonly EvalResult[]): string {
   const placed = results.filter(({ depth, length }) => depth !== null && length !== null);
   if (placed.length === 0) return "";
   const lengths = [...new Set(placed.map(({ length }) => length!))].sort((a, b) => a - b);
-  const groups = new Map<string, EvalResult[]>();
-  for (const result of placed) {
-    const name = result.budget === null ? "full cache" : `${result.policy}, ${spellBudget(result.budget)}`;
-    groups.set(name, [...groups.get(name) ?? [], result]);
-  }
-  const maps = [...groups].map(([name, mine]) => {
-    const cells: HeatCell[][] = DEPTHS.map((_, row) =>
-      lengths.map((length) => {
-        const here = mine.filter((result) =>
-          result.length === length && Math.min(DEPTHS.length - 1, Math.floor(result.depth! * DEPTHS.length)) === row
-        );
-        return { score: here.length > 0 ? mean(here.map(({ score }) => score)) : null, count: here.length };
-      })
-    );
-    const all = mine.map(({ score }) => score), error = standardError(all);
-    const total = `${(100 * mean(all)).toFixed(0)} %${error === null ? "" : ` ± ${(100 * error).toFixed(0)}`}`;
-    return `<figure><figcaption>${escape(name)} <span>${total}</span></figcaption>${
-      heatMap(DEPTHS, lengths.map(String), cells)
-    }</figure>`;
+  const budgets = (mine: readonly EvalResult[]) => [...new Set(mine.map(({ budget }) => budget))];
+  const rows = [...new Set(placed.map(({ policy }) => policy))].map((policy) => {
+    const own = placed.filter((result) => result.policy === policy);
+    const maps = budgets(own).map((budget) => {
+      const mine = own.filter((result) => result.budget === budget), all = mine.map(({ score }) => score);
+      const error = standardError(all);
+      const total = `${(100 * mean(all)).toFixed(0)} %${error === null ? "" : ` ± ${(100 * error).toFixed(0)}`}`;
+      return `<figure><figcaption>${escape(spellBudget(budget))} <span>${total}</span></figcaption>${
+        heatMap(DEPTHS, lengths.map(String), depthCells(mine, lengths))
+      }</figure>`;
+    });
+    return `<h4>${policy === FULL ? "full cache" : escape(policy)}</h4><div class="maps">${maps.join("")}</div>`;
   });
   return `<h3>Recall by depth and length, %</h3>
 <p class="hint">Rows: where in the document the answer stands. Columns: its length in tokens. A dot was not measured.</p>
-<div class="maps">${maps.join("")}</div>`;
+${rows.join("\n")}`;
 }
 
-const spellBudget = (budget: string) => budget.endsWith("%") ? budget : `${budget} slots`;
+/** [parts of the document][lengths] */
+function depthCells(results: readonly EvalResult[], lengths: readonly number[]): HeatCell[][] {
+  const part = (depth: number) => Math.min(DEPTHS.length - 1, Math.floor(depth * DEPTHS.length));
+  return DEPTHS.map((_, row) =>
+    lengths.map((length) => {
+      const here = results.filter((result) => result.length === length && part(result.depth!) === row);
+      return { score: here.length > 0 ? mean(here.map(({ score }) => score)) : null, count: here.length };
+    })
+  );
+}
+
+const spellBudget = (budget: string | null) =>
+  budget === null ? "everything kept" : budget.endsWith("%") ? budget : `${budget} slots`;

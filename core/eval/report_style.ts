@@ -10,6 +10,7 @@ main{max-width:1080px;margin:0 auto;padding:40px 24px 64px}
 h1{font-size:28px;line-height:1.2;margin:0 0 4px;letter-spacing:-.01em}
 h2{font-size:19px;margin:44px 0 4px;padding-top:20px;border-top:1px solid var(--rule)}
 h3{font-size:15px;margin:24px 0 6px}
+h4{font-size:13px;margin:18px 0 4px}
 .lead,.hint{color:var(--soft);margin:0}
 .hint{font-size:13px;margin-bottom:10px}
 dl{display:flex;flex-wrap:wrap;gap:8px 28px;margin:20px 0 0}
@@ -22,6 +23,7 @@ dd{margin:0;font-variant-numeric:tabular-nums}
 .maps{display:flex;flex-wrap:wrap;gap:18px 26px}
 figure{margin:0}
 figcaption{font-weight:600;font-size:13px;margin-bottom:4px}
+.maps figcaption{font-weight:400}
 figcaption span{font-weight:400;color:var(--soft)}
 .charts svg{display:block;width:100%;height:auto;background:var(--panel);border-radius:6px}
 svg text{font:11px system-ui,sans-serif;fill:var(--soft)}

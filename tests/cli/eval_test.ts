@@ -61,6 +61,7 @@ for (const runtime of runtimes) {
       assert.deepEqual([again.code, again.stderr], [0, ""]);
       const told = JSON.parse(again.stdout);
       assert.deepEqual([told.schema, told.command, told.rows.length], ["palimpsest.eval/1", "eval", 10]);
+      assert.deepEqual([told.measured, told.reused], [0, 20]);
       assert.equal(out("results.jsonl").trimEnd().split("\n").length, 20);
     }));
 }
@@ -70,10 +71,13 @@ test("eval --tasks: samples of a file, without prose", () =>
     const sample = { context: "The dog is in Rome. ".repeat(20), question: "Where?", answer: ["Rome"], max_new_tokens: 4 };
     writeFileSync(join(folder, "own.jsonl"), JSON.stringify(sample));
     const args = ["eval", ...tiny, "--tasks", "own.jsonl", "--policy", "streaming", "--kv-budget", "64", "--html", "page/r.html"];
-    const ended = await palimpsest(args, { cwd: folder, env: { PALIMPSEST_CACHE: join(folder, "cache") } });
+    const options = { cwd: folder, env: { PALIMPSEST_CACHE: join(folder, "cache") } };
+    const ended = await palimpsest(args, options);
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
     assert.match(ended.stdout, /^\| file \| file \| aware \| streaming \| 64 \| 1 \|/m);
     assert.ok(existsSync(join(folder, "page", "r.html")));
+    const again = await palimpsest([...args, "--fresh", "--json"], options);
+    assert.deepEqual([JSON.parse(again.stdout).measured, JSON.parse(again.stdout).reused], [2, 0]);
   }));
 
 test("eval: Ctrl-C leaves what is done, says how to go on, and exits 130", () =>
