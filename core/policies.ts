@@ -1,6 +1,7 @@
 /** The named policies and the spelling of free combinations: `probe=question,aggregate=max,select=topk`. */
 import { UsageError } from "./errors.ts";
-import type { Policy } from "./policy.ts";
+import type { Policy, Probe } from "./policy.ts";
+import { mixture } from "./probe/mixture.ts";
 import { type Stage, stages } from "./stages.ts";
 
 interface NamedPolicy {
@@ -36,6 +37,154 @@ export const policies: Record<string, NamedPolicy> = {
     needs: "nothing",
     cost: "the attention of 64 rows per chunk",
     stages: { ...base, probe: "window", aggregate: "mean", select: "topk" },
+  },
+  pyramidkv: {
+    summary: "As snapkv, with more slots for lower layers and fewer for higher ones.",
+    paper: "PyramidKV, arXiv 2406.02069",
+    needs: "nothing",
+    cost: "as snapkv",
+    stages: { ...base, probe: "window", aggregate: "mean", allocate: "pyramid", select: "topk" },
+  },
+  "adakv-snapkv": {
+    summary: "As snapkv, with the heads of a layer competing for its slots; each keeps a fifth of the budget at least.",
+    paper: "AdaKV, arXiv 2407.11550",
+    needs: "nothing",
+    cost: "as snapkv",
+    stages: { ...base, probe: "window", aggregate: "mean", allocate: "ada", select: "topk" },
+  },
+  "critical-snapkv": {
+    summary: "As snapkv, with half of each head's slots chosen by what they can change in the layer's output.",
+    paper: "CriticalKV, arXiv 2502.03805",
+    needs: "nothing",
+    cost: "as snapkv, and the value norms of every chunk",
+    stages: { ...base, probe: "window", aggregate: "mean", select: "critical" },
+  },
+  "critical-adakv-snapkv": {
+    summary: "critical-snapkv and adakv-snapkv together.",
+    paper: "CriticalKV, arXiv 2502.03805; AdaKV, arXiv 2407.11550",
+    needs: "nothing",
+    cost: "as critical-snapkv",
+    stages: { ...base, probe: "window", aggregate: "mean", allocate: "ada", select: "critical" },
+  },
+  "critical-question": {
+    summary: "As question, with half of each head's slots chosen by what they can change in the layer's output.",
+    paper: "CriticalKV, arXiv 2502.03805, with the question as its probe",
+    needs: "the question before the document",
+    cost: "as question, and the value norms of every chunk",
+    stages: { ...base, probe: "question", aggregate: "max", select: "critical" },
+  },
+  defensive: {
+    summary: "Keeps what some query of the last 64 tokens of a chunk wants badly, not what they want on the mean.",
+    paper: "DefensiveKV, arXiv 2510.13334",
+    needs: "nothing",
+    cost: "as snapkv, and the value norms of every chunk",
+    stages: { ...base, probe: "window", aggregate: "defensive", allocate: "layer", select: "topk" },
+  },
+  "layer-defensive": {
+    summary: "As defensive, with all heads of all layers competing for one budget.",
+    paper: "Layer-DefensiveKV, arXiv 2510.13334",
+    needs: "nothing",
+    cost: "as defensive",
+    stages: { ...base, probe: "window", aggregate: "defensive", allocate: "global", select: "topk" },
+  },
+  chunkkv: {
+    summary: "As snapkv, with whole runs of 20 tokens kept.",
+    paper: "ChunkKV, arXiv 2502.00299",
+    needs: "nothing",
+    cost: "as snapkv",
+    stages: { ...base, probe: "window", aggregate: "mean", select: "chunks" },
+  },
+  "question-ada": {
+    summary: "As question, with the heads of a layer competing for its slots.",
+    paper: "own; AdaKV, arXiv 2407.11550",
+    needs: "the question before the document",
+    cost: "as question",
+    stages: { ...base, probe: "question", aggregate: "max", allocate: "ada", select: "topk" },
+  },
+  "question-global": {
+    summary: "As question, with all heads of all layers competing for one budget.",
+    paper: "own; the allocation of KVzip, arXiv 2505.23416",
+    needs: "the question before the document",
+    cost: "as question",
+    stages: { ...base, probe: "question", aggregate: "max", allocate: "global", select: "topk" },
+  },
+  "snapkv-question": {
+    summary: "As snapkv, with the question's tokens asking beside the last 64 of every chunk.",
+    paper: "SnapKV, arXiv 2404.14469, with the question as part of its window",
+    needs: "the question before the document",
+    cost: "as snapkv, and one pass of the question's tokens per chunk",
+    stages: { ...base, probe: "window+question", aggregate: "mean", select: "topk" },
+  },
+  role: {
+    summary:
+      "Tokens that stand in the answer's place ask: the start of the assistant's turn and the first words of any answer.",
+    paper: "own; the untrained start of Judge Q, arXiv 2509.10798",
+    needs: "nothing",
+    cost: "one pass of 32 tokens per chunk",
+    stages: { ...base, probe: "role", aggregate: "mean-unpooled", select: "topk" },
+  },
+  lookahead: {
+    summary: "After every chunk the first eight tokens of an answer are written, ask, and are forgotten.",
+    paper: "Lookahead Q-Cache, arXiv 2505.20334",
+    needs: "nothing; the question helps",
+    cost: "eight tokens written per chunk",
+    stages: { ...base, probe: "lookahead", aggregate: "mean", select: "topk" },
+  },
+  kvzip: {
+    summary: "Every chunk is read twice: what repeating it looks at stays.",
+    paper: "KVzip, arXiv 2505.23416",
+    needs: "nothing",
+    cost: "reading twice, with the attention of all rows",
+    stages: { ...base, probe: "kvzip", aggregate: "none", allocate: "global", select: "topk" },
+  },
+  h2o: {
+    summary: "What all queries so far looked at most, on the mean over those that could see it, stays.",
+    paper: "H2O, arXiv 2306.14048",
+    needs: "nothing",
+    cost: "the attention of all rows",
+    stages: { ...base, probe: "h2o", aggregate: "none", select: "topk" },
+  },
+  tova: {
+    summary: "What the newest token of every chunk looks at stays, the same tokens in all heads of a layer.",
+    paper: "TOVA, arXiv 2401.06104",
+    needs: "nothing",
+    cost: "the attention of one row per chunk",
+    stages: { ...base, probe: "tova", aggregate: "layer-mean", select: "topk" },
+  },
+  expected: {
+    summary: "What queries like those of the last chunk would look at from the next 512 positions stays.",
+    paper: "ExpectedAttention, arXiv 2510.00636",
+    needs: "nothing",
+    cost: "mean and covariance of every chunk's queries, and a product with each",
+    stages: { ...base, probe: "expected", aggregate: "none", select: "topk" },
+  },
+  knorm: {
+    summary: "Short keys stay.",
+    paper: "L2 norm-based compression, arXiv 2406.11430",
+    needs: "nothing",
+    cost: "next to none",
+    stages: { ...base, probe: "knorm", aggregate: "none", select: "topk" },
+  },
+  keydiff: {
+    summary: "Keys unlike the others of their head stay.",
+    paper: "KeyDiff, arXiv 2504.15364",
+    needs: "nothing",
+    cost: "next to none",
+    stages: { ...base, probe: "keydiff", aggregate: "none", select: "topk" },
+  },
+  lagkv: {
+    summary: "Of every 128 tokens, those stay that stand out against the 128 that follow.",
+    paper: "LagKV, arXiv 2504.04704",
+    needs: "a budget well above 256 slots",
+    cost: "next to none",
+    stages: { ...base, probe: "lagkv", aggregate: "none", select: "topk" },
+  },
+  random: {
+    summary: "Chance decides: the baseline that every policy must beat.",
+    paper: "-",
+    needs: "nothing",
+    cost: "none",
+    stages: { ...base, probe: "random", aggregate: "none", select: "topk" },
   },
   streaming: {
     summary: "The first four tokens and the newest ones stay: cheap, and forgets the middle.",
@@ -78,7 +227,8 @@ export function parsePolicy(spec: string): Policy {
     if (spelled.has(stage)) throw new UsageError(`Policy "${spec}" names its ${stage} twice: name each stage once`);
     spelled.add(stage);
     const variants = Object.keys(stages[stage as Stage]);
-    if (!variants.includes(variant)) {
+    const parts = stage === "probe" ? variant.split("+") : [variant];
+    if (!parts.every((part) => variants.includes(part))) {
       throw new UsageError(`Unknown ${stage} "${variant}" in policy "${spec}": use ${variants.join(", ")}`);
     }
     chosen[stage as Stage] = variant;
@@ -94,11 +244,23 @@ function build(name: string, chosen: { [stage in Stage]: string }, evicts: boole
   return {
     name,
     evicts,
-    probe: make("probe"),
+    probe: makeProbe(name, chosen.probe),
     aggregate: make("aggregate"),
     allocate: make("allocate"),
     select: make("select"),
     compensate: make("compensate"),
     decode: make("decode"),
   } as Policy;
+}
+
+/** A probe, or the mixture of two: `question+role`. @throws {UsageError} for two that cannot be mixed */
+function makeProbe(spec: string, variant: string): Probe {
+  const [first, second, ...more] = variant.split("+").map((part) => stages.probe[part as keyof typeof stages.probe]());
+  if (!second) return first!;
+  const mixed = more.length === 0 ? mixture(first!, second) : null;
+  if (mixed) return mixed;
+  throw new UsageError(
+    `Cannot mix the probes "${variant}" in policy "${spec}": two different ones that ask with attention can be mixed, ` +
+      "and only one of them in the chunk's own pass, such as question+role or window+question",
+  );
 }

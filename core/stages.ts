@@ -1,7 +1,14 @@
 /** Every variant of every stage, by the name that users write. The first of a stage is its default. */
+import { defensive } from "./aggregate/defensive.ts";
+import { layerMean } from "./aggregate/layer_mean.ts";
 import { max } from "./aggregate/max.ts";
 import { mean } from "./aggregate/mean.ts";
+import { meanUnpooled } from "./aggregate/mean_unpooled.ts";
 import { none as unpooled } from "./aggregate/none.ts";
+import { ada } from "./allocate/ada.ts";
+import { global } from "./allocate/global.ts";
+import { layer } from "./allocate/layer.ts";
+import { pyramid } from "./allocate/pyramid.ts";
 import { uniform } from "./allocate/uniform.ts";
 import { drop } from "./compensate/drop.ts";
 import { flow } from "./compensate/flow.ts";
@@ -13,17 +20,43 @@ import { moment } from "./decode/moment.ts";
 import { recency } from "./decode/recency.ts";
 import { rkv } from "./decode/rkv.ts";
 import { tova } from "./decode/tova.ts";
+import { expected } from "./probe/expected.ts";
+import { h2o as h2oProbe } from "./probe/h2o.ts";
+import { keydiff } from "./probe/keydiff.ts";
+import { knorm } from "./probe/knorm.ts";
+import { kvzip } from "./probe/kvzip.ts";
+import { lagkv } from "./probe/lagkv.ts";
+import { lookahead } from "./probe/lookahead.ts";
 import { none } from "./probe/none.ts";
 import { question } from "./probe/question.ts";
+import { random } from "./probe/random.ts";
+import { role } from "./probe/role.ts";
+import { tova as tovaProbe } from "./probe/tova.ts";
 import { window } from "./probe/window.ts";
+import { chunks } from "./select/chunks.ts";
+import { critical } from "./select/critical.ts";
 import { spread } from "./select/spread.ts";
 import { topk } from "./select/topk.ts";
 
 export const stages = {
-  probe: { question, window, none },
-  aggregate: { max, mean, none: unpooled },
-  allocate: { uniform },
-  select: { topk, spread },
+  probe: {
+    question,
+    window,
+    none,
+    role,
+    lookahead,
+    kvzip,
+    tova: tovaProbe,
+    h2o: h2oProbe,
+    expected,
+    knorm,
+    keydiff,
+    lagkv,
+    random,
+  },
+  aggregate: { max, mean, none: unpooled, defensive, "mean-unpooled": meanUnpooled, "layer-mean": layerMean },
+  allocate: { uniform, pyramid, ada, layer, global },
+  select: { topk, spread, critical, chunks },
   compensate: { drop, flow, "flow-add": flowAdd, "flow-convex": flowConvex },
   decode: { keep, recency, h2o, tova, rkv, moment },
 };

@@ -9,5 +9,5 @@ export const window = (rows = 64): Probe => ({
   name: "window",
   windowRows: rows,
   needs: { mass: true },
-  look: ({ chunk }) => Promise.resolve(chunk.mass!),
+  look: ({ chunk, tokens }) => Promise.resolve({ ...chunk.mass!, rows: Math.min(rows, tokens.length) }),
 });
