@@ -130,12 +130,17 @@ export class Reader {
       return;
     }
     const scores = await policy.aggregate.score(evidence, context);
-    const quotas = policy.allocate.quotas(scores, context);
     // memory slots are made of evicted ones, and stay from then on
     const making = this.compactions === 0 ? policy.compensate.memorySlots ?? 0 : 0;
+    const { budget, mostSlots } = context;
+    const quotas = policy.allocate.quotas(scores, {
+      ...context,
+      budget: budget - making,
+      mostSlots: mostSlots - making,
+    });
     const chosen = scores.map((row, head) =>
       policy.select.keep(row, {
-        quota: quotas[head]! - making,
+        quota: quotas[head]!,
         protectedSlots: context.protectedSlots[head]!,
         source: cache.sources(head),
         valueNorm: cache.has("valueNorm") ? cache.attribute("valueNorm", head) : NONE,
@@ -153,6 +158,12 @@ export class Reader {
     this.policyMs += performance.now() - started;
     if (cache.meanLive > options.budget.slots) {
       throw new Error(`Policy ${policy.name} kept ${cache.meanLive} slots of a budget of ${options.budget.slots}`);
+    }
+    // all heads have the same room beyond their live slots, however many those are: capacity - mean live
+    if (cache.free < chunkTokens + reserve) {
+      throw new Error(
+        `The cache has ${cache.free} free slots in a head, where a chunk of ${chunkTokens} and a reserve of ${reserve} must fit`,
+      );
     }
   }
 

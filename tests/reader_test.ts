@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { type Budget, resolveBudget } from "../core/budget.ts";
-import { KvCache } from "../core/cache.ts";
+import { KvCache, MEMORY_SOURCE } from "../core/cache.ts";
 import { chunks } from "../core/text/chunks.ts";
 import { argmax } from "../core/decode/write.ts";
 import { spell } from "../core/engine/features.ts";
 import type { Engine, Pass } from "../core/engine/engine.ts";
 import { parsePolicy, policies } from "../core/policies.ts";
-import { featuresFor, RECENT, SINKS } from "../core/policy.ts";
+import { attributesFor, featuresFor, leastBudget, RECENT, SINKS } from "../core/policy.ts";
 import { Reader, type ReaderOptions } from "../core/reader.ts";
 import { ReferenceLlama, referenceMass } from "./engine/reference_llama.ts";
+import { randomNumbers } from "./host.ts";
 import { fakeTokenizer, openTiny, tokens } from "./tiny_llama.ts";
 
 const QUESTION = tokens(12, 77);
@@ -61,12 +62,15 @@ describe("reader", () => {
     chunkTokens: number;
     positions?: ReaderOptions["positions"];
     engine?: Engine;
+    /** How the document arrives: in other pieces for every seed. */
+    split?: number;
     /** After every chunk, with the live slots per head before it. */
     look?: (reader: Reader, before: number, chunk: number[]) => void;
   }
 
   /** Reads a document as `answer` does, writes the question and eight tokens. */
-  async function run(document: number[], { policy, slots, chunkTokens, positions = "original", engine, look }: Run) {
+  async function run(document: number[], asked: Run) {
+    const { policy, slots, chunkTokens, positions = "original", engine, split = 0, look } = asked;
     const options = {
       budget: budgetOf(policy, slots, chunkTokens),
       chunkTokens,
@@ -77,8 +81,13 @@ describe("reader", () => {
       tokenizer: fakeTokenizer,
     };
     const reader = new Reader(engine ?? engineFor(policy), parsePolicy(policy), options);
+    const random = randomNumbers(split);
     async function* arriving() {
-      yield document;
+      for (let from = 0; from < document.length;) {
+        const to = from + Math.floor(2 * chunkTokens * random() ** 2);
+        yield document.slice(from, to);
+        from = to;
+      }
     }
     for await (const { chunk } of chunks(arriving(), chunkTokens)) {
       const before = reader.cache.meanLive;
@@ -99,37 +108,55 @@ describe("reader", () => {
     return [...cache[name].subarray(start, start + cache.live[head]!)];
   }
 
-  for (const policy of EVICTING) {
+  /** Chunk sizes of a policy's turn: all policies together meet all sizes. */
+  const sizesOf = (turn: number, count: number) =>
+    Array.from({ length: count }, (_, i) => CHUNKS[(turn + 2 * i) % CHUNKS.length]!);
+  /** A short document where chunks are many. */
+  const documentFor = (chunkTokens: number) => tokens(chunkTokens === 1 ? 90 : chunkTokens === 7 ? 180 : 420);
+  const slotsOf = (policy: string) => Math.max(64, leastBudget(parsePolicy(policy)) + 20);
+
+  EVICTING.forEach((policy, turn) => {
     for (const positions of ["original", "compact"] as const) {
-      test(`after every chunk: budget, capacity, bytes, order, sinks and recent window (${policy}, ${positions})`, async () => {
-        const document = tokens(420);
-        for (const chunkTokens of CHUNKS) {
-          const what = `${policy}, chunks of ${chunkTokens}, ${positions} positions`, slots = 64;
+      test(`after every chunk: budget, room, bytes, order, sinks and recent window (${policy}, ${positions})`, async () => {
+        const { compensate } = parsePolicy(policy), memory = compensate.memorySlots ?? 0;
+        for (const chunkTokens of sizesOf(turn + Number(positions === "compact"), 2)) {
+          const document = documentFor(chunkTokens), slots = slotsOf(policy);
+          const what = `${policy}, chunks of ${chunkTokens}, ${positions} positions`;
           let compactions = 0, pool: ArrayBufferLike | null = null;
           const { reader } = await run(document, {
             policy,
             slots,
             chunkTokens,
             positions,
+            split: turn,
             look(reader, before, chunk) {
               const { cache } = reader;
               const due = before + chunk.length > slots;
               assert.equal(reader.compactions, compactions += Number(due), `compacted exactly when due: ${what}`);
-              assert.ok(cache.meanLive <= slots, what);
-              if (due) assert.equal(cache.meanLive, slots, `a compaction wastes nothing: ${what}`);
+              const live = cache.live.reduce((sum, live) => sum + live);
+              assert.ok(live <= slots * cache.heads, what);
+              if (due) assert.equal(live, slots * cache.heads, `a compaction wastes nothing: ${what}`);
               assert.ok(cache.peakLive <= cache.capacity, what);
               pool ??= cache.keys.buffer;
               assert.equal(cache.keys.buffer, pool, what);
               assert.equal(cache.bytes, reader.options.budget.bytes, what);
+              assertRoom(cache, chunkTokens + RESERVE, what);
+              const longest = Math.max(...cache.live);
               for (let head = 0; head < cache.heads; head++) {
                 const source = attribute(reader, "source", head), position = attribute(reader, "position", head);
-                assert.ok(source.every((token, i) => i === 0 || token > source[i - 1]!), `document order: ${what}`);
                 const sinks = Math.min(SINKS, reader.tokensRead), recent = Math.min(RECENT, reader.tokensRead);
+                const tokens = source.filter((token) => token !== MEMORY_SOURCE);
+                assert.ok(tokens.every((token, i) => i === 0 || token > tokens[i - 1]!), `document order: ${what}`);
+                assert.equal(source.length - tokens.length, reader.compactions > 0 ? memory : 0, what);
                 assert.deepEqual(source.slice(0, sinks), [...Array(sinks).keys()], `sinks: ${what}`);
                 const newest = Array.from({ length: recent }, (_, i) => reader.tokensRead - recent + i);
                 assert.deepEqual(source.slice(-recent), newest, `recent window: ${what}`);
-                if (positions === "original") assert.deepEqual(position, source, what);
-                else assert.deepEqual(position, [...position.keys()], what); // all heads are equally long
+                if (positions === "original") {
+                  assert.ok(source.every((token, i) => token === MEMORY_SOURCE || position[i] === token), what);
+                } else {
+                  const aligned = position.map((_, slot) => slot < sinks ? slot : longest - position.length + slot);
+                  assert.deepEqual(position, aligned, what);
+                }
                 assert.equal(position.at(-1), reader.nextPosition - 1, what);
               }
             },
@@ -142,40 +169,73 @@ describe("reader", () => {
         }
       });
     }
+  });
+
+  /** Every head can take `count` more slots, in a run of its own. */
+  function assertRoom(cache: KvCache, count: number, what: string): void {
+    let end = 0;
+    for (let head = 0; head < cache.heads; head++) {
+      assert.ok(cache.start[head]! >= end, `head ${head} stands on another: ${what}`);
+      end = cache.start[head]! + cache.room[head]!;
+      assert.ok(cache.room[head]! - cache.live[head]! >= count, `room of head ${head}: ${what}`);
+    }
+    assert.ok(end <= cache.source.length, what);
   }
 
-  for (const policy of [...EVICTING, "full"]) {
+  test("a ragged policy allocates what a uniform one does, and its heads differ in length", async () => {
+    const seen: Record<string, { bytes: number; live: Set<number> }> = {};
+    for (const policy of ["snapkv", "pyramidkv", "adakv-snapkv", "layer-defensive", "question-global"]) {
+      const { reader } = await run(tokens(420), { policy, slots: 64, chunkTokens: 64 });
+      const { cache } = reader, perSlot = cache.bytes / (cache.heads * cache.capacity);
+      const buffers = cache.keys.byteLength + cache.values.byteLength + cache.source.byteLength +
+        cache.position.byteLength;
+      assert.equal(cache.capacity, 64 + 64 + RESERVE);
+      assert.equal(buffers, cache.heads * cache.capacity * (perSlot - 4 * attributesOf(policy)), policy);
+      seen[policy] = { bytes: buffers, live: new Set(cache.live) };
+    }
+    for (const [policy, { bytes, live }] of Object.entries(seen)) {
+      assert.equal(bytes, seen["snapkv"]!.bytes, policy);
+      assert.equal(live.size === 1, policy === "snapkv", `${policy}: heads of ${[...live].join(", ")} slots`);
+    }
+  });
+
+  const attributesOf = (policy: string) => attributesFor(parsePolicy(policy)).length;
+
+  const wholes = new Map<number, number[]>();
+  EVICTING.forEach((policy, turn) => {
     test(`a document up to the budget gives the same tokens as full (${policy})`, async () => {
       const slots = 120;
-      for (const length of [1, 60, 120]) {
+      for (const length of [60, 120]) {
         const document = tokens(length, length);
-        const { written: asked } = await run(document, { policy: "full", slots, chunkTokens: 300 });
-        for (const chunkTokens of CHUNKS) {
-          for (const positions of ["auto", "original", "compact"] as const) {
-            const { reader, written } = await run(document, { policy, slots, chunkTokens, positions });
-            assert.deepEqual(written, asked, `${policy}, ${length} tokens in chunks of ${chunkTokens}, ${positions}`);
-            assert.equal(reader.compactions, 0);
-          }
+        let asked = wholes.get(length);
+        if (!asked) {
+          ({ written: asked } = await run(document, { policy: "full", slots, chunkTokens: 300 }));
+          wholes.set(length, asked);
+        }
+        for (const [i, chunkTokens] of sizesOf(turn, 2).entries()) {
+          const positions = (["auto", "original", "compact"] as const)[(turn + i) % 3]!;
+          const { reader, written } = await run(document, { policy, slots, chunkTokens, positions });
+          assert.deepEqual(written, asked, `${policy}, ${length} tokens in chunks of ${chunkTokens}, ${positions}`);
+          assert.equal(reader.compactions, 0);
         }
       }
-      if (policy === "full") return;
       const { reader } = await run(tokens(121), { policy, slots, chunkTokens: 121 });
       assert.equal(reader.compactions, 1, "one token more is compacted");
       assert.equal(reader.evicted, 1);
     });
-  }
+  });
 
-  test("two runs are equal", async () => {
-    const document = tokens(400, 5);
-    for (const policy of EVICTING) {
+  EVICTING.forEach((policy, turn) => {
+    test(`two runs are equal, however the document arrives (${policy})`, async () => {
+      const [chunkTokens = 33] = sizesOf(2 + turn % 3, 1), slots = slotsOf(policy);
       const [a, b] = [
-        await run(document, { policy, slots: 64, chunkTokens: 50, positions: "compact" }),
-        await run(document, { policy, slots: 64, chunkTokens: 50, positions: "compact" }),
+        await run(tokens(200, 5), { policy, slots, chunkTokens, positions: "compact", split: turn }),
+        await run(tokens(200, 5), { policy, slots, chunkTokens, positions: "compact", split: turn + 1000 }),
       ];
       assert.deepEqual(a.written, b.written);
       assert.deepEqual(a.reader.cache.source, b.reader.cache.source);
       assert.deepEqual(a.reader.cache.keys, b.reader.cache.keys);
-    }
+    });
   });
 
   test("question and snapkv keep the slots that a plain reference would keep", async () => {
@@ -232,43 +292,43 @@ describe("reader", () => {
     assert.deepEqual([reader.compactions, reader.evicted, reader.policyMs], [0, 0, 0]);
   });
 
-  test("auto keeps original positions until the trained ones would not hold the next chunk and the reserve, then compacts for good", async () => {
-    for (const policy of EVICTING) {
-      for (const chunkTokens of [7, 33, 64]) {
-        const trained = 250, passes: Pass[] = [], inner = engineFor(policy);
-        const engine: Engine = {
-          ...inner,
-          config: { ...inner.config, trainedPositions: trained },
-          device: inner.device,
-          pass: (cache, pass) => {
-            passes.push(pass);
-            return inner.pass(cache, pass);
-          },
-          close: () => inner.close(),
-        };
-        const seen: string[] = [];
-        let wasOriginal = 0;
-        const { reader } = await run(tokens(500), {
-          policy,
-          slots: 64,
-          chunkTokens,
-          positions: "auto",
-          engine,
-          look(reader) {
-            seen.push(reader.positions);
-            if (reader.positions === "original") {
-              wasOriginal = reader.nextPosition;
-              assert.equal(reader.nextPosition, reader.tokensRead);
-            } else assert.equal(reader.nextPosition, 64);
-          },
-        });
-        assert.ok(wasOriginal + chunkTokens + RESERVE <= trained, "left in time");
-        assert.ok(wasOriginal + 2 * chunkTokens + RESERVE > trained, "and not too early");
-        assert.deepEqual([...new Set(seen)], ["original", "compact"], "switched once");
-        for (const { firstPosition, tokens } of passes) assert.ok(firstPosition + tokens.length <= trained);
-        assert.ok(reader.nextPosition <= trained);
-      }
-    }
+  EVICTING.forEach((policy, turn) => {
+    test(`auto keeps original positions until the trained ones would not hold the next chunk and the reserve, then compacts for good (${policy})`, async () => {
+      const chunkTokens = [7, 33, 64][turn % 3]!, slots = slotsOf(policy);
+      const trained = 250, passes: Pass[] = [], inner = engineFor(policy);
+      const engine: Engine = {
+        ...inner,
+        config: { ...inner.config, trainedPositions: trained },
+        device: inner.device,
+        pass: (cache, pass) => {
+          passes.push(pass);
+          return inner.pass(cache, pass);
+        },
+        dense: (name, write) => inner.dense(name, write),
+        close: () => inner.close(),
+      };
+      const seen: string[] = [];
+      let wasOriginal = 0;
+      const { reader } = await run(tokens(chunkTokens === 7 ? 300 : 500), {
+        policy,
+        slots,
+        chunkTokens,
+        positions: "auto",
+        engine,
+        look(reader) {
+          seen.push(reader.positions);
+          if (reader.positions === "original") {
+            wasOriginal = reader.nextPosition;
+            assert.equal(reader.nextPosition, reader.tokensRead);
+          } else assert.equal(reader.nextPosition, Math.max(...reader.cache.live));
+        },
+      });
+      assert.ok(wasOriginal + chunkTokens + RESERVE <= trained, "left in time");
+      assert.ok(wasOriginal + 2 * chunkTokens + RESERVE > trained, "and not too early");
+      assert.deepEqual([...new Set(seen)], ["original", "compact"], "switched once");
+      for (const { firstPosition, tokens } of passes) assert.ok(firstPosition + tokens.length <= trained);
+      assert.ok(reader.nextPosition <= trained);
+    });
   });
 
   test("the probe leaves nothing behind: question tokens are not in the cache before they are written", async () => {

@@ -1,6 +1,7 @@
 /** `fixtures/`: single stages on stored inputs, one file of `fixtures/` each. */
 import { join } from "node:path";
 import { attentionFlow } from "./fixtures/attention_flow.ts";
+import { defensiveKv } from "./fixtures/defensivekv.ts";
 import { type Arrays, list, readArrays, readJson } from "./open.ts";
 import { momentKv } from "./fixtures/moment_kv.ts";
 import { type Check, notYet, type Vector } from "./report.ts";
@@ -17,6 +18,7 @@ type FixtureCheck = (fixture: Fixture) => Promise<Check[]>;
 
 const checks: Record<string, FixtureCheck> = {
   attention_flow: attentionFlow,
+  defensivekv: defensiveKv,
   moment_kv: momentKv,
 };
 
@@ -24,7 +26,6 @@ const checks: Record<string, FixtureCheck> = {
 const later: Record<string, string> = {
   cam_merge: "compensate by CaM merging",
   centroid_memory: "centroid slots",
-  defensivekv: "aggregate defensive",
   indexer: "probe indexer",
   latent_memory: "latent memory",
 };
