@@ -53,6 +53,9 @@ export const maxTokensOption = () =>
   new Option("-n, --max-tokens <count>", "longest answer, in tokens").argParser(wholeNumber(1, most)).env(
     "PALIMPSEST_MAX_TOKENS",
   );
+export const decodeBudgetOption = () =>
+  new Option("--decode-budget <tokens>", "written tokens kept in memory, where the policy evicts while writing (512)")
+    .argParser(wholeNumber(16, most)).env("PALIMPSEST_DECODE_BUDGET");
 export const systemOption = () => new Option("-s, --system <text>", "system prompt").env("PALIMPSEST_SYSTEM");
 export const deviceOption = () =>
   new Option("--device <device>", "where the model runs").choices(devices).default("auto" as const).env(

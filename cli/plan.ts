@@ -26,6 +26,8 @@ export interface PlanRecord {
     budgetSlots: number;
     capacitySlots: number;
     bytes: number;
+    /** Written slots that stay; null where everything that is written stays. */
+    decodeBudgetSlots: number | null;
     compactions: number;
     /** Document tokens per slot that stays; at most 1 where nothing is evicted. */
     compression: number;
@@ -63,14 +65,21 @@ export async function plan(names: string[], flags: PlanFlags): Promise<void> {
 }
 
 async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord> {
-  const [{ parsePolicy, resolveBudget }, { openGguf }, { tokenizerFromGguf }, { renderPrompt }, { policyRecord }] =
-    await Promise.all([
-      import("../mod.ts"),
-      import("../core/engine/gguf.ts"),
-      import("../core/text/tokenizer.ts"),
-      import("../core/text/prompt.ts"),
-      import("../core/policy.ts"),
-    ]);
+  const [
+    { parsePolicy, resolveBudget },
+    { openGguf },
+    { tokenizerFromGguf },
+    { renderPrompt },
+    { policyRecord },
+    { writingRoom },
+  ] = await Promise.all([
+    import("../mod.ts"),
+    import("../core/engine/gguf.ts"),
+    import("../core/text/tokenizer.ts"),
+    import("../core/text/prompt.ts"),
+    import("../core/policy.ts"),
+    import("../core/decode/room.ts"),
+  ]);
   const policy = parsePolicy(flags.policy ?? "question");
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
@@ -85,13 +94,16 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const headTokens = tokenizer.encode(head, { control: true }).length;
     const counted = await countTokens(sources, tokenizer, createRenderer(flags));
     const tokens = counted.reduce((sum, source) => sum + source.tokens, 0);
-    const reserve = questionTokens + (flags.maxTokens ?? 256);
+    const written = flags.maxTokens ?? 256;
+    const writing = writingRoom(policy, { maxTokens: written, decodeBudget: flags.decodeBudget });
+    const reserve = questionTokens + writing.slots;
     const budget = resolveBudget({
       config,
       policy,
       request: flags.kvBudget ?? null,
       chunkTokens: flags.chunk,
       reserve,
+      decodeBudget: writing.budget,
       unboundedPositions: flags.positions === "original",
       availableBytes: availableBytes(),
       documentTokens: tokens + headTokens,
@@ -100,7 +112,6 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const speed = await readSpeed(cache, sha256, "cpu");
     const rough = roughSpeed(model.tensors.values());
     const read = tokens + headTokens;
-    const written = flags.maxTokens ?? 256;
     return {
       schema: "palimpsest.plan/1",
       command: "plan",
@@ -116,6 +127,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
         budgetSlots: budget.slots,
         capacitySlots: budget.capacity,
         bytes: budget.bytes,
+        decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
         compactions: policy.evicts ? compactionsOf(read, budget.slots, flags.chunk) : 0,
         compression: read / budget.slots,
         positions: positionsOf(flags.positions, read, budget.slots, flags.chunk + reserve, config.trainedPositions),
@@ -209,7 +221,9 @@ export function planLines(record: PlanRecord): string {
       "KV memory",
       `${readableBytes(kv.bytes)}: ${readableCount(kv.budgetSlots)} slots kept, ${
         readableCount(kv.capacitySlots)
-      } allocated`,
+      } allocated${
+        kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.decodeBudgetSlots)} of them for what is written`
+      }`,
     ],
     ["positions", kv.positions],
     [

@@ -145,9 +145,9 @@ export function statisticsLines(record: AnswerRecord, verbose: boolean): string[
     `cache: capacity ${readableCount(kv.capacitySlots)} slots, peak ${readableCount(kv.peakLiveSlots)}, ${
       readableCount(kv.compactions)
     } compactions, ` +
-    `${readableCount(kv.evictedSlots)} slots evicted, ${kv.positions} positions; policy ${
-      readableDuration(timing.policyMs)
-    } of ` +
-    `${readableDuration(timing.prefillMs)}, load ${readableDuration(timing.loadMs)}`,
+    `${readableCount(kv.evictedSlots)} slots evicted${
+      kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.evictedWrittenSlots)} of what was written`
+    }, ${kv.positions} positions; policy ${readableDuration(timing.policyMs)} of ` +
+    `${readableDuration(timing.prefillMs + timing.decodeMs)}, load ${readableDuration(timing.loadMs)}`,
   ];
 }

@@ -22,6 +22,7 @@ export interface RunFlags {
   policy?: string | undefined;
   positions: "auto" | "original" | "compact";
   maxTokens?: number | undefined;
+  decodeBudget?: number | undefined;
   system?: string | undefined;
   device: "auto" | "cpu" | "wasm" | "webgpu";
   threads?: number | undefined;
@@ -79,6 +80,7 @@ export async function run(task: RunTask, flags: RunFlags): Promise<void> {
       chunkTokens: flags.chunk,
       positions: flags.positions,
       maxTokens: flags.maxTokens ?? task.maxTokens,
+      ...(flags.decodeBudget === undefined ? {} : { decodeBudget: flags.decodeBudget }),
       ...(task.opening ? { opening: task.opening } : {}),
       ...(task.notes ? { notes: task.notes } : {}),
       strict: flags.strict ?? false,

@@ -3,7 +3,7 @@ import { type BudgetRequest, resolveBudget } from "./budget.ts";
 import { chunks } from "./text/chunks.ts";
 import { decode } from "./decode/write.ts";
 import { readText, type Source } from "./text/document.ts";
-import { DECODE_BLOCK } from "./decode/evict.ts";
+import { writingRoom } from "./decode/room.ts";
 import { BudgetError, InterruptedError } from "./errors.ts";
 import type { LoadedModel } from "./model.ts";
 import { Notes, tidy } from "./notes.ts";
@@ -29,7 +29,7 @@ export interface AnswerRequest {
   maxTokens: number;
   /** False: the document is read before its questions are known, and no policy may ask with them. Default true. */
   questionKnown?: boolean;
-  /** Written tokens that stay in memory, under a decode policy that evicts. Default 512. */
+  /** Written tokens that stay in memory, under a decode policy that evicts; at least 16. Default 512. */
   decodeBudget?: number;
   /** Write notes along the way and answer with them (`notes.ts`): so many to twice as many, of so many tokens each. */
   notes?: { wanted: number; tokens: number };
@@ -48,9 +48,6 @@ export interface AnswerRequest {
   collectGarbage?: () => void;
   signal?: AbortSignal;
 }
-
-/** Written tokens that stay, where the decode policy evicts. */
-export const DEFAULT_DECODE_BUDGET = 512;
 
 /** Chunks between two requests to collect garbage: often enough for a flat peak, seldom enough to cost nothing. */
 const COLLECT_EVERY = 2;
@@ -79,9 +76,8 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   const answerTokens = tokenizer.encode(renderPrompt(tokenizer, { ...request, instruction: "" }).tail, {
     control: true,
   });
-  const written = Math.max(request.maxTokens, request.notes?.tokens ?? 0);
-  const decodeBudget = policy.decode.evicts ? request.decodeBudget ?? DEFAULT_DECODE_BUDGET : Infinity;
-  const reserve = tail.length + Math.min(written, decodeBudget + DECODE_BLOCK);
+  const writing = writingRoom(policy, { ...request, noteTokens: request.notes?.tokens });
+  const reserve = tail.length + writing.slots;
   const documentBytes = request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0);
   const budget = resolveBudget({
     config,
@@ -89,6 +85,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     request: request.budget,
     chunkTokens: request.chunkTokens,
     reserve,
+    decodeBudget: writing.budget,
     unboundedPositions: request.positions === "original",
     availableBytes: request.availableBytes,
     documentTokens: documentBytes + head.length,
@@ -109,7 +106,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     questionTokens: request.questionKnown === false ? [] : questionTokens,
     answerTokens,
     tokenizer,
-    decodeBudget,
+    decodeBudget: writing.budget,
   });
 
   const sources: SourceRecord[] = [];
@@ -180,6 +177,8 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         compactions: reader.compactions,
         peakLiveSlots: reader.cache.peakLive,
         evictedSlots: reader.evicted,
+        decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
+        evictedWrittenSlots: reader.evictedWritten,
         positions: reader.positions,
         coverage,
       },

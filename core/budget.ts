@@ -26,6 +26,8 @@ export interface BudgetInput {
   chunkTokens: number;
   /** Slots for the question and the answer. */
   reserve: number;
+  /** Written slots of the reserve that stay, where the decode policy evicts. */
+  decodeBudget?: number;
   /** Positions stay as they are: the trained ones then bound nothing. */
   unboundedPositions: boolean;
   /** Most bytes that the cache may take on this machine. */
@@ -65,6 +67,17 @@ export function resolveBudget(input: BudgetInput): Budget {
     throw new BudgetError(
       `--kv-budget is ${slots} slots: attention sinks, the recent window and what policy ${policy.name} sets aside need ${least}; 512 or more give good answers`,
     );
+  }
+  if (input.decodeBudget !== undefined && input.decodeBudget < Infinity && !input.unboundedPositions) {
+    const most = input.decodeBudget + config.trainedPositions - overhead - least;
+    if (input.decodeBudget > most) {
+      throw new BudgetError(
+        `--decode-budget is ${input.decodeBudget} tokens: the ${config.trainedPositions} positions of the model also hold ${least} slots of the document, ` +
+          `a chunk of ${chunkTokens} and the question, which leaves ${
+            Math.max(0, most)
+          }; a smaller --chunk leaves more`,
+      );
+    }
   }
   let clampedFrom: number | null = null;
   const usable = Math.max(least, config.trainedPositions - overhead);

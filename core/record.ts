@@ -27,11 +27,15 @@ export interface AnswerRecord {
     compactions: number;
     peakLiveSlots: number;
     evictedSlots: number;
+    /** Written slots that stay; null where everything that is written stays. */
+    decodeBudgetSlots: number | null;
+    /** Written slots evicted, per head; not in `evictedSlots`. */
+    evictedWrittenSlots: number;
     positions: Positions;
     /** Share of the kept document slots that lie in each tenth of the document, in its order. */
     coverage: number[];
   };
-  /** policyMs: all that `full` would not do: probe passes, scoring, selection, compaction. */
+  /** policyMs: all that `full` would not do: probe passes, scoring, selection, compaction, and the same while writing. */
   timing: {
     loadMs: number;
     prefillTokens: number;

@@ -17,6 +17,7 @@ import { flowConvex } from "./compensate/flow_convex.ts";
 import { h2o } from "./decode/h2o.ts";
 import { keep } from "./decode/keep.ts";
 import { moment } from "./decode/moment.ts";
+import { momentRecent } from "./decode/moment_recent.ts";
 import { recency } from "./decode/recency.ts";
 import { rkv } from "./decode/rkv.ts";
 import { tova } from "./decode/tova.ts";
@@ -58,7 +59,7 @@ export const stages = {
   allocate: { uniform, pyramid, ada, layer, global },
   select: { topk, spread, critical, chunks },
   compensate: { drop, flow, "flow-add": flowAdd, "flow-convex": flowConvex },
-  decode: { keep, recency, h2o, tova, rkv, moment },
+  decode: { keep, recency, h2o, tova, rkv, moment, "moment-recent": momentRecent },
 };
 
 export type Stage = keyof typeof stages;

@@ -7,7 +7,7 @@ import type { DecodePolicy } from "../policy.ts";
 import { accumulate, averageOverLayer, scoresOf } from "./observe.ts";
 
 /** @param decay α: 0 is the last token's attention, 1 the sum over all */
-export const moment = (decay = 0.99): DecodePolicy => ({
+export const moment = (decay = 0.9): DecodePolicy => ({
   name: "moment",
   evicts: true,
   attributes: ["momentum"],

@@ -42,6 +42,8 @@ async function* events(): AsyncGenerator<AnswerEvent> {
         compactions: 2,
         peakLiveSlots: 1536,
         evictedSlots: 1024,
+        decodeBudgetSlots: null,
+        evictedWrittenSlots: 0,
         positions: "original",
         coverage: Array<number>(10).fill(0.1),
       },

@@ -121,6 +121,8 @@ const record: AnswerRecord = {
     compactions: 57,
     peakLiveSlots: 1536,
     evictedSlots: 29_100,
+    decodeBudgetSlots: 512,
+    evictedWrittenSlots: 40,
     positions: "compact",
     coverage: Array<number>(10).fill(0.1),
   },
@@ -144,5 +146,7 @@ test("statisticsLines: says what was compressed into what, and that an answer wa
   assert.match(second!, /cut at --max-tokens/);
   assert.deepEqual(more, []);
   assert.match(statisticsLines({ ...record, kv: { ...record.kv, compactions: 0 } }, false)[0]!, /all kept in/);
-  assert.equal(statisticsLines(record, true).length, 5);
+  const told = statisticsLines(record, true);
+  assert.equal(told.length, 5);
+  assert.match(told[4]!, /29,100 slots evicted, 40 of what was written, compact positions/);
 });

@@ -7,11 +7,13 @@ import { difference, openTiny, PROMPT, tokens } from "../tiny_llama.ts";
 
 const biased = await openTiny({ features: { logBias: true, mass: ["defensive", "max", "mean"] } });
 const facts = await openTiny({ features: { valueNorms: true, queryMoments: true } });
+const newest = await openTiny({ features: { newestMass: true, mass: ["mean"] } });
 
 describe("graph features", () => {
   after(async () => {
     await biased.close();
     await facts.close();
+    await newest.close();
   });
 
   test("a slot with bias log 3 counts as three equal slots, for one row, few and many", async () => {
@@ -89,6 +91,26 @@ describe("graph features", () => {
       }
       assert.deepEqual([whole, later, first].map((result) => result.queryMoments![layer]!.rows), [70, 66, 4]);
     }
+  });
+
+  test("attention to the newest slots is the end of every slot's, over heads of unequal length too", async () => {
+    const { engine } = newest, cache = new KvCache(engine.config, 200);
+    await forward(engine, cache, PROMPT.slice(0, 100));
+    cache.live.forEach((live, head) => cache.live[head] = live - 3 * head);
+    for (const rows of [1, 24, 64]) {
+      const pass = { tokens: tokens(rows, 5), firstPosition: 100 };
+      const { mass } = await engine.pass(cache, { ...pass, scoreRows: rows });
+      for (const newestSlots of [1, 24, 64 + rows]) {
+        const { newestMass, mass: none } = await engine.pass(cache, { ...pass, newestSlots });
+        assert.equal(none, null);
+        const ends = mass!.mean!.flatMap((row) => [...row.slice(-newestSlots)]);
+        assert.ok(difference(newestMass!, ends) < 1e-6, `${rows} rows, ${newestSlots} slots`);
+      }
+      assert.equal((await engine.pass(cache, pass)).newestMass, null);
+    }
+    const many = { tokens: tokens(65, 5), firstPosition: 100 };
+    assert.equal((await engine.pass(cache, many)).newestMass, null);
+    await assert.rejects(engine.pass(cache, { ...many, newestSlots: 5 }), /65 rows/);
   });
 
   test("missing: names what a graph lacks, whatever else it gives", () => {

@@ -1,0 +1,17 @@
+/**
+ * Moment-KV with a recent window: a share of the budget goes to the newest written tokens, whatever they got so far, the rest by importance. Without
+ * it `moment` evicts what was written last, because a sum over few tokens is small; H2O keeps a half for the same reason. Own combination.
+ */
+import type { DecodePolicy } from "../policy.ts";
+import { moment } from "./moment.ts";
+import { scoresOf } from "./observe.ts";
+
+/**
+ * @param decay α of `moment`
+ * @param share of the budget for the newest tokens, 0 to 1
+ */
+export const momentRecent = (decay = 0.99, share = 0.5): DecodePolicy => ({
+  ...moment(decay),
+  name: "moment-recent",
+  score: (context) => scoresOf(context, Math.floor(context.budget * share)),
+});
