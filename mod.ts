@@ -13,7 +13,7 @@ export { parsePolicy, policies } from "./core/policies.ts";
 export type { AnswerEvent, AnswerRecord, PolicyRecord, Positions, SourceRecord } from "./core/record.ts";
 
 export { type Haystack, haystackOf } from "./core/eval/haystack.ts";
-export { measureFull, measurePolicy, ORACLE_POLICY, policyFits } from "./core/eval/measure.ts";
+export { asksTheQuestion, measureFull, measurePolicy, ORACLE_POLICY } from "./core/eval/measure.ts";
 export { modelsFrom } from "./core/eval/models.ts";
 export { report as evalReport } from "./core/eval/report.ts";
 export {

@@ -6,6 +6,7 @@ import { InputError, InterruptedError, UsageError } from "../core/errors.ts";
 import { readText } from "../core/text/document.ts";
 import {
   aggregateResults,
+  asksTheQuestion,
   DEFAULT_TASKS,
   evalReport,
   type EvalResult,
@@ -23,7 +24,6 @@ import {
   parsePolicy,
   parseTasksFile,
   type PlannedSample,
-  policyFits,
   type Protocol,
   runEval,
   spellEvalBudget,
@@ -147,7 +147,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     const events = runEval({ samples: planned, policies, budgets, protocols, identity }, {
       full: (sample) => measureFull(models.for, sample, settings),
       policy: (sample, reference, cell) => measurePolicy(models.for, sample, reference, cell, settings),
-      fits: policyFits,
+      asks: asksTheQuestion,
     }, flags.fresh ? { ...store, load: () => store.load().then(() => []) } : store);
     let fresh = 0, total = 0, told = performance.now();
     try {
@@ -214,7 +214,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
 
 /** A plan under which nothing could be measured is refused with its reason; one that is only in part possible is remarked on later. */
 function refuseUselessPlan(policies: readonly string[], protocols: readonly Protocol[]): void {
-  const idle = policies.filter((policy) => !protocols.some((protocol) => policyFits(policy, protocol)));
+  const idle = protocols.includes("aware") ? [] : policies.filter(asksTheQuestion);
   if (idle.length === 0) return;
   throw new UsageError(
     `Policy ${idle[0]} asks with the question, which the protocol "agnostic" does not tell it: use --protocol aware ` +

@@ -67,7 +67,7 @@ export async function measureFull(models: ModelFor, sample: Sample, settings: Re
   };
 }
 
-/** @throws {UsageError} when the policy needs the question and the protocol does not tell it (`policyFits`) */
+/** @throws {UsageError} when the policy needs the question and the protocol does not tell it (`asksTheQuestion`) */
 export async function measurePolicy(
   models: ModelFor,
   sample: Sample,
@@ -93,9 +93,8 @@ export async function measurePolicy(
   };
 }
 
-/** Whether a protocol tells a policy what it asks with. */
-export const policyFits = (policy: string, protocol: Protocol): boolean =>
-  protocol === "aware" || !needs(parsePolicy(policy), "question");
+/** Whether a policy asks with the question: such a one cannot be measured under `agnostic`. */
+export const asksTheQuestion = (policy: string): boolean => needs(parsePolicy(policy), "question");
 
 const contextTokens = (model: LoadedModel, sample: Sample) =>
   model.tokenizer.encode(sample.context, { control: false }).length;

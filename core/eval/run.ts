@@ -44,8 +44,11 @@ export interface Measurer {
     reference: Reference,
     cell: { policy: string; budget: EvalBudget; protocol: Protocol },
   ): Promise<Measured>;
-  /** Whether a protocol tells the policy enough; others are left out, and said so. */
-  fits(policy: string, protocol: Protocol): boolean;
+  /**
+   * Whether the policy asks with the question. One that does is left out of the agnostic protocol, and said so; one that does not reads the same under
+   * both, and is measured once.
+   */
+  asks(policy: string): boolean;
 }
 
 export type EvalEvent =
@@ -68,7 +71,7 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
   const cells: Cell[] = [];
   for (const protocol of plan.protocols) {
     for (const policy of plan.policies.filter((policy) => policy !== FULL)) {
-      if (measurer.fits(policy, protocol)) {
+      if (protocol === "aware" || !measurer.asks(policy)) {
         for (const budget of plan.budgets) cells.push({ policy, budget, protocol });
       } else yield { type: "skipped", policy, protocol };
     }
@@ -119,8 +122,14 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
       let one = found.get(keyOf(identity, cell));
       const fresh = one === undefined;
       if (!one) {
-        yield progress(cell.policy, spellEvalBudget(cell.budget));
-        one = result(cell, await measurer.policy(sample, reference!, cell));
+        const twin = { ...cell, protocol: cell.protocol === "aware" ? "agnostic" as const : "aware" as const };
+        const same = measurer.asks(cell.policy) ? undefined : found.get(keyOf(identity, twin));
+        if (same) one = { ...same, key: keyOf(identity, cell), protocol: cell.protocol };
+        else {
+          yield progress(cell.policy, spellEvalBudget(cell.budget));
+          one = result(cell, await measurer.policy(sample, reference!, cell));
+        }
+        found.set(one.key, one);
         await store.append(one);
       }
       done++;

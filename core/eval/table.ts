@@ -117,6 +117,11 @@ export function notes(rows: readonly EvalRow[]): string[] {
     "samples, in points, ± standard error. KL (nats), top-1: against the full cache over the first 32 tokens of its answer. Hit rate: share of the " +
     "slots that this answer attends to most which the policy kept. ms/chunk: what the policy adds.",
   ];
+  if (new Set(rows.map(({ protocol }) => protocol)).size > 2) {
+    list.push(
+      "A policy that does not ask with the question reads the same under both protocols, and is measured once.",
+    );
+  }
   for (const row of rows) {
     if (row.policy !== FULL) continue;
     const where = `${row.task}${row.length === null ? "" : ` at ${row.length} tokens`}`;

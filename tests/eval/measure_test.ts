@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { loadOnnxRuntimeNode } from "../../cli/runtimes/native.ts";
-import { FORCED_TOKENS, measureFull, measurePolicy, policyFits } from "../../core/eval/measure.ts";
+import { asksTheQuestion, FORCED_TOKENS, measureFull, measurePolicy } from "../../core/eval/measure.ts";
 import { modelsFrom } from "../../core/eval/models.ts";
 import { read } from "../../core/eval/reading.ts";
 import type { Sample } from "../../core/eval/task.ts";
@@ -102,15 +102,7 @@ test("agnostic: a policy that asks with the question is refused, others read the
     await measurePolicy(models.for, sample, reference, { ...cell, policy: "snapkv" }, settings),
   ];
   assert.deepEqual([agnostic.kl, agnostic.answer], [aware.kl, aware.answer]);
-  assert.deepEqual([
-    policyFits("question", "aware"),
-    policyFits("question", "agnostic"),
-    policyFits("snapkv", "agnostic"),
-  ], [
-    true,
-    false,
-    true,
-  ]);
+  assert.deepEqual(["question", "snapkv", "full"].map(asksTheQuestion), [true, false, false]);
 });
 
 test("read: what is rehearsed leaves no trace", async () => {

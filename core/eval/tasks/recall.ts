@@ -1,7 +1,7 @@
 /**
- * A self-test on the user's own document: a sentence with a name or number that stands nowhere else in the text is quoted up to that word, and the model
- * has to go on. The answer begins with the sentence's own words, so that even a small model knows what is wanted; it is a test of what the memory kept,
- * not of reading. What a model says without the document is measured beside it: a well-known text would be recited.
+ * A self-test on the user's own document: the model is asked for a passage that leads to a name or number which stands nowhere else in the text. The
+ * answer begins with the passage's own words up to that place, so that even a small model knows what is wanted and only has to go on; it is a test of what
+ * the memory kept, not of reading. What a model says without the document is measured beside it: a well-known text would be recited.
  */
 import { InputError } from "../../errors.ts";
 import { choose, seeded } from "../random.ts";
@@ -62,10 +62,12 @@ export const recall: Task = {
     const tenth = (place: Cloze) => Math.floor(10 * place.at / context.length);
     const chosen = choose(next, [...new Set(places.map(tenth))]);
     const { quoted, answer, at } = choose(next, places.filter((place) => tenth(place) === chosen));
+    // the question stops early: were it to quote as far as the answer begins, its closing mark would be what follows
+    const begin = quoted.split(" ").slice(0, MIN_QUOTED - 1).join(" ");
     return {
       task: "recall",
       context,
-      question: `In the text above, which words follow "${quoted}"? Quote the sentence.`,
+      question: `Quote the passage of the text above that begins "${begin}".`,
       answerPrefix: `"${quoted}`,
       answers: [answer],
       maxNewTokens: 12,
