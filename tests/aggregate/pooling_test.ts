@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { max, maxPool } from "../core/aggregate/max.ts";
-import { averagePool, mean } from "../core/aggregate/mean.ts";
-import type { StageContext } from "../core/policy.ts";
-import { none } from "../core/aggregate/none.ts";
-import { randomNumbers } from "./host.ts";
-import { difference } from "./tiny_llama.ts";
+import { max, maxPool } from "../../core/aggregate/max.ts";
+import { averagePool, mean } from "../../core/aggregate/mean.ts";
+import type { StageContext } from "../../core/policy.ts";
+import { none } from "../../core/aggregate/none.ts";
+import { randomNumbers } from "../host.ts";
+import { difference } from "../tiny_llama.ts";
 
 function row(n: number, seed: number): Float32Array {
   const random = randomNumbers(seed);
