@@ -25,11 +25,12 @@ export const policies: Record<string, NamedPolicy> = {
     stages: { ...base, probe: "question", aggregate: "max", select: "topk" },
   },
   coverage: {
-    summary: "As question, with the slots shared equally over the parts of the document. Default of summarize.",
-    paper: "own",
+    summary:
+      "As question, with the slots shared equally over the parts of the document, and moment while writing. Default of summarize.",
+    paper: "own; Moment-KV, arXiv 2605.29873",
     needs: "the instruction before the document",
     cost: "one pass of the instruction's tokens per chunk",
-    stages: { ...base, probe: "question", aggregate: "max", select: "spread" },
+    stages: { ...base, probe: "question", aggregate: "max", select: "spread", decode: "moment" },
   },
   snapkv: {
     summary: "The attention of the last 64 tokens of every chunk, averaged and pooled over 5 neighbours, decides.",
@@ -192,6 +193,27 @@ export const policies: Record<string, NamedPolicy> = {
     needs: "nothing",
     cost: "none",
     stages: { ...base, probe: "none", aggregate: "none", select: "topk" },
+  },
+  moment: {
+    summary: "As question; of a long answer, the tokens stay that the newest ones attend to.",
+    paper: "Moment-KV, arXiv 2605.29873, with the question as its reader",
+    needs: "the question before the document",
+    cost: "as question, and the attention to what is written, 1 to 2 % of writing",
+    stages: { ...base, probe: "question", aggregate: "max", select: "topk", decode: "moment" },
+  },
+  "snapkv-moment": {
+    summary: "As snapkv, and as moment while writing.",
+    paper: "SnapKV, arXiv 2404.14469; Moment-KV, arXiv 2605.29873",
+    needs: "nothing",
+    cost: "as snapkv and moment",
+    stages: { ...base, probe: "window", aggregate: "mean", select: "topk", decode: "moment" },
+  },
+  "streaming-recency": {
+    summary: "As streaming, also while writing: the newest written tokens stay.",
+    paper: "StreamingLLM, arXiv 2309.17453",
+    needs: "nothing",
+    cost: "none",
+    stages: { ...base, probe: "none", aggregate: "none", select: "topk", decode: "recency" },
   },
   full: {
     summary: "Nothing is evicted; a document longer than the budget is refused.",
