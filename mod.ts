@@ -23,7 +23,7 @@ export {
   type Protocol,
   spellEvalBudget,
 } from "./core/eval/result.ts";
-export { type EvalEvent, type PlannedSample, type ResultStore, runEval } from "./core/eval/run.ts";
+export { type EvalEvent, type PlannedSample, plannedSamples, type ResultStore, runEval } from "./core/eval/run.ts";
 export { aggregate as aggregateResults, type EvalRow, markdown as evalTable } from "./core/eval/table.ts";
 export type { MetricName, Sample, Task } from "./core/eval/task.ts";
 export { DEFAULT_TASKS, findTask, tasks as evalTasks } from "./core/eval/tasks.ts";

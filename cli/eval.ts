@@ -12,7 +12,6 @@ import {
   type EvalResult,
   evalTable,
   findTask,
-  type Haystack,
   haystackOf,
   type LoadedModel,
   measureFull,
@@ -24,8 +23,10 @@ import {
   parsePolicy,
   parseTasksFile,
   type PlannedSample,
+  plannedSamples,
   type Protocol,
   runEval,
+  type Sample,
   spellEvalBudget,
 } from "../mod.ts";
 import { openDocuments } from "./documents.ts";
@@ -82,7 +83,9 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     );
   }
   const device = usableDevice(flags.device);
-  const fromFile = flags.tasks ? parseTasksFile(await readWhole(flags.tasks), flags.tasks) : [];
+  const fromFile = flags.tasks
+    ? firstOfEach(parseTasksFile(await readWhole(flags.tasks), flags.tasks), flags.samples ? samples : Infinity)
+    : [];
   const cache = cacheFolder(), renderer = createRenderer(flags);
   const prose = needy.length > 0 ? await readProse(names, renderer) : "";
   const { name, path, sha256 } = await resolveModel(cache, flags.model);
@@ -111,16 +114,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       );
     }
     const planned: PlannedSample[] = [
-      ...lengths.flatMap((length) =>
-        tasks.flatMap((task) =>
-          Array.from({ length: samples }, (_, index) => ({
-            task: task.name,
-            length,
-            index,
-            make: () => task.make(haystack as Haystack, length, seed * 1_000_003 + index * 17),
-          }))
-        )
-      ),
+      ...lengths.flatMap((length) => tasks.flatMap((task) => plannedSamples(task, haystack, length, samples, seed))),
       ...fromFile.map((sample, index) => ({ task: sample.task, length: null, index, make: () => sample })),
     ];
     const settings = {
@@ -220,6 +214,16 @@ function refuseUselessPlan(policies: readonly string[], protocols: readonly Prot
     `Policy ${idle[0]} asks with the question, which the protocol "agnostic" does not tell it: use --protocol aware ` +
       "or both, or other policies, such as snapkv",
   );
+}
+
+/** The first `count` samples of every task. */
+function firstOfEach(all: Sample[], count: number): Sample[] {
+  const seen = new Map<string, number>();
+  return all.filter(({ task }) => {
+    const before = seen.get(task) ?? 0;
+    seen.set(task, before + 1);
+    return before < count;
+  });
 }
 
 async function readProse(names: string[], renderer: Renderer): Promise<string> {

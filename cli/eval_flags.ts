@@ -18,7 +18,10 @@ export const evalOptions = {
       "--task <list>",
       "niah_single_1 to _3, niah_multikey_1 to _3, niah_multivalue, niah_multiquery, vt, cwe, fwe, paraphrase, recall",
     ).argParser(add),
-  samples: () => new Option("--samples <count>", "documents per task and length (default: 20)").argParser(add),
+  samples: () =>
+    new Option("--samples <count>", "documents per task and length (default: 20; of a --tasks file: all)").argParser(
+      add,
+    ),
   protocol: () =>
     new Option("--protocol <kind>", "does the policy know the question while reading?")
       .choices(["aware", "agnostic", "both"] as const).default("aware" as const),

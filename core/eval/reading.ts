@@ -11,6 +11,7 @@ import { parsePolicy } from "../policies.ts";
 import { Reader } from "../reader.ts";
 import type { Positions } from "../record.ts";
 import { renderPrompt } from "../text/prompt.ts";
+import { answerTokens, plainTail, questionTokens, recalledTail } from "../tail.ts";
 import type { Sample } from "./task.ts";
 
 /** Where and how readings run. */
@@ -84,11 +85,8 @@ export async function read(
     ...tokenizer.encode(prompt.head, { control: true }),
     ...tokenizer.encode(sample.context, { control: false }),
   ];
-  const tail = [
-    ...tokenizer.encode(prompt.tail, { control: true }),
-    ...tokenizer.encode(sample.answerPrefix, { control: false }),
-  ];
-  const reserve = tail.length + sample.maxNewTokens;
+  const request = { instruction: sample.question, opening: sample.answerPrefix };
+  const reserve = plainTail(tokenizer, request).length + policy.recall.tokens + sample.maxNewTokens;
   const positions = slots === null ? "original" : settings.positions;
   const budget = resolveBudget({
     config,
@@ -106,8 +104,8 @@ export async function read(
     chunkTokens,
     reserve,
     positions,
-    questionTokens: aware ? tokenizer.encode(`\n\n${sample.question}`, { control: false }) : [],
-    answerTokens: tokenizer.encode(renderPrompt(tokenizer, { instruction: "" }).tail, { control: true }),
+    questionTokens: aware ? questionTokens(tokenizer, sample.question) : [],
+    answerTokens: answerTokens(tokenizer, request),
     tokenizer,
   });
 
@@ -132,6 +130,8 @@ export async function read(
     cache.live,
     (live, head) => cache.source.slice(cache.start[head]!, cache.start[head]! + live),
   );
+  const headTokens = tokenizer.encode(prompt.head, { control: true }).length;
+  const { tokens: tail } = await recalledTail(reader, tokenizer, request, headTokens);
   const last = tail.at(-1)!;
   await reader.write(tail.slice(0, -1));
   return {

@@ -6,7 +6,8 @@ import type { Measured, Reference } from "./measure.ts";
 import { hash } from "./random.ts";
 import { FULL } from "./reading.ts";
 import { type EvalBudget, type EvalResult, type Protocol, spellEvalBudget } from "./result.ts";
-import type { Sample } from "./task.ts";
+import type { Haystack } from "./haystack.ts";
+import type { Sample, Task } from "./task.ts";
 
 /** Raised when a change makes older results incomparable. */
 const VERSION = 1;
@@ -17,6 +18,22 @@ export interface PlannedSample {
   length: number | null;
   index: number;
   make(): Sample;
+}
+
+/** Documents of one task and length, each with a seed of its own: tasks and lengths must not all hide the same number at the same place. */
+export function plannedSamples(
+  task: Task,
+  haystack: Haystack,
+  length: number,
+  count: number,
+  seed: number,
+): PlannedSample[] {
+  return Array.from({ length: count }, (_, index) => ({
+    task: task.name,
+    length,
+    index,
+    make: () => task.make(haystack, length, parseInt(hash(`${seed}/${task.name}/${length}/${index}`).slice(-8), 16)),
+  }));
 }
 
 export interface EvalPlan {

@@ -76,7 +76,8 @@ test("eval --tasks: samples of a file, without prose", () =>
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
     assert.match(ended.stdout, /^\| file \| file \| aware \| streaming \| 64 \| 1 \|/m);
     assert.ok(existsSync(join(folder, "page", "r.html")));
-    const again = await palimpsest([...args, "--fresh", "--json"], options);
+    writeFileSync(join(folder, "own.jsonl"), `${JSON.stringify(sample)}\n${JSON.stringify({ ...sample, question: "Who?" })}`);
+    const again = await palimpsest([...args, "--fresh", "--json", "--samples", "1"], options);
     assert.deepEqual([JSON.parse(again.stdout).measured, JSON.parse(again.stdout).reused], [2, 0]);
   }));
 

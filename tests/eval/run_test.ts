@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Measured, Reference } from "../../core/eval/measure.ts";
 import { type EvalBudget, type EvalResult, parseEvalBudget, slotsOf, spellEvalBudget } from "../../core/eval/result.ts";
-import { type EvalEvent, type EvalPlan, type Measurer, runEval } from "../../core/eval/run.ts";
+import { type EvalEvent, type EvalPlan, type Measurer, plannedSamples, runEval } from "../../core/eval/run.ts";
 import type { Sample } from "../../core/eval/task.ts";
 import { costs } from "./results.ts";
 
@@ -144,4 +144,20 @@ test("parseEvalBudget: slots or a share of the document, spelled back the same",
   for (const bad of ["", "0", "0%", "101%", "12.5", "-5", "64MiB", "x"]) {
     assert.throws(() => parseEvalBudget(bad), { name: "UsageError", message: /512.*25%/ }, bad);
   }
+});
+
+test("plannedSamples: seeds differ by sample, task, length and seed, and are the same in every run", () => {
+  const seeds: number[] = [];
+  const task = (name: string) => ({
+    name,
+    summary: "",
+    needsProse: false,
+    make: (_: unknown, __: number, seed: number) => sample(seeds.push(seed), seed),
+  });
+  const haystack = { count: () => 0, tokens: 0, prose: () => "" };
+  const make = (name: string, length: number, seed: number) =>
+    plannedSamples(task(name), haystack, length, 2, seed).map((planned) => planned.make().seed);
+  const all = [make("a", 100, 1), make("b", 100, 1), make("a", 200, 1), make("a", 100, 2)].flat();
+  assert.equal(new Set(all).size, 8);
+  assert.deepEqual(make("a", 100, 1), all.slice(0, 2));
 });

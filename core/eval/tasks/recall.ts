@@ -10,6 +10,9 @@ import type { Task } from "../task.ts";
 /** Words of the sentence that are quoted: enough to tell it from others. */
 const MIN_QUOTED = 5, MAX_QUOTED = 14;
 
+/** Stretches of prose that are looked at before the text is refused. */
+const STRETCHES = 10;
+
 /** A place of the text that can be asked for. */
 interface Cloze {
   /** The sentence up to the word. */
@@ -50,11 +53,16 @@ export const recall: Task = {
   summary: "a sentence of your own text is begun, and its rare name or number must follow",
   needsProse: true,
   make(haystack, tokens, seed) {
-    const next = seeded(seed), context = haystack.prose(tokens, next);
-    const places = clozes(context);
+    const next = seeded(seed);
+    let context = "", places: Cloze[] = [];
+    // a poor stretch must not end a run of hours
+    for (let tries = 0; places.length === 0 && tries < STRETCHES; tries++) {
+      context = haystack.prose(tokens, next);
+      places = clozes(context);
+    }
     if (places.length === 0) {
       throw new InputError(
-        `Task recall found no name or number that stands only once in ${tokens} tokens of the prose: ` +
+        `Task recall found no name or number that stands only once, in ${STRETCHES} stretches of ${tokens} tokens of the prose: ` +
           "choose a larger --length, other files, or other tasks",
       );
     }
