@@ -96,7 +96,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const tokens = counted.reduce((sum, source) => sum + source.tokens, 0);
     const written = flags.maxTokens ?? 256;
     const writing = writingRoom(policy, { maxTokens: written, decodeBudget: flags.decodeBudget });
-    const reserve = questionTokens + writing.slots;
+    const reserve = questionTokens + policy.recall.tokens + writing.slots;
     const budget = resolveBudget({
       config,
       policy,

@@ -11,6 +11,7 @@ import { parsePolicy } from "./policies.ts";
 import { type Policy, policyRecord } from "./policy.ts";
 import { renderPrompt } from "./text/prompt.ts";
 import { Reader } from "./reader.ts";
+import { answerTokens, plainTail, questionTokens, recalledTail } from "./tail.ts";
 import type { AnswerEvent, AnswerRecord, Positions, SourceRecord } from "./record.ts";
 
 export interface AnswerRequest {
@@ -67,17 +68,9 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   const prompt = renderPrompt(tokenizer, request);
   const head = tokenizer.encode(prompt.head, { control: true });
   const opening = request.opening ?? "";
-  const tail = [
-    ...tokenizer.encode(prompt.tail, { control: true }),
-    ...tokenizer.encode(opening, { control: false }),
-  ];
-  const questionTokens = tokenizer.encode(`\n\n${request.instruction}`, { control: false });
-  // what an answer would begin with: the end of the user's turn and the start of the assistant's, without a question
-  const answerTokens = tokenizer.encode(renderPrompt(tokenizer, { ...request, instruction: "" }).tail, {
-    control: true,
-  });
+  const tail = plainTail(tokenizer, request);
   const writing = writingRoom(policy, { ...request, noteTokens: request.notes?.tokens });
-  const reserve = tail.length + writing.slots;
+  const reserve = tail.length + policy.recall.tokens + writing.slots;
   const documentBytes = request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0);
   const budget = resolveBudget({
     config,
@@ -103,13 +96,14 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     chunkTokens: request.chunkTokens,
     reserve,
     positions: request.positions,
-    questionTokens: request.questionKnown === false ? [] : questionTokens,
-    answerTokens,
+    questionTokens: request.questionKnown === false ? [] : questionTokens(tokenizer, request.instruction),
+    answerTokens: answerTokens(tokenizer, request),
     tokenizer,
     decodeBudget: writing.budget,
   });
 
   const sources: SourceRecord[] = [];
+  const passages: AnswerRecord["passages"] = [];
   const notes = request.notes ? new Notes(request.notes.wanted, budget.slots) : null;
   let decoded = 0, chunksRead = 0, decodeMs = 0, finish: AnswerRecord["finish"] = "stop", whole = "";
   const started = performance.now();
@@ -137,11 +131,13 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     yield { type: "text", text: whole };
   } else {
     const decodeStarted = performance.now();
+    const { tokens, passages: recalled } = await recalledTail(reader, tokenizer, request, head.length);
+    passages.push(...recalled);
     if (opening) {
       whole = opening;
       yield { type: "text", text: opening };
     }
-    for await (const step of decode(reader, tokenizer, tail, request.maxTokens, request.ignoreStops)) {
+    for await (const step of decode(reader, tokenizer, tokens, request.maxTokens, request.ignoreStops)) {
       throwIfAborted(request.signal);
       if (step.text) {
         whole += step.text;
@@ -182,6 +178,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         positions: reader.positions,
         coverage,
       },
+      passages,
       timing: {
         loadMs: model.loadMs,
         prefillTokens,

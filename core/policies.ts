@@ -12,7 +12,7 @@ interface NamedPolicy {
   stages: { [stage in Stage]: string };
 }
 
-const base = { allocate: "uniform", compensate: "drop", decode: "keep" };
+const base = { allocate: "uniform", compensate: "drop", recall: "none", decode: "keep" };
 
 /** What `palimpsest policies` shows. */
 export const policies: Record<string, NamedPolicy> = {
@@ -23,6 +23,14 @@ export const policies: Record<string, NamedPolicy> = {
     needs: "the question before the document",
     cost: "one pass of the question's tokens per chunk",
     stages: { ...base, probe: "question", aggregate: "max", select: "topk" },
+  },
+  "question-quote": {
+    summary:
+      "As question; then the passages that the question looks at are read again, the best one last, before the answer.",
+    paper: "own",
+    needs: "the question before the document",
+    cost: "one pass of the question's tokens per chunk; up to 300 tokens read twice",
+    stages: { ...base, probe: "question", aggregate: "max", select: "topk", recall: "quote" },
   },
   coverage: {
     summary:
@@ -271,6 +279,7 @@ function build(name: string, chosen: { [stage in Stage]: string }, evicts: boole
     allocate: make("allocate"),
     select: make("select"),
     compensate: make("compensate"),
+    recall: make("recall"),
     decode: make("decode"),
   } as Policy;
 }

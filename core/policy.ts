@@ -152,6 +152,29 @@ export interface DecodePolicy extends Variant {
   score?(context: DecodeContext): Scores;
 }
 
+/** A stretch of the document, as far as its tokens are still known. */
+export interface Passage {
+  /** Runs of neighbouring tokens; `from` is the first one's index in the prompt. */
+  pieces: { from: number; tokens: number[] }[];
+}
+
+export interface RecallContext {
+  engine: Engine;
+  cache: KvCache;
+  questionTokens: number[];
+  nextPosition: number;
+  /** Index of the document's first token in the prompt. */
+  firstSource: number;
+}
+
+/** What is read again before the answer? Asked once, when something was evicted. */
+export interface Recall extends Variant {
+  /** Most tokens that are read again; the reserve holds them. */
+  tokens: number;
+  /** @returns passages in the order in which they are read, the best one last */
+  passages(context: RecallContext): Promise<Passage[]>;
+}
+
 export interface Policy {
   name: string;
   probe: Probe;
@@ -159,6 +182,7 @@ export interface Policy {
   allocate: Allocate;
   select: Select;
   compensate: Compensate;
+  recall: Recall;
   decode: DecodePolicy;
   /** False: nothing is ever evicted, and a document that does not fit is refused. */
   evicts: boolean;
@@ -180,6 +204,7 @@ const variants = (policy: Policy): Variant[] => [
   policy.allocate,
   policy.select,
   policy.compensate,
+  policy.recall,
   policy.decode,
 ];
 
@@ -193,6 +218,8 @@ export function featuresFor(policy: Policy): GraphFeatures {
   if (!policy.evicts) return NO_FEATURES;
   const asked = policy.probe.needs?.mass ?? false;
   const mass = new Set<Aggregation>(asked === true ? policy.aggregate.rows : asked || []);
+  const looked = policy.recall.needs?.mass;
+  if (Array.isArray(looked)) { for (const aggregation of looked) mass.add(aggregation); }
   return {
     ...NO_FEATURES,
     mass: [...mass].sort(),
@@ -219,6 +246,7 @@ export function policyRecord(policy: Policy): PolicyRecord {
     allocate: policy.allocate.name,
     select: policy.select.name,
     compensate: policy.compensate.name,
+    recall: policy.recall.name,
     decode: policy.decode.name,
   };
 }

@@ -12,6 +12,7 @@ import {
   attributesFor,
   featuresFor,
   needs,
+  type Passage,
   type Policy,
   type ProbeTokenizer,
   RECENT,
@@ -97,6 +98,7 @@ export class Reader {
     });
     cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition, {
       valueNorm: chunk.valueNorms,
+      ...(cache.has("token") ? { token: Array<Float32Array>(cache.heads).fill(Float32Array.from(tokens)) } : {}),
     });
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
@@ -202,6 +204,15 @@ export class Reader {
       this.nextPosition = nextPosition;
       this.isAside = false;
     }
+  }
+
+  /** Passages to read again before the answer; none while nothing was evicted. @param firstSource the document's first token in the prompt */
+  async recall(questionTokens: number[], firstSource: number): Promise<Passage[]> {
+    if (this.compactions === 0) return [];
+    const started = performance.now(), { engine, cache, nextPosition } = this;
+    const passages = await this.policy.recall.passages({ engine, cache, questionTokens, nextPosition, firstSource });
+    this.policyMs += performance.now() - started;
+    return passages;
   }
 
   /** Forwards the rest of the prompt, which stays whatever the budget, and gives the logits of its last token. */

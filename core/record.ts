@@ -35,6 +35,8 @@ export interface AnswerRecord {
     /** Share of the kept document slots that lie in each tenth of the document, in its order. */
     coverage: number[];
   };
+  /** Passages that were read again before the answer, in that order. */
+  passages: RecalledPassage[];
   /** policyMs: all that `full` would not do: probe passes, scoring, selection, compaction, and the same while writing. */
   timing: {
     loadMs: number;
@@ -47,6 +49,13 @@ export interface AnswerRecord {
   };
 }
 
+export interface RecalledPassage {
+  /** Where it begins in the document, 0 to 1. */
+  at: number;
+  /** What it says, with … where something is missing. */
+  text: string;
+}
+
 export interface PolicyRecord {
   name: string;
   probe: string;
@@ -54,6 +63,7 @@ export interface PolicyRecord {
   allocate: string;
   select: string;
   compensate: string;
+  recall: string;
   decode: string;
 }
 

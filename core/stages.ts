@@ -34,6 +34,8 @@ import { random } from "./probe/random.ts";
 import { role } from "./probe/role.ts";
 import { tova as tovaProbe } from "./probe/tova.ts";
 import { window } from "./probe/window.ts";
+import { none as nothing } from "./recall/none.ts";
+import { quote } from "./recall/quote.ts";
 import { chunks } from "./select/chunks.ts";
 import { critical } from "./select/critical.ts";
 import { spread } from "./select/spread.ts";
@@ -59,6 +61,7 @@ export const stages = {
   allocate: { uniform, pyramid, ada, layer, global },
   select: { topk, spread, critical, chunks },
   compensate: { drop, flow, "flow-add": flowAdd, "flow-convex": flowConvex },
+  recall: { none: nothing, quote },
   decode: { keep, recency, h2o, tova, rkv, moment, "moment-recent": momentRecent },
 };
 

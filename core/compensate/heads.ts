@@ -43,17 +43,24 @@ export async function flowInto(
   use: (head: LosingHead, top: TopSimilar) => void,
 ): Promise<void> {
   const graph = await TopSimilarGraph.open(engine, likeness, cache.shape.headDim);
-  let before: { head: LosingHead; top: Promise<TopSimilar> } | null = null;
-  for (let head = 0; head < cache.heads; head++) {
+  await oneAhead(cache.heads, (head) => {
     const kept = keep[head]!, evicted = evictedSlots(cache.live[head]!, kept);
     const receivers = sinksReceive ? kept : receivingSlots(kept, cache.sources(head));
-    if (evicted.length === 0 || receivers.length === 0) continue;
+    if (evicted.length === 0 || receivers.length === 0) return null;
     const losing = { head, keys: cache.keyRows(head), values: cache.valueRows(head), evicted, receivers };
-    const next = { head: losing, top: graph.find(losing.keys, evicted, receivers, m) };
-    if (before) use(before.head, await before.top);
-    before = next;
+    return graph.find(losing.keys, evicted, receivers, m).then((top) => use(losing, top));
+  });
+}
+
+/** Works on all heads in order, two at a time: while one's results are used, the device has the next. */
+export async function oneAhead(heads: number, work: (head: number) => Promise<void> | null): Promise<void> {
+  let before: Promise<void> | null = null;
+  for (let head = 0; head < heads; head++) {
+    const now = work(head);
+    await before;
+    before = now;
   }
-  if (before) use(before.head, await before.top);
+  await before;
 }
 
 /**

@@ -6,8 +6,8 @@ import type { Dense, Engine } from "../engine/engine.ts";
 import { Graph, serializeModel } from "../engine/onnx.ts";
 
 /**
- * keys [n, d], values [n, d], mean [1, g d], form [d, g d] → score [n]: for each head of the group the softmax over the rows of k·mean + kᵀ form k,
- * then the mean over the group, times ‖v‖₂
+ * keys [n, d], values [n, d], mean [g d, 1], form [g d, d] → score [n]: for each head of the group the softmax over the rows of k·mean + kᵀ form k,
+ * then the mean over the group, times ‖v‖₂. Inside, rows are columns: long rows of many slots are quicker than many short ones.
  * @param group g, heads of the group
  * @param headDim d
  */
@@ -15,16 +15,16 @@ export function writeExpectedAttention(group: number, headDim: number): Uint8Arr
   const graph = new Graph("expected_attention");
   graph.input("keys", "float32", ["N", headDim]);
   graph.input("values", "float32", ["N", headDim]);
-  graph.input("mean", "float32", [1, group * headDim]);
-  graph.input("form", "float32", [headDim, group * headDim]);
-  // (k form + mean)·k holds both terms
-  graph.node("Gemm", ["keys", "form", "mean"], ["linear"]);
-  graph.node("Reshape", ["linear", graph.int64s("heads.shape", [-1, group, headDim])], ["heads"]);
-  graph.node("Reshape", ["keys", graph.int64s("keys.shape", [-1, 1, headDim])], ["keys3"]);
-  graph.node("Mul", ["heads", "keys3"], ["products"]);
-  graph.node("ReduceSum", ["products", graph.int64s("axis2", [2])], ["logits"], { keepdims: 0 });
-  graph.node("Softmax", ["logits"], ["weights"], { axis: 0 });
-  graph.node("ReduceMean", ["weights", graph.int64s("axis1", [1])], ["weight"], { keepdims: 0 });
+  graph.input("mean", "float32", [group * headDim, 1]);
+  graph.input("form", "float32", [group * headDim, headDim]);
+  // (form k + mean)·k holds both terms
+  graph.node("Gemm", ["form", "keys", "mean"], ["linear"], { transB: 1 });
+  graph.node("Reshape", ["linear", graph.int64s("heads", [group, headDim, -1])], ["linear.heads"]);
+  graph.node("Transpose", ["keys"], ["columns"], { perm: [1, 0] });
+  graph.node("Mul", ["linear.heads", "columns"], ["products"]);
+  graph.node("ReduceSum", ["products", graph.int64s("axis1", [1])], ["logits"], { keepdims: 0 });
+  graph.node("Softmax", ["logits"], ["weights"], { axis: 1 });
+  graph.node("ReduceMean", ["weights", graph.int64s("axis0", [0])], ["weight"], { keepdims: 0 });
   graph.node("ReduceL2", ["values", "axis1"], ["norms"], { keepdims: 0 });
   graph.node("Mul", ["weight", "norms"], ["score"]);
   graph.output("score", "float32", ["N"]);

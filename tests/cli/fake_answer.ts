@@ -32,6 +32,7 @@ async function* events(): AsyncGenerator<AnswerEvent> {
         allocate: "uniform",
         select: "topk",
         compensate: "drop",
+        recall: "none",
         decode: "keep",
       },
       document: { sources: [{ name: "a", type: "text", bytes: 8192, tokens: 2000 }], tokens: 2000 },
@@ -47,6 +48,7 @@ async function* events(): AsyncGenerator<AnswerEvent> {
         positions: "original",
         coverage: Array<number>(10).fill(0.1),
       },
+      passages: [],
       timing: {
         loadMs: 1,
         prefillTokens: 2048,

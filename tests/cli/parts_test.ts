@@ -111,6 +111,7 @@ const record: AnswerRecord = {
     allocate: "uniform",
     select: "topk",
     compensate: "drop",
+    recall: "none",
     decode: "keep",
   },
   document: { sources: [{ name: "a", type: "text", bytes: 1, tokens: 30_112 }], tokens: 30_112 },
@@ -126,6 +127,7 @@ const record: AnswerRecord = {
     positions: "compact",
     coverage: Array<number>(10).fill(0.1),
   },
+  passages: [],
   timing: {
     loadMs: 400,
     prefillTokens: 30_150,

@@ -1,0 +1,50 @@
+/** The end of a prompt: passages that are read again, the question, the start of the answer. Up to where decoding begins. */
+import type { Reader } from "./reader.ts";
+import type { RecalledPassage } from "./record.ts";
+import { passageText, withPassages } from "./text/passages.ts";
+import { type PromptRequest, renderPrompt } from "./text/prompt.ts";
+import type { Tokenizer } from "./text/tokenizer.ts";
+
+export interface TailRequest extends PromptRequest {
+  /** First words of the answer. */
+  opening?: string | undefined;
+}
+
+/** Tokens of the question as the document's reader meets it, without the template around it: what the `question` probe asks with. */
+export function questionTokens(tokenizer: Tokenizer, instruction: string): number[] {
+  return tokenizer.encode(`\n\n${instruction}`, { control: false });
+}
+
+/** Tokens with which an answer would begin, whatever the question: the end of the user's turn and the start of the assistant's. */
+export function answerTokens(tokenizer: Tokenizer, request: PromptRequest): number[] {
+  return plainTail(tokenizer, { ...request, instruction: "" });
+}
+
+/** The tail without passages. */
+export function plainTail(tokenizer: Tokenizer, request: TailRequest): number[] {
+  return [
+    ...tokenizer.encode(renderPrompt(tokenizer, request).tail, { control: true }),
+    ...tokenizer.encode(request.opening ?? "", { control: false }),
+  ];
+}
+
+/** The tail with the passages that the reader's policy recalls: as many as its reserve holds, the best one as long as there is any. */
+export async function recalledTail(
+  reader: Reader,
+  tokenizer: Tokenizer,
+  request: TailRequest,
+  headTokens: number,
+): Promise<{ tokens: number[]; passages: RecalledPassage[] }> {
+  const tail = plainTail(tokenizer, request), most = tail.length + reader.policy.recall.tokens;
+  const found = await reader.recall(questionTokens(tokenizer, request.instruction), headTokens);
+  let passages = found.map((passage) => ({
+    at: (passage.pieces[0]!.from - headTokens) / (reader.tokensRead - headTokens),
+    text: passageText(tokenizer, passage),
+  }));
+  for (; passages.length > 0; passages = passages.slice(1)) {
+    const instruction = withPassages(passages.map(({ text }) => text), request.instruction);
+    const tokens = plainTail(tokenizer, { ...request, instruction });
+    if (tokens.length <= most) return { tokens, passages };
+  }
+  return { tokens: tail, passages };
+}
