@@ -151,6 +151,13 @@ export class KvCache {
     this.peakLive = Math.max(this.peakLive, this.meanLive);
   }
 
+  /** Everything that a pass reads of a slot, and how many numbers each pool has for it. */
+  private *floatPools(): Generator<[pool: Float32Array, width: number]> {
+    yield [this.keys, this.shape.headDim];
+    yield [this.values, this.shape.headDim];
+    for (const pool of this.attributes.values()) yield [pool, 1];
+  }
+
   /** Moves `count` slots from `from` to `to`, both counted in the pool; they may overlap. */
   move(from: number, to: number, count: number): void {
     if (from === to || count === 0) return;
@@ -192,7 +199,6 @@ export class KvCache {
    * before the stretch were.
    */
   async narrowed<T>(firstSource: number, sinks: number, work: () => Promise<T>): Promise<T> {
-    const { headDim } = this.shape;
     const before = { start: this.start.slice(), live: this.live.slice(), room: this.room.slice() };
     const covered: (() => void)[] = [];
     for (let head = 0; head < this.heads; head++) {
@@ -201,14 +207,13 @@ export class KvCache {
       while (first < live && this.source[start + first]! < firstSource) first++;
       const front = first - Math.min(sinks, first); // the sinks go to front…first
       if (front === 0) continue;
-      const rows = (pool: Float32Array, slot: number) =>
-        pool.subarray(slot * headDim, (slot + first - front) * headDim);
-      for (const pool of [this.keys, this.values]) {
-        const saved = rows(pool, start + front).slice(), sink = rows(pool, start).slice();
-        rows(pool, start + front).set(sink);
+      for (const [pool, width] of this.floatPools()) {
+        const rows = (slot: number) => pool.subarray(slot * width, (slot + first - front) * width);
+        const saved = rows(start + front).slice(), sink = rows(start).slice();
+        rows(start + front).set(sink);
         covered.push(() => {
-          rows(pool, start + front).set(saved);
-          rows(pool, start).set(sink);
+          rows(start + front).set(saved);
+          rows(start).set(sink);
         });
       }
       this.start[head] = start + front;
