@@ -95,7 +95,7 @@ function budgetCharts(results: readonly EvalResult[], styles: ReadonlyMap<string
   }).join("");
 }
 
-/** A row of maps per policy, one for each budget, over all tasks that ask for one place; nothing where there is none. */
+/** Maps of each policy, one for each budget, over all tasks that ask for one place; nothing where there is none. */
 function depthMaps(results: readonly EvalResult[]): string {
   const placed = results.filter(({ depth, length }) => depth !== null && length !== null);
   if (placed.length === 0) return "";
@@ -111,11 +111,13 @@ function depthMaps(results: readonly EvalResult[]): string {
         heatMap(DEPTHS, lengths.map(String), depthCells(mine, lengths))
       }</figure>`;
     });
-    return `<h4>${policy === FULL ? "full cache" : escape(policy)}</h4><div class="maps">${maps.join("")}</div>`;
+    return `<div><h4>${policy === FULL ? "full cache" : escape(policy)}</h4><div class="maps">${
+      maps.join("")
+    }</div></div>`;
   });
   return `<h3>Recall by depth and length, %</h3>
 <p class="hint">Rows: where in the document the answer stands. Columns: its length in tokens. A dot was not measured.</p>
-${rows.join("\n")}`;
+<div class="policies">${rows.join("\n")}</div>`;
 }
 
 /** [parts of the document][lengths] */

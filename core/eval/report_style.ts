@@ -20,7 +20,8 @@ dd{margin:0;font-variant-numeric:tabular-nums}
 .legend li{display:flex;align-items:center;gap:6px}
 .key{width:28px;height:12px}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr));gap:20px}
-.maps{display:flex;flex-wrap:wrap;gap:18px 26px}
+.maps,.policies{display:flex;flex-wrap:wrap;gap:18px 26px}
+.policies{gap:0 26px}
 figure{margin:0}
 figcaption{font-weight:600;font-size:13px;margin-bottom:4px}
 .maps figcaption{font-weight:400}
