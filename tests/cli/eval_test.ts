@@ -8,7 +8,9 @@ import { fixture } from "../host.ts";
 import { result } from "../eval/results.ts";
 import { palimpsest, runtimes, withFolder } from "./helpers.ts";
 
-const prose = Array.from({ length: 400 }, (_, n) => `The dog number ${n} saw the cat, and the end was the start.`).join(" ");
+const prose = Array.from({ length: 400 }, (_, n) => `The dog number ${n} saw the cat, and the end was the start.`).join(
+  " ",
+);
 const tiny = ["--model", fixture("gguf/llama.f32.gguf"), "--device", "cpu", "--threads", "1"];
 
 test("policyList: names by comma, spellings by semicolon or flag, mixtures refused", () => {
@@ -22,8 +24,13 @@ test("policyList: names by comma, spellings by semicolon or flag, mixtures refus
 test("list, numbers and oneNumber: flags given once or often, faults with their flag and value", () => {
   assert.deepEqual(list("--task", ["a,b", "c, a"], []), ["a", "b", "c"]);
   assert.throws(() => list("--task", ["a,,b"], []), { name: "UsageError", message: /--task has an empty part/ });
-  assert.deepEqual([numbers("--length", undefined, 2000, 100), numbers("--length", ["500,1000"], 1, 1)], [[2000], [500, 1000]]);
-  assert.throws(() => numbers("--length", ["50"], 1, 100), { message: /--length takes whole numbers from 100 on.*"50"/ });
+  assert.deepEqual([numbers("--length", undefined, 2000, 100), numbers("--length", ["500,1000"], 1, 1)], [[2000], [
+    500,
+    1000,
+  ]]);
+  assert.throws(() => numbers("--length", ["50"], 1, 100), {
+    message: /--length takes whole numbers from 100 on.*"50"/,
+  });
   assert.throws(() => oneNumber("--samples", ["3,4"], 1, 1), { message: /--samples takes one number/ });
 });
 
@@ -44,8 +51,29 @@ for (const runtime of runtimes) {
   test(`eval under ${runtime}: table, report and results; a second run measures nothing again`, () =>
     withFolder(async (folder) => {
       writeFileSync(join(folder, "prose.txt"), prose);
-      const args = ["eval", "prose.txt", ...tiny, "--task", "niah_single_2,niah_single_1", "--length", "900", "--samples", "2"];
-      args.push("--policy", "full,snapkv", "--kv-budget", "25%,64", "--chunk", "128", "--protocol", "both", "--out", "out");
+      const args = [
+        "eval",
+        "prose.txt",
+        ...tiny,
+        "--task",
+        "niah_single_2,niah_single_1",
+        "--length",
+        "900",
+        "--samples",
+        "2",
+      ];
+      args.push(
+        "--policy",
+        "full,snapkv",
+        "--kv-budget",
+        "25%,64",
+        "--chunk",
+        "128",
+        "--protocol",
+        "both",
+        "--out",
+        "out",
+      );
       const options = { cwd: folder, env: { PALIMPSEST_RUNTIME: runtime, PALIMPSEST_CACHE: join(folder, "cache") } };
       const first = await palimpsest(args, options);
       assert.deepEqual([first.code, first.stderr], [0, ""]);
@@ -68,15 +96,34 @@ for (const runtime of runtimes) {
 
 test("eval --tasks: samples of a file, without prose", () =>
   withFolder(async (folder) => {
-    const sample = { context: "The dog is in Rome. ".repeat(20), question: "Where?", answer: ["Rome"], max_new_tokens: 4 };
+    const sample = {
+      context: "The dog is in Rome. ".repeat(20),
+      question: "Where?",
+      answer: ["Rome"],
+      max_new_tokens: 4,
+    };
     writeFileSync(join(folder, "own.jsonl"), JSON.stringify(sample));
-    const args = ["eval", ...tiny, "--tasks", "own.jsonl", "--policy", "streaming", "--kv-budget", "64", "--html", "page/r.html"];
+    const args = [
+      "eval",
+      ...tiny,
+      "--tasks",
+      "own.jsonl",
+      "--policy",
+      "streaming",
+      "--kv-budget",
+      "64",
+      "--html",
+      "page/r.html",
+    ];
     const options = { cwd: folder, env: { PALIMPSEST_CACHE: join(folder, "cache") } };
     const ended = await palimpsest(args, options);
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
     assert.match(ended.stdout, /^\| file \| file \| aware \| streaming \| 64 \| 1 \|/m);
     assert.ok(existsSync(join(folder, "page", "r.html")));
-    writeFileSync(join(folder, "own.jsonl"), `${JSON.stringify(sample)}\n${JSON.stringify({ ...sample, question: "Who?" })}`);
+    writeFileSync(
+      join(folder, "own.jsonl"),
+      `${JSON.stringify(sample)}\n${JSON.stringify({ ...sample, question: "Who?" })}`,
+    );
     const again = await palimpsest([...args, "--fresh", "--json", "--samples", "1"], options);
     assert.deepEqual([JSON.parse(again.stdout).measured, JSON.parse(again.stdout).reused], [2, 0]);
   }));
