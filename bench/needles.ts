@@ -11,8 +11,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { peakRssBytes } from "../cli/host.ts";
 import { answer, type LoadedModel, parsePolicy } from "../mod.ts";
+import { spell } from "../core/engine/features.ts";
+import { featuresFor } from "../core/policy.ts";
 import { openForBench } from "./open.ts";
-import { mobyDick, random, wilson } from "./prose.ts";
+import { documentSeed, makeTask, type Task } from "./needle_task.ts";
+import { mobyDick, wilson } from "./prose.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -29,23 +32,6 @@ const { values: flags } = parseArgs({
   },
 });
 
-const ADJECTIVES =
-  "happy quiet brave golden silver crimson gentle frozen rapid ancient hollow bright stormy humble polished curious"
-    .split(" ");
-const NOUNS =
-  "kangaroo lantern mountain engine harbour violin garden compass thunder pillow bishop candle saddle walnut ladder basket"
-    .split(" ");
-
-interface Task {
-  document: string;
-  question: string;
-  /** First words of the answer, as RULER's protocol gives them. */
-  opening: string;
-  value: string;
-  /** Place of the wanted needle, 0 to 1. */
-  depth: number;
-}
-
 interface Result {
   document: number;
   policy: string;
@@ -55,35 +41,13 @@ interface Result {
   answer: string;
 }
 
-/** One document of `tokens` tokens, of which the needles are part. */
-function makeTask(model: LoadedModel, prose: number[], tokens: number, keys: number, seed: number): Task {
-  const next = random(seed), choose = <T>(list: T[]): T => list[Math.floor(next() * list.length)]!;
-  const encode = (text: string) => model.tokenizer.encode(text, { control: false });
-  const names = new Set<string>();
-  while (names.size < keys) names.add(`${choose(ADJECTIVES)}-${choose(NOUNS)}`);
-  const facts = [...names].map((name) => ({ name, value: String(Math.floor(1e6 + next() * 9e6)), depth: next() }));
-  const needles = facts.map(({ name, value }) => ` One of the special magic numbers for ${name} is: ${value}.`);
-  const length = tokens - needles.reduce((sum, needle) => sum + encode(needle).length, 0);
-  const from = Math.floor(next() * (prose.length - length));
-  const stream = model.tokenizer.textStream();
-  const text = prose.slice(from, from + length).map((id) => stream.push(id)).join("") + stream.finish();
-  const pieces = text.split(/(?<=[.!?;,])(?=\s)/);
-  const document = pieces.map((piece, i) =>
-    facts.map(({ depth }, n) => Math.floor(depth * pieces.length) === i ? needles[n] : "").join("") + piece
-  ).join("");
-  const wanted = choose(facts);
-  const question = `What is the special magic number for ${wanted.name} mentioned in the text above?`;
-  const opening = `The special magic number for ${wanted.name} mentioned in the text is`;
-  return { document, question, opening: flags.opening ? opening : "", value: wanted.value, depth: wanted.depth };
-}
-
 async function ask(model: LoadedModel, task: Task, policy: string, budget: number, tokens: number): Promise<string> {
   const bytes = new TextEncoder().encode(task.document);
   const events = answer(model, {
     command: "ask",
     sources: [{ name: "needles.txt", size: bytes.length, chunks: once(bytes) }],
     instruction: task.question,
-    opening: task.opening,
+    opening: flags.opening ? task.opening : "",
     policy,
     budget: { slots: policy === "full" ? tokens + 200 : budget },
     chunkTokens: 512,
@@ -115,8 +79,8 @@ const policies = flags.policies.split(",");
 /** The graph gives what one policy needs, so that each has its own session; `full` needs nothing and takes any. */
 const models = new Map<string, LoadedModel>();
 async function modelFor(policy: string): Promise<LoadedModel> {
-  const { probe, aggregate } = parsePolicy(policy);
-  const key = probe.needsMass ? aggregate.rows : models.keys().next().value ?? "none";
+  const wanted = spell(featuresFor(parsePolicy(policy)));
+  const key = policy === "full" ? models.keys().next().value ?? wanted : wanted;
   let model = models.get(key);
   if (!model) models.set(key, model = await openForBench(flags.model, policy, threads));
   return model;
@@ -135,7 +99,7 @@ for (const keys of flags.keys.split(",").map(Number)) {
     ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Result)
     : [];
   for (let document = 0; document < docs; document++) {
-    const task = makeTask(model, prose, tokens, keys, seed * 1_000_003 + document * 17 + keys);
+    const task = makeTask(model.tokenizer, prose, tokens, keys, documentSeed(seed, document, keys));
     for (const policy of policies) {
       if (results.some((result) => result.document === document && result.policy === policy)) continue;
       const text = await ask(await modelFor(policy), task, policy, budget, tokens);
