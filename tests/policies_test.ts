@@ -34,6 +34,9 @@ test("parsePolicy: only attention probes need mass, and the graph is told how to
   assert.deepEqual(features("question"), { ...NO_FEATURES, mass: ["max"] });
   assert.deepEqual(features("snapkv"), { ...NO_FEATURES, mass: ["mean"] });
   for (const name of ["streaming", "full"]) assert.deepEqual(features(name), NO_FEATURES);
+  // what makes a score of mass needs its own, whatever the aggregate would have taken
+  assert.deepEqual(features("probe=h2o,aggregate=max").mass, ["mean"]);
+  assert.deepEqual(features("probe=kvzip,aggregate=mean").mass, ["max"]);
 });
 
 test("parsePolicy: what is unknown is a UsageError that names it and what works", () => {

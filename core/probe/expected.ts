@@ -20,20 +20,20 @@ export const expected = (future = 512, sinks = SINKS): Probe => ({
   async look({ engine, cache, chunk, nextPosition }) {
     const { config } = engine, { headDim, kvHeads } = config, group = config.heads / kvHeads;
     const graph = await openExpectedAttention(engine), rotation = meanRotation(new Rope(config), nextPosition, future);
-    const mean = new Float32Array(group * headDim), form = new Float32Array(headDim * group * headDim);
+    const mean = new Float32Array(group * headDim), form = new Float32Array(group * headDim * headDim);
     const score: Float32Array[] = [];
     for (let head = 0; head < cache.heads; head++) {
       const moments = chunk.queryMoments![Math.floor(head / kvHeads)]!;
       for (let g = 0; g < group; g++) {
-        expectation(moments, head % kvHeads * group + g, rotation, mean, form, g, group);
+        expectation(moments, head % kvHeads * group + g, rotation, mean, form, g);
       }
       const keys = cache.keyRows(head), values = cache.valueRows(head), live = cache.live[head]!;
       const first = leading(cache.sources(head), sinks), dims = [live - first, headDim];
       const outputs = await graph.run({
         keys: { data: keys.subarray(first * headDim), dims },
         values: { data: values.subarray(first * headDim), dims },
-        mean: { data: mean, dims: [1, group * headDim] },
-        form: { data: form, dims: [headDim, group * headDim] },
+        mean: { data: mean, dims: [group * headDim, 1] },
+        form: { data: form, dims: [group * headDim, headDim] },
       });
       const expected = outputs["score"]!.data as Float32Array;
       const whole = new Float32Array(live).fill(expected.reduce((most, value) => Math.max(most, value), 0), 0, first);
@@ -65,7 +65,7 @@ export function meanRotation(rope: Rope, first: number, count: number): { cos: F
 }
 
 /**
- * Mean and covariance of one query head, rotated and scaled as the graph wants them: μ/√d into place `g` of `mean`, Σ/2d into columns of `form`.
+ * Mean and covariance of one query head, rotated and scaled as the graph wants them: μ/√d and Σ/2d as the `g`-th of `mean` and `form`.
  * @param head query head of the layer
  */
 export function expectation(
@@ -75,9 +75,8 @@ export function expectation(
   mean: Float32Array,
   form: Float32Array,
   g: number,
-  group: number,
 ): void {
-  const half = cos.length, d = 2 * half, width = group * d, from = head * d, block = head * d * d;
+  const half = cos.length, d = 2 * half, from = head * d, block = head * d * d;
   const covariance = (i: number, j: number) =>
     outer[block + i * d + j]! / rows - sum[from + i]! / rows * (sum[from + j]! / rows);
   const scale = 1 / (rows * Math.sqrt(d)), square = 1 / (2 * d);
@@ -91,7 +90,7 @@ export function expectation(
       const ba = covariance(half + i, j), bb = covariance(half + i, half + j);
       const cj = cos[j]!, sj = sin[j]!;
       const ua = aa * ci - ba * si, ub = ab * ci - bb * si, la = ba * ci + aa * si, lb = bb * ci + ab * si;
-      const upper = i * width + g * d + j, lower = (half + i) * width + g * d + j;
+      const upper = (g * d + i) * d + j, lower = upper + half * d;
       form[upper] = ua * cj - ub * sj;
       form[upper + half] = ub * cj + ua * sj;
       form[lower] = la * cj - lb * sj;

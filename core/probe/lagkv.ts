@@ -68,13 +68,10 @@ class Ranking {
     this.deviations(keys, from, count, next, end, keyScore);
     this.deviations(values, from, count, next, end, valueScore);
     for (let i = 0; i < count; i++) keyScore[i]! += valueScore[i]!;
-    for (let i = 0; i < count; i++) {
-      let rank = 0;
-      for (let j = 0; j < count; j++) {
-        if (keyScore[j]! < keyScore[i]! || (j < i && keyScore[j] === keyScore[i])) rank++;
-      }
-      scored[from + i] = 1 + rank / this.lag;
-    }
+    const sorted = valueScore.subarray(0, count);
+    sorted.set(keyScore.subarray(0, count));
+    sorted.sort();
+    for (let i = 0; i < count; i++) scored[from + i] = 1 + rankOf(keyScore[i]!, sorted) / this.lag;
   }
 
   /** Softmax over the partition of the standard deviation over a row's scaled channels. */
@@ -107,19 +104,28 @@ class Ranking {
   /** Smallest value and 1 / range of each channel over slots `next` to `end`; a channel that does not vary says nothing. */
   private range(rows: Float32Array, next: number, end: number): void {
     const { headDim, low, scale } = this;
-    low.fill(Infinity);
-    scale.fill(-Infinity);
-    for (let slot = next, at = next * headDim; slot < end; slot++) {
-      for (let d = 0; d < headDim; d++, at++) {
-        const value = rows[at]!;
-        if (value < low[d]!) low[d] = value;
-        if (value > scale[d]!) scale[d] = value;
-      }
-    }
     for (let d = 0; d < headDim; d++) {
-      const range = scale[d]! - low[d]!;
+      // down the channel: smallest and largest stay in registers
+      let least = Infinity, most = -Infinity;
+      for (let at = next * headDim + d, stop = end * headDim; at < stop; at += headDim) {
+        const value = rows[at]!;
+        least = value < least ? value : least;
+        most = value > most ? value : most;
+      }
+      const range = most - least;
       scale[d] = range > 0 ? 1 / range : 0;
-      if (!(range >= 0)) low[d] = 0; // nothing of the next partition is left
+      low[d] = range >= 0 ? least : 0; // else nothing of the next partition is left
     }
   }
+}
+
+/** How many of the ascending values are smaller. */
+function rankOf(value: number, sorted: Float64Array): number {
+  let low = 0, high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

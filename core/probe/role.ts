@@ -21,7 +21,9 @@ export const role = (): Probe => ({
 });
 
 /** The answer's start and the opening over and over, 32 tokens; fewer where fewer positions are left. */
-export function roleTokens({ answerTokens, tokenizer, positionsLeft }: ProbeContext): number[] {
+export function roleTokens(
+  { answerTokens, tokenizer, positionsLeft }: Pick<ProbeContext, "answerTokens" | "tokenizer" | "positionsLeft">,
+): number[] {
   const cycle = [...answerTokens, ...tokenizer.encode(OPENING, { control: false })];
   return Array.from({ length: Math.min(ROLE_ROWS, positionsLeft) }, (_, i) => cycle[i % cycle.length]!);
 }
