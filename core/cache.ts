@@ -15,9 +15,19 @@ export interface CacheShape {
 /**
  * What a policy may remember of every slot (float32): `valueNorm` ‖v W_O‖₁ of the row as it was written; `logBias` added to its attention logits;
  * `count` tokens that it stands for; `score` a score given once or summed up over chunks; `seen` queries that could see it; `momentum` decayed
- * attention while writing; `normShare` the head's share of the layer's value norms of that token; `token` its id (ids below 2^24 are exact).
+ * attention while writing; `normShare` the head's share of the layer's value norms of that token; `token` its id (ids below 2^24 are exact);
+ * `threshold` what a merge must reach, in the first slot of every head.
  */
-export type SlotAttribute = "valueNorm" | "logBias" | "count" | "score" | "seen" | "momentum" | "normShare" | "token";
+export type SlotAttribute =
+  | "valueNorm"
+  | "logBias"
+  | "count"
+  | "score"
+  | "seen"
+  | "momentum"
+  | "normShare"
+  | "token"
+  | "threshold";
 
 /** Bytes of one slot of one head: its key and value rows (f32), source token and position (int32), and the policy's attributes (f32). */
 export function bytesPerSlot(shape: CacheShape, attributes = 0): number {

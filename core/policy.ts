@@ -127,7 +127,7 @@ export interface CompensateContext extends StageContext {
 /** What becomes of what the evicted slots knew? Called before the rows move; changes keys, values and attributes in the cache. */
 export interface Compensate extends Variant {
   /** Slots of each head that it makes of evicted ones at the first compaction and keeps from then on; they are part of the budget. */
-  memorySlots?: number;
+  memorySlots?(budget: number): number;
   /** @returns what stays, ascending: `keep`, and at the first compaction the memory slots too. */
   apply(context: CompensateContext): Int32Array[] | Promise<Int32Array[]>;
 }
@@ -196,7 +196,11 @@ export const RECENT = 32;
 export const MIN_BUDGET = SINKS + RECENT + 1;
 
 /** Fewest slots that a budget must have under a policy. */
-export const leastBudget = (policy: Policy): number => MIN_BUDGET + (policy.compensate.memorySlots ?? 0);
+export function leastBudget({ compensate }: Policy): number {
+  let slots = MIN_BUDGET;
+  while (slots - (compensate.memorySlots?.(slots) ?? 0) < MIN_BUDGET) slots++;
+  return slots;
+}
 
 const variants = (policy: Policy): Variant[] => [
   policy.probe,

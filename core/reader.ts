@@ -133,7 +133,7 @@ export class Reader {
     }
     const scores = await policy.aggregate.score(evidence, context);
     // memory slots are made of evicted ones, and stay from then on
-    const making = this.compactions === 0 ? policy.compensate.memorySlots ?? 0 : 0;
+    const making = this.compactions === 0 ? policy.compensate.memorySlots?.(options.budget.slots) ?? 0 : 0;
     const { budget, mostSlots } = context;
     const quotas = policy.allocate.quotas(scores, {
       ...context,

@@ -10,10 +10,14 @@ import { global } from "./allocate/global.ts";
 import { layer } from "./allocate/layer.ts";
 import { pyramid } from "./allocate/pyramid.ts";
 import { uniform } from "./allocate/uniform.ts";
+import { cam } from "./compensate/cam.ts";
+import { centroids } from "./compensate/centroids.ts";
+import { d2o } from "./compensate/d2o.ts";
 import { drop } from "./compensate/drop.ts";
 import { flow } from "./compensate/flow.ts";
 import { flowAdd } from "./compensate/flow_add.ts";
 import { flowConvex } from "./compensate/flow_convex.ts";
+import { merge } from "./compensate/merge.ts";
 import { h2o } from "./decode/h2o.ts";
 import { keep } from "./decode/keep.ts";
 import { moment } from "./decode/moment.ts";
@@ -60,7 +64,7 @@ export const stages = {
   aggregate: { max, mean, none: unpooled, defensive, "mean-unpooled": meanUnpooled, "layer-mean": layerMean },
   allocate: { uniform, pyramid, ada, layer, global },
   select: { topk, spread, critical, chunks },
-  compensate: { drop, flow, "flow-add": flowAdd, "flow-convex": flowConvex },
+  compensate: { drop, flow, "flow-convex": flowConvex, "flow-add": flowAdd, centroids, merge, d2o, cam },
   recall: { none: nothing, quote },
   decode: { keep, recency, h2o, tova, rkv, moment, "moment-recent": momentRecent },
 };

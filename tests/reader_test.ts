@@ -118,9 +118,9 @@ describe("reader", () => {
   EVICTING.forEach((policy, turn) => {
     for (const positions of ["original", "compact"] as const) {
       test(`after every chunk: budget, room, bytes, order, sinks and recent window (${policy}, ${positions})`, async () => {
-        const { compensate } = parsePolicy(policy), memory = compensate.memorySlots ?? 0;
         for (const chunkTokens of sizesOf(turn + Number(positions === "compact"), 2)) {
           const document = documentFor(chunkTokens), slots = slotsOf(policy);
+          const memory = parsePolicy(policy).compensate.memorySlots?.(slots) ?? 0;
           const what = `${policy}, chunks of ${chunkTokens}, ${positions} positions`;
           let compactions = 0, pool: ArrayBufferLike | null = null;
           const { reader } = await run(document, {

@@ -1,125 +1,188 @@
 /**
- * Centroid slots: a few slots of every head stand for everything that was evicted. Each is the mean of evicted keys and values that were near each
- * other, and its logits rise by the log of how many tokens it stands for, so that one softmax weighs it as it would have weighed them (the memory of
- * IndexMem++, CMP, training-free). Later evictions join the nearest centroid.
+ * Centroid slots: a few slots of every head stand for everything that was evicted. Each is the mean of keys and values that were near each other, and
+ * its attention logits rise by what that mean hides, so that one softmax weighs it as it would have weighed them (the memory of IndexMem++, CMP;
+ * training-free). Later evictions join the nearest centroid as they come.
  *
- * Differs: seeds are spread over what the first compaction evicts instead of found by k-means.
+ * A centroid of tokens with shares p_i has the bias Σ p_i (bias_i − log p_i): the log of their count where all weigh the same, as in CMP, and exactly
+ * the log of their summed exponentials for the query whose attention the shares are.
+ *
+ * Differs: tokens weigh by the probe's attention instead of all the same (`weigh`); keys are averaged as if they stood where the centroid stands, as
+ * averaging keys at different positions would wipe out their quick rotations (`aligned`); an eighth of the budget, up to 64 slots, instead of 64 always.
  */
 import { type KvCache, MEMORY_SOURCE } from "../cache.ts";
 import { NearestGraph } from "../dense/nearest.ts";
-import type { Compensate, CompensateContext } from "../policy.ts";
+import type { Compensate } from "../policy.ts";
 import { Rope } from "../rope.ts";
 import { evictedSlots, massOf, oneAhead } from "./heads.ts";
 
 export interface CentroidOptions {
-  /** Centroids per head. */
+  /** Most centroids per head. */
   slots?: number;
-  weigh?: "count" | "mass";
+  /** Largest share of the budget that they may take. */
+  share?: number;
+  /** How much a token weighs in a centroid: its attention mass, or one (a slot with a `count` that much). */
+  weigh?: "mass" | "count";
+  /** Keys are turned to the centroid's position before they are averaged and compared. */
   aligned?: boolean;
+  /** Which evicted slots of the first compaction are the first centroids: evenly spread ones, or the first. */
   seeds?: "spread" | "first";
+  /** Rounds of k-means over what the first compaction evicts. */
   rounds?: number;
+  /** Evicted slots that are compared at once, before centroids move. */
   block?: number;
 }
 
-export const centroids = (
-  { slots = 64, weigh = "count", aligned = false, seeds = "spread", rounds = 0, block = Infinity }: CentroidOptions =
-    {},
-): Compensate => ({
-  name: "centroids",
-  needs: { logBias: true },
-  attributes: ["count", "logBias"],
-  memorySlots: slots,
-  async apply(context) {
-    const { cache, engine, keep } = context, { headDim } = cache.shape;
-    const nearest = await NearestGraph.open(engine, headDim), rope = aligned ? new Rope(engine.config) : null;
-    const isFirst = !keep.some((kept, head) => kept.some((slot) => cache.sources(head)[slot] === MEMORY_SOURCE));
-    const result = keep.slice();
-    await oneAhead(cache.heads, (head) => {
-      const evicted = evictedSlots(cache.live[head]!, keep[head]!);
-      let memory: Int32Array, joining = evicted;
-      if (isFirst) {
-        memory = seedsOf(evicted, slots, seeds === "spread");
-        const chosen = new Set(memory);
-        joining = evicted.filter((slot) => !chosen.has(slot));
-        const source = cache.sources(head), count = cache.attribute("count", head);
-        for (const slot of memory) {
-          source[slot] = MEMORY_SOURCE;
-          count[slot] = 1;
+export const centroids = (options: CentroidOptions = {}): Compensate => {
+  const { slots = 64, share = 1 / 8, weigh = "mass", aligned = true, seeds = "spread" } = options;
+  const { rounds = 3, block = Infinity } = options;
+  const memorySlots = (budget: number) => Math.min(slots, Math.floor(budget * share));
+  return {
+    name: "centroids",
+    needs: { logBias: true },
+    attributes: ["count", "logBias"],
+    memorySlots,
+    async apply(context) {
+      const { cache, engine, budget } = context, keep = context.keep.slice();
+      const nearest = await NearestGraph.open(engine, cache.shape.headDim);
+      const rope = aligned ? new Rope(engine.config) : null;
+      const isMemory = (head: number) => (slot: number) => cache.sources(head)[slot] === MEMORY_SOURCE;
+      const isFirst = !keep.some((kept, head) => kept.some(isMemory(head)));
+      await oneAhead(cache.heads, (head) => {
+        let evicted = evictedSlots(cache.live[head]!, keep[head]!);
+        let memory: Int32Array = keep[head]!.filter(isMemory(head));
+        if (isFirst) {
+          memory = chosen(evicted, memorySlots(budget), seeds === "spread");
+          plant(cache, head, memory);
+          keep[head] = Int32Array.from([...keep[head]!, ...memory]).sort();
+          evicted = evictedSlots(cache.live[head]!, keep[head]!);
         }
-        result[head] = Int32Array.from([...keep[head]!, ...memory]).sort();
-      } else memory = keep[head]!.filter((slot) => cache.sources(head)[slot] === MEMORY_SOURCE);
-      if (memory.length === 0 || joining.length === 0) return null;
-      const mass = weigh === "mass" ? massOf(context, head) : null;
-      return fold(nearest, cache, head, memory, joining, mass, rope, isFirst ? rounds : 0, block);
-    });
-    return result;
-  },
-});
+        if (memory.length === 0 || evicted.length === 0) return null;
+        const mass = weigh === "mass" ? massOf(context, head) : null;
+        return new Clusters(cache, head, memory, evicted, mass, rope).join(nearest, isFirst ? rounds : 0, block);
+      });
+      return keep;
+    },
+  };
+};
 
-function seedsOf(evicted: Int32Array, slots: number, spread: boolean): Int32Array {
-  const count = Math.min(slots, evicted.length);
-  return spread
-    ? Int32Array.from({ length: count }, (_, i) => evicted[Math.floor((i + 0.5) * evicted.length / count)]!)
-    : evicted.slice(0, count);
+/** Up to `count` of the slots, ascending. */
+function chosen(slots: Int32Array, count: number, spread: boolean): Int32Array {
+  if (!spread || slots.length <= count) return slots.slice(0, count);
+  return Int32Array.from({ length: count }, (_, i) => slots[Math.floor((i + 0.5) * slots.length / count)]!);
 }
 
-async function fold(
-  nearest: NearestGraph,
-  cache: KvCache,
-  head: number,
-  memory: Int32Array,
-  joining: Int32Array,
-  mass: Float32Array | null,
-  rope: Rope | null,
-  rounds: number,
-  block: number,
-): Promise<void> {
-  const { headDim } = cache.shape, keys = cache.keyRows(head), values = cache.valueRows(head);
-  const count = cache.attribute("count", head), bias = cache.attribute("logBias", head), first = cache.start[head]!;
-  const C = memory.length, X = joining.length;
-  const rows = new Float32Array(X * headDim), centres = new Float32Array(C * headDim);
-  // keys as if all stood at position 0
-  const take = (out: Float32Array, at: number, slot: number) => {
-    if (rope) {
-      out.set(keys.subarray(slot * headDim, (slot + 1) * headDim), at * headDim);
-      rope.shift(out, at * headDim, at * headDim, -cache.position[first + slot]!);
-    } else out.set(keys.subarray(slot * headDim, (slot + 1) * headDim), at * headDim);
-  };
-  joining.forEach((slot, i) => take(rows, i, slot));
-  memory.forEach((slot, i) => take(centres, i, slot));
-  let guide = centres.slice();
-  for (let r = 0; r < rounds; r++) {
-    const index = await nearest.find(rows, guide);
-    const n = new Float64Array(C).fill(1);
-    const sum = Float64Array.from(centres);
-    for (let i = 0; i < X; i++) {
-      const c = index[i]!;
-      n[c]!++;
-      for (let d = 0; d < headDim; d++) sum[c * headDim + d]! += rows[i * headDim + d]!;
-    }
-    guide = Float32Array.from(sum, (value, at) => value / n[Math.floor(at / headDim)]!);
+/** Makes centroids of evicted slots. */
+function plant(cache: KvCache, head: number, memory: Int32Array): void {
+  const source = cache.sources(head), count = cache.attribute("count", head);
+  for (const slot of memory) {
+    source[slot] = MEMORY_SOURCE;
+    if (count[slot] === 0) count[slot] = 1;
   }
-  const weight = memory.map((slot) => 0) as unknown as Float64Array;
-  const w = new Float64Array(C);
-  memory.forEach((slot, c) => w[c] = mass ? mass[slot]! + 1e-12 : count[slot]!);
-  for (let from = 0; from < X; from += block) {
-    const to = Math.min(X, from + block);
-    const index = await nearest.find(rows.subarray(from * headDim, to * headDim), rounds > 0 ? guide : centres);
-    for (let i = from; i < to; i++) {
-      const c = index[i - from]!, slot = memory[c]!, joins = joining[i]!;
-      const wx = mass ? mass[joins]! + 1e-12 : 1;
-      const p = wx / (w[c]! + wx), q = 1 - p;
-      w[c]! += wx;
-      count[slot]!++;
-      bias[slot] = q * bias[slot]! + p * bias[joins]! - (p > 0 ? p * Math.log(p) : 0) - (q > 0 ? q * Math.log(q) : 0);
-      for (let d = 0; d < headDim; d++) {
-        centres[c * headDim + d]! += p * (rows[i * headDim + d]! - centres[c * headDim + d]!);
-        values[slot * headDim + d]! += p * (values[joins * headDim + d]! - values[slot * headDim + d]!);
-      }
+}
+
+/** One head's centroids and what joins them at one compaction. */
+class Clusters {
+  private readonly headDim: number;
+  private readonly values: Float32Array;
+  private readonly count: Float32Array;
+  private readonly bias: Float32Array;
+  /** Keys of what joins and of the centroids, [slots, headDim]. */
+  private readonly rows: Float32Array;
+  private readonly centres: Float32Array;
+  private readonly weight: Float64Array;
+
+  constructor(
+    private readonly cache: KvCache,
+    private readonly head: number,
+    private readonly memory: Int32Array,
+    private readonly joining: Int32Array,
+    private readonly mass: Float32Array | null,
+    private readonly rope: Rope | null,
+  ) {
+    this.headDim = cache.shape.headDim;
+    this.values = cache.valueRows(head);
+    this.count = cache.attribute("count", head);
+    this.bias = cache.attribute("logBias", head);
+    this.rows = this.keysOf(joining);
+    this.centres = this.keysOf(memory);
+    this.weight = Float64Array.from(memory, (slot) => this.weightOf(slot));
+  }
+
+  /** @param rounds of k-means before anything joins @param block as many join between two looks for the nearest */
+  async join(nearest: NearestGraph, rounds: number, block: number): Promise<void> {
+    const { rows, joining, headDim } = this;
+    let guide = this.centres;
+    for (let round = 0; round < rounds; round++) guide = this.means(await nearest.find(rows, guide));
+    for (let from = 0; from < joining.length; from += block) {
+      const to = Math.min(joining.length, from + block);
+      const index = await nearest.find(rows.subarray(from * headDim, to * headDim), guide);
+      for (let i = from; i < to; i++) this.absorb(index[i - from]!, i);
+    }
+    this.store();
+  }
+
+  /** Means of each centroid and the rows that are nearest to it. */
+  private means(index: Int32Array): Float32Array {
+    const { centres, rows, headDim } = this,
+      sums = centres.slice(),
+      members = new Int32Array(this.memory.length).fill(1);
+    for (let i = 0; i < index.length; i++) {
+      const centre = index[i]!;
+      members[centre]!++;
+      for (let d = 0, at = centre * headDim, from = i * headDim; d < headDim; d++) sums[at + d]! += rows[from + d]!;
+    }
+    for (let centre = 0; centre < members.length; centre++) {
+      for (let d = 0; d < headDim; d++) sums[centre * headDim + d]! /= members[centre]!;
+    }
+    return sums;
+  }
+
+  /** Joining slot `i` becomes part of a centroid: n += w, mean += w (x − mean) / n. */
+  private absorb(centre: number, i: number): void {
+    const { centres, rows, values, headDim } = this, into = this.memory[centre]!, slot = this.joining[i]!;
+    const own = this.weightOf(slot), share = own / (this.weight[centre]! += own);
+    this.count[into]! += tokensOf(this.count[slot]!);
+    this.bias[into] = (1 - share) * this.bias[into]! + share * this.bias[slot]! + entropy(share);
+    for (let d = 0; d < headDim; d++) {
+      const key = centre * headDim + d, value = into * headDim + d;
+      centres[key]! += share * (rows[i * headDim + d]! - centres[key]!);
+      values[value]! += share * (values[slot * headDim + d]! - values[value]!);
     }
   }
-  memory.forEach((slot, c) => {
-    keys.set(centres.subarray(c * headDim, (c + 1) * headDim), slot * headDim);
-    if (rope) rope.shift(keys, slot * headDim, slot * headDim, cache.position[first + slot]!);
-  });
+
+  private weightOf(slot: number): number {
+    return this.mass ? this.mass[slot]! + LEAST_MASS : tokensOf(this.count[slot]!);
+  }
+
+  /** Keys of slots, as if they stood at position 0 where they are aligned. */
+  private keysOf(slots: Int32Array): Float32Array {
+    const { headDim, cache, head, rope } = this, keys = cache.keyRows(head), first = cache.start[head]!;
+    const out = new Float32Array(slots.length * headDim);
+    slots.forEach((slot, i) => {
+      out.set(keys.subarray(slot * headDim, (slot + 1) * headDim), i * headDim);
+      rope?.shift(out, i * headDim, i * headDim, -cache.position[first + slot]!);
+    });
+    return out;
+  }
+
+  /** Puts the centroids' keys back where they stand. */
+  private store(): void {
+    const { headDim, cache, head, rope, centres } = this, keys = cache.keyRows(head), first = cache.start[head]!;
+    this.memory.forEach((slot, i) => {
+      keys.set(centres.subarray(i * headDim, (i + 1) * headDim), slot * headDim);
+      rope?.shift(keys, slot * headDim, slot * headDim, cache.position[first + slot]!);
+    });
+  }
+}
+
+/** Beside attention masses nothing, against 0 / 0. */
+const LEAST_MASS = 1e-12;
+
+/** A slot without a count is one token. */
+const tokensOf = (count: number): number => count === 0 ? 1 : count;
+
+/** Of a share and its rest, in nats. */
+function entropy(share: number): number {
+  const rest = 1 - share;
+  return -(share > 0 ? share * Math.log(share) : 0) - (rest > 0 ? rest * Math.log(rest) : 0);
 }

@@ -74,3 +74,10 @@ export function massOf({ evidence, cache }: CompensateContext, head: number): Fl
   if (cache.has("logBias")) cache.attribute("logBias", head).forEach((bias, slot) => mass[slot] = Math.exp(bias));
   return mass;
 }
+
+/** Length of a row. */
+export function norm(rows: Float32Array, at: number, headDim: number): number {
+  let sum = 0;
+  for (let d = 0; d < headDim; d++) sum += rows[at + d]! ** 2;
+  return Math.sqrt(sum);
+}

@@ -2,6 +2,7 @@
  * A share of the slots is spread evenly over equal parts of the document read so far (top-k within each part), the rest goes to the highest scores
  * wherever they are: no part can be crowded out, which a summary needs. As the document grows the parts widen and each thins out.
  */
+import { MEMORY_SOURCE } from "../cache.ts";
 import type { Select } from "../policy.ts";
 import { highest } from "./topk.ts";
 
@@ -23,6 +24,7 @@ export const spread = (floor = 0.5, parts = 20): Select => ({
     // slots stand in document order, so a part is a run of slots
     const runs = Array.from({ length: parts }, () => ({ from: n, to: 0, open: 0 }));
     for (let slot = 0; slot < n; slot++) {
+      if (source[slot] === MEMORY_SOURCE) continue; // it belongs to no part
       const run = runs[Math.min(parts - 1, Math.floor(source[slot]! * parts / tokensRead))]!;
       run.from = Math.min(run.from, slot);
       run.to = slot + 1;

@@ -1,6 +1,8 @@
 /** `fixtures/`: single stages on stored inputs, one file of `fixtures/` each. */
 import { join } from "node:path";
 import { attentionFlow } from "./fixtures/attention_flow.ts";
+import { camMerge } from "./fixtures/cam_merge.ts";
+import { centroidMemory } from "./fixtures/centroid_memory.ts";
 import { defensiveKv } from "./fixtures/defensivekv.ts";
 import { type Arrays, list, readArrays, readJson } from "./open.ts";
 import { momentKv } from "./fixtures/moment_kv.ts";
@@ -18,14 +20,14 @@ type FixtureCheck = (fixture: Fixture) => Promise<Check[]>;
 
 const checks: Record<string, FixtureCheck> = {
   attention_flow: attentionFlow,
+  cam_merge: camMerge,
+  centroid_memory: centroidMemory,
   defensivekv: defensiveKv,
   moment_kv: momentKv,
 };
 
 /** Stages that are not there yet. */
 const later: Record<string, string> = {
-  cam_merge: "compensate by CaM merging",
-  centroid_memory: "centroid slots",
   indexer: "probe indexer",
   latent_memory: "latent memory",
 };

@@ -7,13 +7,15 @@ import { ada } from "../../core/allocate/ada.ts";
 import { layerBudgets, pyramid } from "../../core/allocate/pyramid.ts";
 import { uniform } from "../../core/allocate/uniform.ts";
 import { compact } from "../../core/compact.ts";
+import { merge } from "../../core/compensate/merge.ts";
 import type { Engine } from "../../core/engine/engine.ts";
-import type { Scores, Select, SelectContext, StageContext } from "../../core/policy.ts";
+import type { Compensate, Scores, Select, SelectContext, StageContext } from "../../core/policy.ts";
 import { Rope } from "../../core/rope.ts";
 import { critical, twoStages } from "../../core/select/critical.ts";
 import { topk } from "../../core/select/topk.ts";
 import { cacheFor, decode, forward } from "./forward.ts";
 import { isSupported, list, readArrays, readJson, using } from "./open.ts";
+import { rowsOf } from "./fixtures/heads.ts";
 import { type Folder, headsOf, joined, type Manifest, type PolicyFile, sinksOf } from "./policy_files.ts";
 import { type Check, close, closeRelative, equal, notYet, type Vector } from "./report.ts";
 import { scorerOf } from "./scores.ts";
@@ -28,6 +30,7 @@ interface Stages {
   takes: string[];
   quotas(scores: Scores, context: StageContext, vector: PolicyFile, checks: Check[]): Int32Array;
   select(params: Params): Select;
+  compensate?(params: Params): Compensate;
 }
 
 const sameForAll: Stages = {
@@ -55,6 +58,11 @@ const stagesOf: Record<string, Stages> = {
   pyramidkv: { takes: ["beta"], quotas: pyramidQuotas, select: () => topk() },
   adakv_snapkv: adaptive,
   criticalkv_snapkv: { ...sameForAll, ...twoStage },
+  merging_snapkv: {
+    ...sameForAll,
+    takes: ["similarity_threshold", "merge_fraction"],
+    compensate: (params) => merge({ threshold: params["similarity_threshold"] as number, sinks: true }),
+  },
   criticaladakv_snapkv: { ...adaptive, ...twoStage, takes: [...adaptive.takes, ...twoStage.takes] },
 };
 
@@ -98,6 +106,8 @@ function notComputed(file: PolicyFile): string | null {
   const allowed = [...scorer.takes, ...stages.takes, ...(isRerotated(policy) ? ["decode_position"] : [])];
   const other = Object.keys(params).filter((key) => !allowed.includes(key));
   const missing = [...scorer.takes, ...stages.takes].filter((key) => !(key in params));
+  // a part of what is evicted is never merged alone here
+  if (params["merge_fraction"] !== undefined && params["merge_fraction"] !== 1) other.push("merge_fraction");
   if (other.length + missing.length > 0) return `policy ${policy} with parameters ${JSON.stringify(params)}`;
   return null;
 }
@@ -193,6 +203,14 @@ async function checkPolicy({ path, model, manifest }: Folder, vector: PolicyFile
     const mask = new Uint8Array(heads * n);
     keep.forEach((slots, head) => slots.forEach((slot) => mask[head * n + slot] = 1));
     checks.push(equal("kept_mask", mask, asked.data("kept_mask")));
+    const compensate = stages.compensate?.(vector.params);
+    if (compensate) {
+      await compensate.apply({ ...context, keep, scores: raw, evidence: {} });
+      const rows = kv_layers.flatMap((layer) =>
+        headsOf(engine, layer).map((head) => rowsOf(cache.valueRows(head), keep[head]!, engine.config.headDim))
+      );
+      checks.push(close("merged_values", joined(rows), asked.data("merged_values"), ROWS));
+    }
 
     const positions = isRerotated(vector.policy) ? "compact" : "original";
     const start = compact(cache, keep, positions, new Rope(engine.config), n, sinksOf(vector));
