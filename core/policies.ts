@@ -82,6 +82,28 @@ export const policies: Record<string, NamedPolicy> = {
     cost: "as question, and the value norms of every chunk",
     stages: { ...base, probe: "question", aggregate: "max", select: "critical" },
   },
+  "adakv-expected": {
+    summary: "As expected, with the heads of a layer competing for its slots.",
+    paper: "AdaKV, arXiv 2407.11550; ExpectedAttention, arXiv 2510.00636",
+    needs: "nothing",
+    cost: "as expected",
+    stages: { ...base, probe: "expected", aggregate: "none", allocate: "ada", select: "topk" },
+  },
+  "critical-expected": {
+    summary: "As expected, with half of each head's slots chosen by what they can change in the layer's output.",
+    paper: "CriticalKV, arXiv 2502.03805; ExpectedAttention, arXiv 2510.00636",
+    needs: "nothing",
+    cost: "as expected, and the value norms of every chunk",
+    stages: { ...base, probe: "expected-mass", aggregate: "none", select: "critical" },
+  },
+  critical: {
+    summary:
+      "The question asks, the heads of a layer compete, and half of each head's slots are chosen by what they can change.",
+    paper: "CriticalKV, arXiv 2502.03805, and AdaKV, arXiv 2407.11550, with the question as their probe",
+    needs: "the question before the document",
+    cost: "as question, and the value norms of every chunk",
+    stages: { ...base, probe: "question", aggregate: "max", allocate: "ada", select: "critical" },
+  },
   defensive: {
     summary: "Keeps what some query of the last 64 tokens of a chunk wants badly, not what they want on the mean.",
     paper: "DefensiveKV, arXiv 2510.13334",

@@ -26,6 +26,7 @@ import { recency } from "./decode/recency.ts";
 import { rkv } from "./decode/rkv.ts";
 import { tova } from "./decode/tova.ts";
 import { expected } from "./probe/expected.ts";
+import { expectedMass } from "./probe/expected_mass.ts";
 import { h2o as h2oProbe } from "./probe/h2o.ts";
 import { keydiff } from "./probe/keydiff.ts";
 import { knorm } from "./probe/knorm.ts";
@@ -56,6 +57,7 @@ export const stages = {
     tova: tovaProbe,
     h2o: h2oProbe,
     expected,
+    "expected-mass": expectedMass,
     knorm,
     keydiff,
     lagkv,
