@@ -2,7 +2,7 @@
  * D2O's merging (arXiv 2406.13035): an evicted slot whose key is like enough to a kept one's is merged into it, key and value, and all others are
  * dropped. What is like enough follows the document: τ ← ½ τ + ½ mean of the evicted slots' best cosines, at first that mean.
  *   x_j ← (x_j + Σ cos_i x_i) / (1 + how many)  for keys and values
- * Differs: τ is every head's own; the paper's budgets by layer are an allocate variant's business. Attention sinks do not receive.
+ * Differs: τ is every head's own; the paper's budgets by layer are an allocate variant's business. Protected slots do not receive.
  */
 import type { Compensate } from "../policy.ts";
 import { flowInto } from "./heads.ts";
@@ -14,7 +14,7 @@ export const d2o = (momentum = 0.5): Compensate => ({
   attributes: ["threshold"],
   async apply(context) {
     const { cache, keep } = context, { headDim } = cache.shape;
-    await flowInto(context, "cosine", 1, false, ({ head, keys, values, evicted, receivers }, { likeness, index }) => {
+    await flowInto(context, "cosine", 1, ({ head, keys, values, evicted, receivers }, { likeness, index }) => {
       let sum = 0;
       for (const cosine of likeness) sum += cosine;
       const remembered = cache.attribute("threshold", head), before = remembered[0]!, now = sum / evicted.length;

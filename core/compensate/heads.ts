@@ -1,6 +1,5 @@
 /** What compensating variants share: which slots a head loses, which of the others may receive, and the walk over all heads. */
 import type { CompensateContext } from "../policy.ts";
-import { SINKS } from "../policy.ts";
 import { type Likeness, type TopSimilar, TopSimilarGraph } from "../dense/top_similar.ts";
 
 /** Ascending slots of a head that do not stay. @param keep ascending */
@@ -14,11 +13,11 @@ export function evictedSlots(live: number, keep: Int32Array): Int32Array {
 }
 
 /**
- * Slots that may receive what others knew: all that stay but the sinks, whose values stand for "nothing here" and are near zero.
- * @param source of the head's live slots
+ * Slots that may receive what others knew: those that stay by their score. Protected ones do not: the sinks' values stand for "nothing here", and how
+ * much attention the newest slots get is not known yet (measured: flow into them is worse than dropping).
  */
-export function receivingSlots(keep: Int32Array, source: Int32Array): Int32Array {
-  return keep.filter((slot) => source[slot]! < 0 || source[slot]! >= SINKS);
+export function receivingSlots(keep: Int32Array, protectedSlots: Uint8Array): Int32Array {
+  return keep.filter((slot) => protectedSlots[slot] === 0);
 }
 
 /** A head with what it loses. */
@@ -36,16 +35,15 @@ export interface LosingHead {
  * used, the device already works on the next.
  */
 export async function flowInto(
-  { engine, cache, keep }: CompensateContext,
+  { engine, cache, keep, protectedSlots }: CompensateContext,
   likeness: Likeness,
   m: number,
-  sinksReceive: boolean,
   use: (head: LosingHead, top: TopSimilar) => void,
 ): Promise<void> {
   const graph = await TopSimilarGraph.open(engine, likeness, cache.shape.headDim);
   await oneAhead(cache.heads, (head) => {
     const kept = keep[head]!, evicted = evictedSlots(cache.live[head]!, kept);
-    const receivers = sinksReceive ? kept : receivingSlots(kept, cache.sources(head));
+    const receivers = receivingSlots(kept, protectedSlots[head]!);
     if (evicted.length === 0 || receivers.length === 0) return null;
     const losing = { head, keys: cache.keyRows(head), values: cache.valueRows(head), evicted, receivers };
     return graph.find(losing.keys, evicted, receivers, m).then((top) => use(losing, top));
@@ -64,12 +62,11 @@ export async function oneAhead(heads: number, work: (head: number) => Promise<vo
 }
 
 /**
- * Attention mass of a head's slots as the probe saw it: the mean over its queries, else the maximum. Without an attention probe every token weighs the
- * same, and a slot with a bias as many as it stands for.
+ * Attention mass of a head's slots: the scores of an attention probe, smoothed over neighbours where the aggregate pools, which says more about the
+ * queries to come than the mass that a few saw. Without an attention probe every token weighs the same, and a slot as many as it stands for.
  */
-export function massOf({ evidence, cache }: CompensateContext, head: number): Float32Array {
-  const seen = (evidence.mean ?? evidence.defensive ?? evidence.max)?.[head];
-  if (seen) return seen;
+export function massOf({ evidence, scores, cache }: CompensateContext, head: number): Float32Array {
+  if (evidence.score === undefined) return scores[head]!;
   const mass = new Float32Array(cache.live[head]!).fill(1);
   if (cache.has("logBias")) cache.attribute("logBias", head).forEach((bias, slot) => mass[slot] = Math.exp(bias));
   return mass;

@@ -2,21 +2,18 @@
  * Value blending (kvpress's MergingPress, after Token Merging, arXiv 2210.09461, and D2O): every evicted value goes into the kept slot whose key points
  * most nearly the same way, weighted by that cosine and by its length beside the other's. Keys stay, so positions stay.
  *   w_i = max(0, cos) ‖v_i‖ / (‖v_i‖ + ‖v_j‖),  v_j ← (v_j + Σ w_i v_i) / (1 + Σ w_i)
- * Differs: attention sinks do not receive unless asked to.
+ * Differs: protected slots do not receive.
  */
 import type { Compensate } from "../policy.ts";
 import { gather } from "./flow_weights.ts";
 import { flowInto, norm } from "./heads.ts";
 
-/**
- * @param threshold least cosine for a merge
- * @param sinks whether attention sinks receive
- */
-export const merge = ({ threshold = 0, sinks = false } = {}): Compensate => ({
+/** @param threshold least cosine for a merge */
+export const merge = (threshold = 0): Compensate => ({
   name: "merge",
   async apply(context) {
     const { headDim } = context.cache.shape;
-    await flowInto(context, "cosine", 1, sinks, ({ values, evicted, receivers }, top) => {
+    await flowInto(context, "cosine", 1, ({ values, evicted, receivers }, top) => {
       const shares = new Float32Array(evicted.length);
       for (let i = 0; i < evicted.length; i++) {
         const cosine = top.likeness[i]!;
@@ -25,8 +22,7 @@ export const merge = ({ threshold = 0, sinks = false } = {}): Compensate => ({
         const theirs = norm(values, receivers[top.index[i]!]! * headDim, headDim);
         shares[i] = cosine * own / (own + theirs + EPSILON);
       }
-      const received = new Float32Array(receivers.length), flowed = new Float32Array(receivers.length * headDim);
-      gather(top, shares, values, evicted, headDim, received, flowed);
+      const { received, flowed } = gather(top, shares, receivers.length, values, evicted, headDim);
       receivers.forEach((slot, j) => {
         if (received[j] === 0) return;
         for (let d = 0, at = slot * headDim; d < headDim; d++, at++) {

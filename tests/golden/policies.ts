@@ -61,7 +61,7 @@ const stagesOf: Record<string, Stages> = {
   merging_snapkv: {
     ...sameForAll,
     takes: ["similarity_threshold", "merge_fraction"],
-    compensate: (params) => merge({ threshold: params["similarity_threshold"] as number, sinks: true }),
+    compensate: (params) => merge(params["similarity_threshold"] as number),
   },
   criticaladakv_snapkv: { ...adaptive, ...twoStage, takes: [...adaptive.takes, ...twoStage.takes] },
 };
@@ -205,7 +205,9 @@ async function checkPolicy({ path, model, manifest }: Folder, vector: PolicyFile
     checks.push(equal("kept_mask", mask, asked.data("kept_mask")));
     const compensate = stages.compensate?.(vector.params);
     if (compensate) {
-      await compensate.apply({ ...context, keep, scores: raw, evidence: {} });
+      // kvpress lets the window receive too
+      const open = raw.map(() => new Uint8Array(n));
+      await compensate.apply({ ...context, protectedSlots: open, keep, scores: raw, evidence: {} });
       const rows = kv_layers.flatMap((layer) =>
         headsOf(engine, layer).map((head) => rowsOf(cache.valueRows(head), keep[head]!, engine.config.headDim))
       );
