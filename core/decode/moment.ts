@@ -4,7 +4,7 @@
  * attention to itself. The paper evicts after every token and does not give α; we evict in blocks (`evict.ts`), with the decay still one step per token.
  */
 import type { DecodePolicy } from "../policy.ts";
-import { accumulate, averageOverLayer, scoresOf } from "./observe.ts";
+import { accumulateByLayer, scoresByLayer } from "./observe.ts";
 
 /** @param decay α: 0 is the last token's attention, 1 the sum over all */
 export const moment = (decay = 0.9): DecodePolicy => ({
@@ -12,6 +12,6 @@ export const moment = (decay = 0.9): DecodePolicy => ({
   evicts: true,
   attributes: ["momentum"],
   observes: Infinity,
-  observe: (context, mass) => accumulate(context, averageOverLayer(mass, context), decay),
-  score: (context) => scoresOf(context),
+  observe: (context, mass) => accumulateByLayer(context, mass, decay),
+  score: (context) => scoresByLayer(context),
 });

@@ -4,7 +4,7 @@
  */
 import type { DecodePolicy } from "../policy.ts";
 import { moment } from "./moment.ts";
-import { scoresOf } from "./observe.ts";
+import { scoresByLayer } from "./observe.ts";
 
 /**
  * @param decay α of `moment`
@@ -13,5 +13,5 @@ import { scoresOf } from "./observe.ts";
 export const momentRecent = (decay = 0.99, share = 0.5): DecodePolicy => ({
   ...moment(decay),
   name: "moment-recent",
-  score: (context) => scoresOf(context, Math.floor(context.budget * share)),
+  score: (context) => scoresByLayer(context, Math.floor(context.budget * share)),
 });

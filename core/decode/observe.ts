@@ -4,24 +4,30 @@ import type { KvCache } from "../cache.ts";
 
 /** momentum ← decay · momentum + mass, for the written slots of every head. @param mass [heads, written] */
 export function accumulate({ cache, written }: DecodeContext, mass: Float32Array, decay: number): void {
-  for (let head = 0; head < cache.heads; head++) {
-    const momentum = newest(cache, head, written), from = head * written;
-    for (let slot = 0; slot < written; slot++) momentum[slot] = decay * momentum[slot]! + mass[from + slot]!;
+  for (let head = 0, at = 0; head < cache.heads; head++) {
+    const momentum = newest(cache, head, written);
+    for (let slot = 0; slot < written; slot++, at++) momentum[slot] = decay * momentum[slot]! + mass[at]!;
   }
 }
 
-/** Gives every head the mean of its layer, in place: then all heads of a layer evict the same slots. @param mass [heads, written] */
-export function averageOverLayer(mass: Float32Array, { cache, written }: DecodeContext): Float32Array {
-  const { kvHeads } = cache.shape, width = kvHeads * written;
-  for (let layer = 0; layer < mass.length; layer += width) {
-    for (let slot = layer; slot < layer + written; slot++) {
-      let sum = 0;
-      for (let head = slot; head < layer + width; head += written) sum += mass[head]!;
-      sum /= kvHeads;
-      for (let head = slot; head < layer + width; head += written) mass[head] = sum;
+/**
+ * As `accumulate`, with the mean over the heads of a layer, which then agree on what they evict. This runs for every written token: plain loops over
+ * neighbours, and the sums are made once per layer.
+ * @param mass [heads, written], changed
+ */
+export function accumulateByLayer({ cache, written }: DecodeContext, mass: Float32Array, decay: number): void {
+  const { kvHeads } = cache.shape, share = 1 / kvHeads;
+  for (let first = 0; first < cache.heads; first += kvHeads) {
+    const from = first * written, to = from + written;
+    for (let head = 1; head < kvHeads; head++) {
+      for (let sum = from, at = from + head * written; sum < to; sum++, at++) mass[sum]! += mass[at]!;
     }
+    const momentum = newest(cache, first, written);
+    for (let slot = 0, at = from; slot < written; slot++, at++) {
+      momentum[slot] = decay * momentum[slot]! + share * mass[at]!;
+    }
+    for (let head = 1; head < kvHeads; head++) newest(cache, first + head, written).set(momentum);
   }
-  return mass;
 }
 
 /** `momentum` of a head's written slots, a view. */
@@ -36,4 +42,10 @@ export function scoresOf({ cache, written }: DecodeContext, recent = 0): Float32
     scores.fill(Infinity, Math.max(0, written - recent));
     return scores;
   });
+}
+
+/** As `scoresOf`, one array for all heads of a layer: what `evictWritten` is given once it ranks once. */
+export function scoresByLayer(context: DecodeContext, recent = 0): Float32Array[] {
+  const { kvHeads } = context.cache.shape, scores = scoresOf(context, recent);
+  return scores.map((_, head) => scores[head - head % kvHeads]!);
 }
