@@ -159,7 +159,7 @@ export const policies: Record<string, NamedPolicy> = {
     paper: "Lookahead Q-Cache, arXiv 2505.20334",
     needs: "nothing; the question helps",
     cost: "eight tokens written per chunk",
-    stages: { ...base, probe: "lookahead", aggregate: "mean", select: "topk" },
+    stages: { ...base, probe: "lookahead", aggregate: "mean-maxpool", select: "topk" },
   },
   kvzip: {
     summary: "Every chunk is read twice: what repeating it looks at stays.",

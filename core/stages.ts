@@ -3,6 +3,7 @@ import { defensive } from "./aggregate/defensive.ts";
 import { layerMean } from "./aggregate/layer_mean.ts";
 import { max } from "./aggregate/max.ts";
 import { mean } from "./aggregate/mean.ts";
+import { meanMaxpool } from "./aggregate/mean_maxpool.ts";
 import { meanUnpooled } from "./aggregate/mean_unpooled.ts";
 import { none as unpooled } from "./aggregate/none.ts";
 import { ada } from "./allocate/ada.ts";
@@ -63,7 +64,15 @@ export const stages = {
     lagkv,
     random,
   },
-  aggregate: { max, mean, none: unpooled, defensive, "mean-unpooled": meanUnpooled, "layer-mean": layerMean },
+  aggregate: {
+    max,
+    mean,
+    none: unpooled,
+    defensive,
+    "mean-unpooled": meanUnpooled,
+    "mean-maxpool": meanMaxpool,
+    "layer-mean": layerMean,
+  },
   allocate: { uniform, pyramid, ada, layer, global },
   select: { topk, spread, critical, chunks },
   compensate: { drop, flow, "flow-convex": flowConvex, "flow-add": flowAdd, centroids, merge, d2o, cam },

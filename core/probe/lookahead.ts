@@ -4,7 +4,7 @@
  *
  * Differs: the paper writes them once, after the whole prompt, over a copy of the cache that SnapKV has thinned out; here they are written after every
  * chunk over the live cache, which earlier compactions have thinned out already, so no copy is needed. Which slots they score is the same either way.
- * Pooling is the aggregate's (the paper: sum over rows, then the maximum over 7 neighbours).
+ * Pooling is the aggregate's: `mean-maxpool` is the paper's.
  */
 import type { KvCache } from "../cache.ts";
 import { argmax } from "../decode/write.ts";
