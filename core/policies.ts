@@ -146,6 +146,56 @@ export const policies: Record<string, NamedPolicy> = {
     cost: "as snapkv, and one pass of the question's tokens per chunk",
     stages: { ...base, probe: "window+question", aggregate: "mean", select: "topk" },
   },
+  "flow-snapkv": {
+    summary: "As snapkv; what is evicted flows into the slots most like it, which then weigh as much as both.",
+    paper: "Meta-Soft, arXiv 2605.22337, with mass and bias of our own",
+    needs: "nothing",
+    cost: "as snapkv, and a product of evicted with kept keys",
+    stages: { ...base, probe: "window", aggregate: "mean", select: "topk", compensate: "flow" },
+  },
+  "flow-question": {
+    summary: "As question; what is evicted flows into the slots most like it, which then weigh as much as both.",
+    paper: "Meta-Soft, arXiv 2605.22337, with mass and bias of our own and the question as its probe",
+    needs: "the question before the document",
+    cost: "as question, and a product of evicted with kept keys",
+    stages: { ...base, probe: "question", aggregate: "max", select: "topk", compensate: "flow" },
+  },
+  "centroids-snapkv": {
+    summary: "As snapkv; up to 64 slots of each head are means of what was evicted, and weigh as much as that did.",
+    paper: "CMP of IndexMem++ (follow-up of arXiv 2605.25475), with SnapKV, arXiv 2404.14469",
+    needs: "nothing",
+    cost: "as snapkv, and a product of evicted keys with 64 centroids",
+    stages: { ...base, probe: "window", aggregate: "mean", select: "topk", compensate: "centroids" },
+  },
+  "centroids-question": {
+    summary: "As question; up to 64 slots of each head are means of what was evicted, and weigh as much as that did.",
+    paper: "CMP of IndexMem++ (follow-up of arXiv 2605.25475), with the question as its probe",
+    needs: "the question before the document",
+    cost: "as question, and a product of evicted keys with 64 centroids",
+    stages: { ...base, probe: "question", aggregate: "max", select: "topk", compensate: "centroids" },
+  },
+  "merge-snapkv": {
+    summary: "As snapkv; every evicted value is blended into the slot whose key points most nearly the same way.",
+    paper: "MergingPress of kvpress, after Token Merging, arXiv 2210.09461",
+    needs: "nothing",
+    cost: "as snapkv, and a product of evicted with kept keys",
+    stages: { ...base, probe: "window", aggregate: "mean", select: "topk", compensate: "merge" },
+  },
+  d2o: {
+    summary: "As snapkv; evicted slots that are like enough to a kept one are merged into it, keys and values.",
+    paper: "D2O, arXiv 2406.13035, with SnapKV's choice and the same budget for all layers",
+    needs: "nothing",
+    cost: "as snapkv, and a product of evicted with kept keys",
+    stages: { ...base, probe: "window", aggregate: "mean", select: "topk", compensate: "d2o" },
+  },
+  cam: {
+    summary:
+      "As snapkv; evicted values are added to the slots behind them, the more surely the more attention they had.",
+    paper: "CaM, ICML 2024, with SnapKV's choice",
+    needs: "nothing",
+    cost: "as snapkv",
+    stages: { ...base, probe: "window", aggregate: "mean", select: "topk", compensate: "cam" },
+  },
   role: {
     summary:
       "Tokens that stand in the answer's place ask: the start of the assistant's turn and the first words of any answer.",

@@ -2,17 +2,22 @@
  * Cache merging (CaM, ICML 2024; kvpress's CAMPress): an evicted value is added in equal parts to the next kept slots, by chance: the more surely, the
  * more attention it had beside them.
  *   p_i = min(1, a_i / mean of a over the next m kept),  v_j += v_i / m for these with probability p_i
- * Differs: attention is the probe's instead of a sum over all steps, every evicted slot may be merged, and the draws come from the token's number, so a
- * run can be repeated.
+ * Differs: attention is the probe's instead of a sum over all steps, every evicted slot may be merged, the draws come from the token's number, so a run
+ * can be repeated, and sums do not grow over many compactions: a value never becomes longer than the longest of those that it is made of.
  */
 import type { Compensate } from "../policy.ts";
-import { evictedSlots, massOf } from "./heads.ts";
+import { addBounded, evictedSlots, longest, massOf } from "./heads.ts";
 
-/**
- * @param m kept slots that share an evicted value (kvpress: 32)
- * @param draw uniform in [0, 1) for a head's token
- */
-export const cam = (m = 32, draw: (head: number, token: number) => number = uniform): Compensate => ({
+interface CamOptions {
+  /** Kept slots that share an evicted value (kvpress: 32). */
+  m?: number;
+  /** Uniform in [0, 1) for a head's token. */
+  draw?: (head: number, token: number) => number;
+  /** False: values may grow. */
+  bounded?: boolean;
+}
+
+export const cam = ({ m = 32, draw = uniform, bounded = true }: CamOptions = {}): Compensate => ({
   name: "cam",
   apply(context) {
     const { cache, keep } = context, { headDim } = cache.shape;
@@ -21,6 +26,7 @@ export const cam = (m = 32, draw: (head: number, token: number) => number = unif
       const mass = massOf(context, head), values = cache.valueRows(head), source = cache.sources(head);
       // what neighbours receive differs by few: where a value's receivers begin it is added, behind their end taken away
       const steps = new Float64Array((kept.length + 1) * headDim);
+      const limit = bounded ? longest(values, evicted, headDim) : Infinity;
       let next = 0;
       for (const slot of evicted) {
         while (next < kept.length && kept[next]! < slot) next++;
@@ -37,10 +43,9 @@ export const cam = (m = 32, draw: (head: number, token: number) => number = unif
         }
       }
       for (let k = 0; k < kept.length; k++) {
-        for (let d = 0, at = k * headDim, to = kept[k]! * headDim; d < headDim; d++, at++, to++) {
-          if (k > 0) steps[at]! += steps[at - headDim]!;
-          values[to]! += steps[at]!;
-        }
+        const at = k * headDim;
+        if (k > 0) { for (let d = at; d < at + headDim; d++) steps[d]! += steps[d - headDim]!; }
+        addBounded(values, kept[k]! * headDim, steps, at, 1, headDim, limit);
       }
     }
     return keep;

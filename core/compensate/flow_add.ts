@@ -5,7 +5,7 @@
  */
 import type { Compensate } from "../policy.ts";
 import { FLOW_DEFAULTS, type FlowOptions, flowWeights, gather } from "./flow_weights.ts";
-import { flowInto, norm } from "./heads.ts";
+import { addBounded, flowInto, longest } from "./heads.ts";
 
 interface AddOptions extends FlowOptions {
   /** Part of what flows that is added. */
@@ -22,15 +22,9 @@ export const flowAdd = ({ gate = 0.1, bounded = true, ...options }: AddOptions =
     await flowInto(context, likeness, m, ({ values, evicted, receivers }, top) => {
       const shares = flowWeights(top, receivers.length, temperature);
       const { received, flowed } = gather(top, shares, receivers.length, values, evicted, headDim);
-      let longest = 0;
-      for (const slot of evicted) longest = Math.max(longest, norm(values, slot * headDim, headDim));
+      const limit = bounded ? longest(values, evicted, headDim) : Infinity;
       receivers.forEach((slot, j) => {
-        if (received[j] === 0) return;
-        const at = slot * headDim, limit = Math.max(longest, norm(values, at, headDim));
-        for (let d = 0; d < headDim; d++) values[at + d]! += gate * flowed[j * headDim + d]!;
-        const now = norm(values, at, headDim);
-        if (!bounded || now <= limit) return;
-        for (let d = 0; d < headDim; d++) values[at + d]! *= limit / now;
+        if (received[j] !== 0) addBounded(values, slot * headDim, flowed, j * headDim, gate, headDim, limit);
       });
     });
     return keep;

@@ -62,11 +62,12 @@ export async function oneAhead(heads: number, work: (head: number) => Promise<vo
 }
 
 /**
- * Attention mass of a head's slots: the scores of an attention probe, smoothed over neighbours where the aggregate pools, which says more about the
- * queries to come than the mass that a few saw. Without an attention probe every token weighs the same, and a slot as many as it stands for.
+ * Attention mass of a head's slots as the probe saw it: the mean over its queries where the aggregate asked for that, else their maximum. Without an
+ * attention probe every token weighs the same, and a slot as many as it stands for.
  */
-export function massOf({ evidence, scores, cache }: CompensateContext, head: number): Float32Array {
-  if (evidence.score === undefined) return scores[head]!;
+export function massOf({ evidence, cache }: CompensateContext, head: number): Float32Array {
+  const seen = (evidence.mean ?? evidence.defensive ?? evidence.max)?.[head];
+  if (seen) return seen;
   const mass = new Float32Array(cache.live[head]!).fill(1);
   if (cache.has("logBias")) cache.attribute("logBias", head).forEach((bias, slot) => mass[slot] = Math.exp(bias));
   return mass;
@@ -77,4 +78,27 @@ export function norm(rows: Float32Array, at: number, headDim: number): number {
   let sum = 0;
   for (let d = 0; d < headDim; d++) sum += rows[at + d]! ** 2;
   return Math.sqrt(sum);
+}
+
+/** Length of the longest of some rows. */
+export function longest(rows: Float32Array, slots: Int32Array, headDim: number): number {
+  let most = 0;
+  for (const slot of slots) most = Math.max(most, norm(rows, slot * headDim, headDim));
+  return most;
+}
+
+/** Adds `factor` times a row to another, and shortens the sum to `limit` where it is longer than that and than the row was. */
+export function addBounded(
+  rows: Float32Array,
+  at: number,
+  added: Float32Array | Float64Array,
+  from: number,
+  factor: number,
+  headDim: number,
+  limit: number,
+): void {
+  const most = limit === Infinity ? limit : Math.max(limit, norm(rows, at, headDim));
+  for (let d = 0; d < headDim; d++) rows[at + d]! += factor * added[from + d]!;
+  const now = norm(rows, at, headDim);
+  if (now > most) { for (let d = 0; d < headDim; d++) rows[at + d]! *= most / now; }
 }

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { MEMORY_SOURCE } from "../../core/cache.ts";
+import { centroids } from "../../core/compensate/centroids.ts";
+import type { CompensateContext } from "../../core/policy.ts";
+import { Rope } from "../../core/rope.ts";
+import { openTiny } from "../tiny_llama.ts";
+import { gone, inventedContext } from "./head.ts";
+
+const { engine, close } = await openTiny();
+const D = 32;
+
+const memoryOf = ({ cache }: CompensateContext, head: number, keep: Int32Array[]) =>
+  keep[head]!.filter((slot) => cache.sources(head)[slot] === MEMORY_SOURCE);
+
+/** log Σ exp(q·k + bias) over slots, and Σ of values by these weights. */
+function attention({ cache }: CompensateContext, head: number, slots: ArrayLike<number>, query: Float32Array) {
+  const keys = cache.keyRows(head), values = cache.valueRows(head), bias = cache.attribute("logBias", head);
+  const out = new Float64Array(D + 1);
+  for (const slot of Array.from(slots)) {
+    let logit = bias[slot]!;
+    for (let d = 0; d < D; d++) logit += query[d]! * keys[slot * D + d]!;
+    const weight = Math.exp(logit);
+    out[D]! += weight;
+    for (let d = 0; d < D; d++) out[d]! += weight * values[slot * D + d]!;
+  }
+  return out;
+}
+
+describe("centroid slots", () => {
+  after(close);
+
+  test("centroids: for the query whose attention weighed them, they answer as all evicted slots would", async () => {
+    const stage = centroids({ aligned: false, share: 1 / 6 }),
+      context = inventedContext(engine, stage),
+      { cache, keep } = context;
+    const query = Float32Array.from({ length: D }, (_, d) => Math.sin(d) / 2);
+    const mass = context.scores.map((row, head) => row.map((_, slot) => attention(context, head, [slot], query)[D]!));
+    const evicted = keep.map((slots) => gone(90, slots));
+    const before = evicted.map((slots, head) => attention(context, head, slots, query));
+    const left = await stage.apply({ ...context, evidence: { mean: mass } });
+    for (let head = 0; head < cache.heads; head++) {
+      const memory = memoryOf(context, head, left);
+      assert.equal(memory.length, 5);
+      const now = attention(context, head, memory, query);
+      now.forEach((value, i) => assert.ok(Math.abs(value - before[head]![i]!) < 1e-4 * before[head]![D]!, `${value}`));
+    }
+  });
+
+  test("centroids: weighing the same, a bias is the log of a count, and counts sum up to what was evicted", async () => {
+    const stage = centroids({ weigh: "count", share: 1 / 6 }),
+      context = inventedContext(engine, stage),
+      { cache } = context;
+    const first = await stage.apply(context);
+    const second = first.map((slots) => slots.filter((slot) => slot % 3 > 0)); // some of the rest, and no centroid, goes
+    const memory = first.map((_, head) => memoryOf(context, head, first));
+    const later = second.map((slots, head) => Int32Array.from(new Set([...slots, ...memory[head]!])).sort());
+    for (const [keep, round] of [[first, 1], [later, 2]] as const) {
+      if (round === 2) {
+        // compaction would have taken these away
+        context.keep = keep.map((slots, head) => Int32Array.from([...slots, ...gone(90, first[head]!)]).sort());
+        assert.deepEqual(await stage.apply(context), context.keep, "no more centroids than at first");
+      }
+      for (let head = 0; head < cache.heads; head++) {
+        const count = cache.attribute("count", head), bias = cache.attribute("logBias", head);
+        const evicted = gone(90, round === 1 ? first[head]! : later[head]!).length + memory[head]!.length;
+        assert.equal(memory[head]!.reduce((sum, slot) => sum + count[slot]!, 0), evicted, `round ${round}`);
+        for (const slot of memory[head]!) assert.ok(Math.abs(bias[slot]! - Math.log(count[slot]!)) < 1e-4);
+      }
+    }
+  });
+
+  test("centroids: the same key at many positions stays that key, turned to the centroid's position", async () => {
+    const stage = centroids({ slots: 1 }), context = inventedContext(engine, stage), { cache, keep } = context;
+    const rope = new Rope(engine.config), plain = Float32Array.from({ length: D }, (_, d) => Math.cos(d));
+    const at = (position: number) => {
+      const row = plain.slice();
+      rope.shift(row, 0, 0, position);
+      return row;
+    };
+    for (const slot of gone(90, keep[0]!)) cache.keyRows(0).set(at(slot), slot * D);
+    const left = await stage.apply(context), [slot] = memoryOf(context, 0, left);
+    const key = cache.keyRows(0).subarray(slot! * D, (slot! + 1) * D);
+    at(slot!).forEach((value, d) => assert.ok(Math.abs(value - key[d]!) < 1e-4, `${key[d]} instead of ${value}`));
+  });
+
+  test("centroids: the budget decides how many; where fewer are evicted, each stands for itself", async () => {
+    const stage = centroids();
+    assert.deepEqual([37, 64, 128, 512, 1024, 4096].map((budget) => stage.memorySlots!(budget)), [
+      4,
+      8,
+      16,
+      64,
+      64,
+      64,
+    ]);
+    const context = inventedContext(engine, stage), { cache } = context;
+    context.keep[0] = Int32Array.from({ length: 89 }, (_, i) => i);
+    const before = cache.valueRows(0).slice(), left = await stage.apply({ ...context, budget: 64 });
+    assert.deepEqual([...left[0]!], Array.from({ length: 90 }, (_, i) => i));
+    assert.deepEqual([cache.sources(0)[89], cache.attribute("count", 0)[89]], [MEMORY_SOURCE, 1]);
+    assert.deepEqual(cache.valueRows(0), before);
+    assert.equal(memoryOf(context, 1, left).length, 8);
+  });
+});
