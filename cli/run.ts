@@ -48,11 +48,14 @@ export interface RunTask {
 
 /** Opens the model, runs the task and prints the answer, or the record under `--json`. */
 export async function run(task: RunTask, flags: RunFlags): Promise<void> {
-  const { answer, openModel, parsePolicy } = await import("../mod.ts");
+  const { answer, openModel, parsePolicy, writingRoom } = await import("../mod.ts");
   const device = usableDevice(flags.device);
   const policy = flags.policy ?? task.policy;
   // Told before anything is loaded or read.
-  parsePolicy(policy);
+  writingRoom(parsePolicy(policy), {
+    maxTokens: flags.maxTokens ?? task.maxTokens,
+    decodeBudget: flags.decodeBudget,
+  });
   const cache = cacheFolder();
   const { name, path, sha256 } = await resolveModel(cache, flags.model);
   const renderer = createRenderer(flags);

@@ -87,9 +87,13 @@ export function resolveBudget(input: BudgetInput): Budget {
   }
   const capacity = slots + overhead, bytes = capacity * slotBytes;
   if (bytes > input.availableBytes) {
+    const fitting = Math.floor(input.availableBytes / slotBytes) - overhead;
     throw new BudgetError(
       `A cache of ${slots} slots takes ${gib(bytes)} and this machine has ${gib(input.availableBytes)} to give: ` +
-        `use at most ${Math.max(0, Math.floor(input.availableBytes / slotBytes) - overhead)} slots`,
+        `use at most ${Math.max(0, fitting)} slots` +
+        (fitting < least
+          ? `, or a smaller --max-tokens or --decode-budget: question and answer alone take ${reserve}`
+          : ""),
     );
   }
   return { slots, capacity, bytes, clampedFrom };
