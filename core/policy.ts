@@ -165,6 +165,8 @@ export interface RecallContext {
   nextPosition: number;
   /** Index of the document's first token in the prompt. */
   firstSource: number;
+  /** For a text of its own to ask with. */
+  tokenizer: ProbeTokenizer;
 }
 
 /** What is read again before the answer? Asked once, when something was evicted. */

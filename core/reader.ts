@@ -209,8 +209,15 @@ export class Reader {
   /** Passages to read again before the answer; none while nothing was evicted. @param firstSource the document's first token in the prompt */
   async recall(questionTokens: number[], firstSource: number): Promise<Passage[]> {
     if (this.compactions === 0) return [];
-    const started = performance.now(), { engine, cache, nextPosition } = this;
-    const passages = await this.policy.recall.passages({ engine, cache, questionTokens, nextPosition, firstSource });
+    const started = performance.now(), { engine, cache, nextPosition, policy, options: { tokenizer } } = this;
+    const passages = await policy.recall.passages({
+      engine,
+      cache,
+      questionTokens,
+      nextPosition,
+      firstSource,
+      tokenizer,
+    });
     this.policyMs += performance.now() - started;
     return passages;
   }
