@@ -49,7 +49,7 @@ export function flowWeights(
  * What each receiver gets.
  * @param shares [evicted, m] what of evicted slot i goes to receiver `index`; need not sum to 1
  * @param values [live, headDim]
- * @returns sums of the shares [receivers] and of the shared values [receivers, headDim]
+ * @returns sums of the shares [receivers] and of the shared values [receivers, headDim]; the latter are lent until the next call
  */
 export function gather(
   { index, m }: TopSimilar,
@@ -59,7 +59,9 @@ export function gather(
   evicted: Int32Array,
   headDim: number,
 ): { received: Float32Array; flowed: Float32Array } {
-  const received = new Float32Array(receivers), flowed = new Float32Array(receivers * headDim);
+  const size = receivers * headDim;
+  if (sums.length < size) sums = new Float32Array(size);
+  const received = new Float32Array(receivers), flowed = sums.subarray(0, size).fill(0);
   for (let i = 0; i < evicted.length; i++) {
     const from = evicted[i]! * headDim;
     for (let k = i * m; k < (i + 1) * m; k++) {
@@ -71,3 +73,6 @@ export function gather(
   }
   return { received, flowed };
 }
+
+/** Heads come one after the other, so one memory does for all. */
+let sums = new Float32Array(0);
