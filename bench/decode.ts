@@ -3,10 +3,10 @@
  * by every policy inside every decode budget, side by side. Reported are the tokens from the first eviction on: negative log-likelihood above the full
  * cache's, and KL(full ‖ policy), both in nats per token, means over texts with standard errors; the last column pairs every policy with the best.
  *
- *   npm run decode -- --texts 20 --tokens 1024 --budgets 128,256 --policies recency,h2o,tova,rkv,moment@0.95,moment
+ *   npm run decode -- --texts 20 --tokens 1024 --budgets 128,256 --policies recency,h2o,tova,rkv,moment@0.9,moment@0.95
  *
- * `name@number:number` gives a policy its parameters: moment@α, moment-recent@α:share, rkv@λ. Every text is appended to bench/results/ as lines of JSON, and a run goes on
- * where an earlier one of the same settings stopped.
+ * `name@number:number` gives a policy its parameters: moment@α, moment-recent@α:share, rkv@λ. Every text is appended to bench/results/ as lines of
+ * JSON, and a run goes on where an earlier one of the same settings stopped.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ const { values: flags } = parseArgs({
     budgets: { type: "string", default: "128,256" },
     policies: {
       type: "string",
-      default: "recency,h2o,tova,rkv,moment@0.9,moment@0.95,moment@0.99,moment@0.999",
+      default: "recency,h2o,tova,rkv,moment@0.8,moment@0.9,moment@0.95,moment@0.99,moment@0.999,moment-recent",
     },
     block: { type: "string", default: String(DECODE_BLOCK) },
     seed: { type: "string", default: "1" },

@@ -17,6 +17,8 @@ const tasks = {
   compile: (extra) => start(["cli/compile.ts", ...extra]),
   bench: (extra) => start(["bench/speed.ts", ...extra]),
   needles: (extra) => start(["bench/needles.ts", ...extra]),
+  decode: (extra) => start(["bench/decode.ts", ...extra]),
+  "decode-speed": (extra) => start(["bench/decode_speed.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
 };
 

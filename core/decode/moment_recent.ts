@@ -1,6 +1,6 @@
 /**
- * Moment-KV with a recent window: a share of the budget goes to the newest written tokens, whatever they got so far, the rest by importance. Without
- * it `moment` evicts what was written last, because a sum over few tokens is small; H2O keeps a half for the same reason. Own combination.
+ * Moment-KV with a recent window: a share of the budget goes to the newest written tokens, whatever they got so far, the rest by importance. With a long
+ * memory `moment` evicts what was written last, because a sum over few tokens is small; H2O keeps a half for the same reason. Own combination.
  */
 import type { DecodePolicy } from "../policy.ts";
 import { moment } from "./moment.ts";
