@@ -21,7 +21,7 @@ export async function ask(words: string[], flags: RunFlags): Promise<void> {
     );
   }
   const sources = await openDocuments(names.length > 0 ? names : ["-"]);
-  await run({ command: "ask", sources, instruction: question, policy: "question", maxTokens: 256 }, flags);
+  await run({ command: "ask", sources, instruction: question, maxTokens: 256 }, flags);
 }
 
 async function isFile(path: string): Promise<boolean> {

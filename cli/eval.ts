@@ -8,6 +8,7 @@ import {
   aggregateResults,
   asksTheQuestion,
   DEFAULT_TASKS,
+  defaultPolicies,
   evalReport,
   type EvalResult,
   evalTable,
@@ -67,7 +68,7 @@ const PLAIN_EVERY_MS = 10_000;
 
 export async function evaluate(names: string[], flags: EvalFlags): Promise<void> {
   // everything that can be wrong about the words is told before a model is loaded
-  const policies = policyList(flags.policy, ["question", "snapkv", "streaming"]);
+  const policies = policyList(flags.policy, [defaultPolicies.ask, "question", "snapkv", "streaming"]);
   policies.forEach((policy) => parsePolicy(policy));
   const protocols: Protocol[] = flags.protocol === "both" ? ["aware", "agnostic"] : [flags.protocol];
   refuseUselessPlan(policies, protocols);

@@ -66,7 +66,7 @@ export async function plan(names: string[], flags: PlanFlags): Promise<void> {
 
 async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord> {
   const [
-    { parsePolicy, resolveBudget },
+    { defaultPolicies, parsePolicy, resolveBudget },
     { openGguf },
     { tokenizerFromGguf },
     { renderPrompt },
@@ -80,7 +80,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     import("../core/policy.ts"),
     import("../core/decode/room.ts"),
   ]);
-  const policy = parsePolicy(flags.policy ?? "question");
+  const policy = parsePolicy(flags.policy ?? defaultPolicies.ask);
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
   const model = await openGguf(await files.open(chosen.path));

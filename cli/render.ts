@@ -141,7 +141,7 @@ export function statisticsLines(record: AnswerRecord, verbose: boolean): string[
     } positions) on ` +
     `${record.device.kind} (${record.device.name})`,
     `policy ${policy.name}: probe ${policy.probe}, aggregate ${policy.aggregate}, allocate ${policy.allocate}, select ${policy.select}, ` +
-    `compensate ${policy.compensate}, decode ${policy.decode}`,
+    `compensate ${policy.compensate}, recall ${policy.recall}, decode ${policy.decode}`,
     `cache: capacity ${readableCount(kv.capacitySlots)} slots, peak ${readableCount(kv.peakLiveSlots)}, ${
       readableCount(kv.compactions)
     } compactions, ` +
@@ -149,5 +149,10 @@ export function statisticsLines(record: AnswerRecord, verbose: boolean): string[
       kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.evictedWrittenSlots)} of what was written`
     }, ${kv.positions} positions; policy ${readableDuration(timing.policyMs)} of ` +
     `${readableDuration(timing.prefillMs + timing.decodeMs)}, load ${readableDuration(timing.loadMs)}`,
+    ...record.passages.map(({ at, text }) => `read again, from ${Math.round(100 * at)} % on: ${shortened(text, 160)}`),
   ];
+}
+
+function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1).trimEnd()}…`;
 }

@@ -38,8 +38,6 @@ export interface RunTask {
   command: "ask" | "summarize";
   sources: Source[];
   instruction: string;
-  /** Where `--policy` is not given. */
-  policy: string;
   /** Where `--max-tokens` is not given. */
   maxTokens: number;
   opening?: string;
@@ -48,9 +46,9 @@ export interface RunTask {
 
 /** Opens the model, runs the task and prints the answer, or the record under `--json`. */
 export async function run(task: RunTask, flags: RunFlags): Promise<void> {
-  const { answer, openModel, parsePolicy, writingRoom } = await import("../mod.ts");
+  const { answer, defaultPolicies, openModel, parsePolicy, writingRoom } = await import("../mod.ts");
   const device = usableDevice(flags.device);
-  const policy = flags.policy ?? task.policy;
+  const policy = flags.policy ?? defaultPolicies[task.command];
   // Told before anything is loaded or read.
   writingRoom(parsePolicy(policy), {
     maxTokens: flags.maxTokens ?? task.maxTokens,

@@ -1,4 +1,4 @@
-// What `npm run setup|demo|test|golden|compile|bench|needles|sections` does: makes sure that the packages are there, then starts the task with the Bun
+// What `npm run setup|demo|test|golden|compile|bench|needles|questions|…` does: makes sure that the packages are there, then starts the task with the Bun
 // that came with them. Plain Node without packages, because it runs before there are any. A second run needs no network.
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -19,6 +19,7 @@ const tasks = {
   needles: (extra) => start(["bench/needles.ts", ...extra]),
   decode: (extra) => start(["bench/decode.ts", ...extra]),
   "decode-speed": (extra) => start(["bench/decode_speed.ts", ...extra]),
+  questions: (extra) => start(["bench/questions.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
 };
 

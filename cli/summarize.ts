@@ -19,7 +19,6 @@ export async function summarize(names: string[], flags: RunFlags & { length?: nu
       command: "summarize",
       sources,
       instruction,
-      policy: "coverage",
       // an English word takes about 1.3 tokens; the rest is room to finish the sentence
       maxTokens: Math.ceil(words * 1.5) + 32,
       opening: "The text is about",

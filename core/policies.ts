@@ -17,8 +17,7 @@ const base = { allocate: "uniform", compensate: "drop", recall: "none", decode: 
 /** What `palimpsest policies` shows. */
 export const policies: Record<string, NamedPolicy> = {
   question: {
-    summary:
-      "The question is forwarded after every chunk and its attention decides; whole spans survive. Default of ask.",
+    summary: "The question is forwarded after every chunk and its attention decides; whole spans survive.",
     paper: "own; related: FINCH (TACL 2024)",
     needs: "the question before the document",
     cost: "one pass of the question's tokens per chunk",
@@ -26,7 +25,7 @@ export const policies: Record<string, NamedPolicy> = {
   },
   "question-quote": {
     summary:
-      "As question; then the passages that the question looks at are read again, the best one last, before the answer.",
+      "As question; then the passages that the question looks at are read again before the answer. Default of ask.",
     paper: "own",
     needs: "the question before the document",
     cost: "one pass of the question's tokens per chunk; up to 300 tokens read twice",
@@ -303,6 +302,9 @@ export const policies: Record<string, NamedPolicy> = {
     stages: { ...base, probe: "none", aggregate: "none", select: "topk" },
   },
 };
+
+/** What a command takes when no policy is named; chosen by measurement (README). */
+export const defaultPolicies = { ask: "question-quote", summarize: "coverage" } as const;
 
 /** @param spec a policy's name, or `stage=variant` pairs. @throws {UsageError} naming what would work */
 export function parsePolicy(spec: string): Policy {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { defaultPolicies } from "../../mod.ts";
 import {
   type Ended,
   filesBelow,
@@ -76,7 +77,7 @@ test("a document over the budget is compressed and said so; --strict refuses it 
   const args = ["--kv-budget", "512", "-n", "8", long, "Who is Queequeg?"];
   const ended = await run(["ask", "--verbose", "--json", ...args]);
   const { kv, document, policy } = JSON.parse(ended.stdout);
-  assert.equal(policy.name, "question");
+  assert.equal(policy.name, defaultPolicies.ask);
   assert.ok(document.tokens > 2500 && kv.budgetSlots === 512 && kv.compactions > 0 && kv.evictedSlots > 2000);
   assert.match(ended.stderr, /compressed into 512 slots/);
   const strict = await run(["ask", "--strict", ...args]);

@@ -128,6 +128,7 @@ for (const runtime of runtimes) {
       "compensate",
       "decode",
       "probe",
+      "recall",
       "select",
     ]);
   });
