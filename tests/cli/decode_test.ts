@@ -66,7 +66,7 @@ test("decode budgets that cannot work are refused with one that does: exit 2 bef
   }
   const kept = await ask("-m", "no-such-model", "--decode-budget", "64");
   assert.equal(kept.code, 2);
-  assert.match(kept.stderr, /question keeps all.*moment.*--max-tokens 64/);
+  assert.match(kept.stderr, /keeps all.*moment.*--max-tokens 64/);
   const few = await run(["ask", ...SMALL, "--json", "-n", "8", document, "Who?"], { PALIMPSEST_DECODE_BUDGET: "64" });
   assert.equal(few.code, 0, "an answer that is no longer than the budget keeps it: " + few.stdout);
   const wide = await ask("-m", model, "--policy", "moment", "-n", "100000", "--decode-budget", "5000");
