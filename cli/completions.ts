@@ -66,7 +66,7 @@ function describe(
   }
 }
 
-/** Values that are known only when Tab is pressed; the policies need the library, so they are fetched for `--policy` alone. */
+/** Values that are known only when Tab is pressed; the policies need the library, so they are fetched where they are asked for. */
 async function dynamicValues(words: string[]): Promise<Map<string, Suggestions>> {
   const stored = (await listStored(cacheFolder())).map((model) => ({ value: model.name, description: model.source }));
   const values = new Map<string, Suggestions>([
@@ -75,9 +75,10 @@ async function dynamicValues(words: string[]): Promise<Map<string, Suggestions>>
     ["models path name", stored],
     ["pull model", registry.map((model) => ({ value: model.name, description: model.summary }))],
   ]);
-  if (words.slice(-2).some((word) => word.startsWith("--policy"))) {
+  if (words[0] === "policies" || words.slice(-2).some((word) => word.startsWith("--policy"))) {
     const { policies } = await import("../mod.ts");
-    values.set("policy", Object.entries(policies).map(([value, policy]) => ({ value, description: policy.summary })));
+    const named = Object.entries(policies).map(([value, policy]) => ({ value, description: policy.summary }));
+    values.set("policy", named).set("policies name", named);
   }
   return values;
 }

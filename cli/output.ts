@@ -20,8 +20,13 @@ export function printable(text: string): string {
  * asynchronous stream would report the closed pipe only after more work was done for nobody.
  */
 export function writeOut(text: string): void {
+  writeStyled(isTerminal.stdout() ? printable(text) : text);
+}
+
+/** As `writeOut`, for words of the program's own, which may be coloured. */
+export function writeStyled(text: string): void {
   try {
-    writeAll(1, isTerminal.stdout() ? printable(text) : text);
+    writeAll(1, text);
   } catch (error) {
     if ((error as { code?: string }).code === "EPIPE") {
       removeTemporaries();

@@ -175,9 +175,14 @@ Nothing but \`pull\` uses the network.`,
     .action(async (name, _flags, command) => (await import("./models.ts")).modelPath(name, command.optsWithGlobals()));
 
   program.command("policies")
-    .description("list what can decide which slots stay in memory")
+    .summary("list what can decide which slots stay in memory")
+    .description("List the policies, which decide what stays in memory; with a name, show one of them whole.")
+    .argument("[name]", "a policy's name, or stage=variant pairs: probe=window,aggregate=mean")
+    .addOption(new Option("--stages", "list the variants of every stage, which policies are combined from"))
     .addOption(options.jsonOption())
-    .action(async (flags) => (await import("./policies.ts")).listPolicies(flags));
+    .addOption(options.colorOption())
+    .addOption(options.noColorOption())
+    .action(async (name, flags) => (await import("./policies.ts")).showPolicies(name, flags));
 
   program.command("doctor")
     .description("check this machine: runtime, memory, cache, model, devices")

@@ -1,6 +1,6 @@
 /** The named policies and the spelling of free combinations: `probe=question,aggregate=max,select=topk`. */
 import { UsageError } from "./errors.ts";
-import type { Policy, Probe } from "./policy.ts";
+import { needs, type Policy, type Probe } from "./policy.ts";
 import { mixture } from "./probe/mixture.ts";
 import { type Stage, stages } from "./stages.ts";
 
@@ -24,16 +24,14 @@ export const policies: Record<string, NamedPolicy> = {
     stages: { ...base, probe: "question", aggregate: "max", select: "topk" },
   },
   "question-quote": {
-    summary:
-      "As question; then the passages that the question looks at are read again before the answer. Default of ask.",
+    summary: "As question; then the passages that the question looks at are read again before the answer.",
     paper: "own",
     needs: "the question before the document",
     cost: "one pass of the question's tokens per chunk; up to 300 tokens read twice",
     stages: { ...base, probe: "question", aggregate: "max", select: "topk", recall: "quote" },
   },
   coverage: {
-    summary:
-      "As question, with the slots shared equally over the parts of the document, and moment while writing. Default of summarize.",
+    summary: "As question, with the slots shared equally over the parts of the document, and moment while writing.",
     paper: "own; Moment-KV, arXiv 2605.29873",
     needs: "the instruction before the document",
     cost: "one pass of the instruction's tokens per chunk",
@@ -305,6 +303,21 @@ export const policies: Record<string, NamedPolicy> = {
 
 /** What a command takes when no policy is named; chosen by measurement (README). */
 export const defaultPolicies = { ask: "question-quote", summarize: "coverage" } as const;
+
+/** What kind of policy it is, by what its stages need: a default of a command, with or without the question, or a baseline. */
+export function policyGroup(name: string): "default" | "question" | "agnostic" | "baseline" {
+  const policy = parsePolicy(name);
+  if (Object.values<string>(defaultPolicies).includes(name)) return "default";
+  if (!policy.evicts || policy.probe.blind) return "baseline";
+  return needs(policy, "question") ? "question" : "agnostic";
+}
+
+/** The shortest `stage=variant` pairs that stand for these stages. */
+export function spelling(chosen: { [stage in Stage]: string }): string {
+  const base = policies["question"]!.stages, all = Object.keys(stages) as Stage[];
+  const different = all.filter((stage) => chosen[stage] !== base[stage]);
+  return (different.length > 0 ? different : all.slice(0, 1)).map((stage) => `${stage}=${chosen[stage]}`).join(",");
+}
 
 /** @param spec a policy's name, or `stage=variant` pairs. @throws {UsageError} naming what would work */
 export function parsePolicy(spec: string): Policy {

@@ -81,6 +81,8 @@ export interface Probe extends Variant {
   windowRows: number;
   /** Scores every chunk, also while the budget is not exceeded yet: for scores that are given once per token. */
   everyChunk?: boolean;
+  /** Looks at nothing that was read: with it, a policy is a baseline. */
+  blind?: boolean;
   look(context: ProbeContext): Promise<Evidence>;
 }
 

