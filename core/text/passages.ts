@@ -10,8 +10,11 @@ export function passageText(tokenizer: Pick<Tokenizer, "textStream">, { pieces }
   }).join(" … ").replace(/\s+/g, " ").trim();
 }
 
-/** The question with the passages before it; the question alone where there are none. */
+/**
+ * The question with the passages before it; the question alone where there are none. No list: after one, a small model goes on with the list instead of
+ * answering.
+ */
 export function withPassages(passages: string[], question: string): string {
   if (passages.length === 0) return question;
-  return `The text says:\n${passages.map((text) => `- "…${text}…"`).join("\n")}\n\n${question}`;
+  return `Passages from the text above:\n\n${passages.map((text) => `"…${text}…"`).join("\n\n")}\n\n${question}`;
 }
