@@ -128,9 +128,9 @@ export interface CompensateContext extends StageContext {
 
 /** What becomes of what the evicted slots knew? Called before the rows move; changes keys, values and attributes in the cache. */
 export interface Compensate extends Variant {
-  /** Slots of each head that it makes of evicted ones at the first compaction and keeps from then on; they are part of the budget. */
+  /** Slots of each head that it makes of evicted ones at the first compaction, and as many from then on; they are part of the budget. */
   memorySlots?(budget: number): number;
-  /** @returns what stays, ascending: `keep`, and at the first compaction the memory slots too. */
+  /** @returns what stays, ascending: `keep`, and at the first compaction the memory slots too; later ones may put others in their place. */
   apply(context: CompensateContext): Int32Array[] | Promise<Int32Array[]>;
 }
 

@@ -1,13 +1,16 @@
 /**
  * Centroid slots: a few slots of every head stand for everything that was evicted. Each is the mean of keys and values that were near each other, and
  * its attention logits rise by what that mean hides, so that one softmax weighs it as it would have weighed them (the memory of IndexMem++, CMP;
- * training-free). Later evictions join the nearest centroid as they come.
+ * training-free).
  *
  * A centroid of tokens with shares p_i has the bias Σ p_i (bias_i − log p_i): the log of their count where all weigh the same, as in CMP, and exactly
  * the log of their summed exponentials for the query whose attention the shares are.
  *
- * Differs: tokens weigh by the probe's attention instead of all the same (`weigh`); keys are averaged as if they stood where the centroid stands, as
- * averaging keys at different positions would wipe out their quick rotations (`aligned`); an eighth of the budget, up to 64 slots, instead of 64 always.
+ * Every compaction chooses the centroids anew among what it evicts and the old ones, which count as many tokens as they stand for: they cover the
+ * document evenly however long it grows. What is not chosen joins the nearest.
+ *
+ * Differs: tokens weigh by the probe's attention instead of all the same (`weigh`: measured better); an eighth of the budget, up to 64 slots, instead of
+ * 64 always. Keys are averaged as they stand, rotated to many positions; turning them to one position first (`aligned`) measured the same and costs more.
  */
 import { type KvCache, MEMORY_SOURCE } from "../cache.ts";
 import { NearestGraph } from "../dense/nearest.ts";
@@ -24,16 +27,16 @@ export interface CentroidOptions {
   weigh?: "mass" | "count";
   /** Keys are turned to the centroid's position before they are averaged and compared. */
   aligned?: boolean;
-  /** Which evicted slots of the first compaction are the first centroids: evenly spread ones, or the first. */
+  /** Which slots become centroids: evenly spread over the tokens that they stand for, or the first. */
   seeds?: "spread" | "first";
-  /** Rounds of k-means over what the first compaction evicts. */
+  /** Rounds of k-means before anything joins. */
   rounds?: number;
   /** Evicted slots that are compared at once, before centroids move. */
   block?: number;
 }
 
 export const centroids = (options: CentroidOptions = {}): Compensate => {
-  const { slots = 64, share = 1 / 8, weigh = "mass", aligned = true, seeds = "spread" } = options;
+  const { slots = 64, share = 1 / 8, weigh = "mass", aligned = false, seeds = "spread" } = options;
   const { rounds = 3, block = Infinity } = options;
   const memorySlots = (budget: number) => Math.min(slots, Math.floor(budget * share));
   return {
@@ -48,35 +51,53 @@ export const centroids = (options: CentroidOptions = {}): Compensate => {
       const isMemory = (head: number) => (slot: number) => cache.sources(head)[slot] === MEMORY_SOURCE;
       const isFirst = !keep.some((kept, head) => kept.some(isMemory(head)));
       await oneAhead(cache.heads, (head) => {
-        let evicted = evictedSlots(cache.live[head]!, keep[head]!);
-        let memory: Int32Array = keep[head]!.filter(isMemory(head));
-        if (isFirst) {
-          memory = chosen(evicted, memorySlots(budget), seeds === "spread");
-          plant(cache, head, memory);
-          keep[head] = Int32Array.from([...keep[head]!, ...memory]).sort();
-          evicted = evictedSlots(cache.live[head]!, keep[head]!);
-        }
-        if (memory.length === 0 || evicted.length === 0) return null;
+        const evicted = evictedSlots(cache.live[head]!, keep[head]!), old = keep[head]!.filter(isMemory(head));
+        const count = isFirst ? memorySlots(budget) : old.length;
+        if (count === 0 || evicted.length === 0) return null;
+        // old centroids are tokens among others, and as many as they stand for
+        const all = old.length === 0 ? evicted : Int32Array.from([...old, ...evicted]).sort();
+        const memory = seeds === "first" ? all.slice(0, count) : spread(all, cache.attribute("count", head), count);
+        const joining = without(all, memory);
+        plant(cache, head, memory);
+        keep[head] = Int32Array.from([...without(keep[head]!, old), ...memory]).sort();
+        if (joining.length === 0) return null;
         const mass = weigh === "mass" ? massOf(context, head) : null;
-        return new Clusters(cache, head, memory, evicted, mass, rope).join(nearest, isFirst ? rounds : 0, block);
+        return new Clusters(cache, head, memory, joining, mass, rope).join(nearest, rounds, block);
       });
       return keep;
     },
   };
 };
 
-/** Up to `count` of the slots, ascending. */
-function chosen(slots: Int32Array, count: number, spread: boolean): Int32Array {
-  if (!spread || slots.length <= count) return slots.slice(0, count);
-  return Int32Array.from({ length: count }, (_, i) => slots[Math.floor((i + 0.5) * slots.length / count)]!);
+/** Up to `count` of the slots, ascending, with about as many tokens between any two. */
+function spread(slots: Int32Array, tokens: Float32Array, count: number): Int32Array {
+  if (slots.length <= count) return slots;
+  let left = slots.reduce((sum, slot) => sum + tokensOf(tokens[slot]!), 0), due = left / count / 2, at = 0;
+  return slots.filter((slot, i) => {
+    const own = tokensOf(tokens[slot]!), needed = slots.length - i === count - at;
+    left -= own;
+    due -= own;
+    if (due > 0 && !needed) return false;
+    due = left / (count - ++at + 0.5); // half a stretch is left behind the last
+    return true;
+  });
 }
 
-/** Makes centroids of evicted slots. */
+/** Ascending slots that are not among `others`, ascending too. */
+function without(slots: Int32Array, others: Int32Array): Int32Array {
+  let at = 0;
+  return slots.filter((slot) => {
+    while (at < others.length && others[at]! < slot) at++;
+    return others[at] !== slot;
+  });
+}
+
+/** Makes centroids of slots. */
 function plant(cache: KvCache, head: number, memory: Int32Array): void {
   const source = cache.sources(head), count = cache.attribute("count", head);
   for (const slot of memory) {
     source[slot] = MEMORY_SOURCE;
-    if (count[slot] === 0) count[slot] = 1;
+    count[slot] = tokensOf(count[slot]!);
   }
 }
 

@@ -31,7 +31,7 @@ describe("centroid slots", () => {
   after(close);
 
   test("centroids: for the query whose attention weighed them, they answer as all evicted slots would", async () => {
-    const stage = centroids({ aligned: false, share: 1 / 6 }),
+    const stage = centroids({ share: 1 / 6 }),
       context = inventedContext(engine, stage),
       { cache, keep } = context;
     const query = Float32Array.from({ length: D }, (_, d) => Math.sin(d) / 2);
@@ -47,31 +47,57 @@ describe("centroid slots", () => {
     }
   });
 
-  test("centroids: weighing the same, a bias is the log of a count, and counts sum up to what was evicted", async () => {
+  test("centroids: weighing the same, a bias is the log of a count; there are never more, and counts sum up to what was evicted", async () => {
     const stage = centroids({ weigh: "count", share: 1 / 6 }),
       context = inventedContext(engine, stage),
       { cache } = context;
-    const first = await stage.apply(context);
-    const second = first.map((slots) => slots.filter((slot) => slot % 3 > 0)); // some of the rest, and no centroid, goes
-    const memory = first.map((_, head) => memoryOf(context, head, first));
-    const later = second.map((slots, head) => Int32Array.from(new Set([...slots, ...memory[head]!])).sort());
-    for (const [keep, round] of [[first, 1], [later, 2]] as const) {
+    const before = await stage.apply(context);
+    for (const round of [1, 2]) {
+      let left = before;
       if (round === 2) {
-        // compaction would have taken these away
-        context.keep = keep.map((slots, head) => Int32Array.from([...slots, ...gone(90, first[head]!)]).sort());
-        assert.deepEqual(await stage.apply(context), context.keep, "no more centroids than at first");
+        // of what stayed, every fourth slot goes now; what went before is no longer there
+        const chosen = before.map((slots, head) => slots.filter((slot) => !leaves(slot, head)));
+        context.keep = chosen.map((slots, head) => Int32Array.from([...slots, ...gone(90, before[head]!)]).sort());
+        left = (await stage.apply(context)).map((slots, head) => slots.filter((slot) => before[head]!.includes(slot)));
       }
       for (let head = 0; head < cache.heads; head++) {
         const count = cache.attribute("count", head), bias = cache.attribute("logBias", head);
-        const evicted = gone(90, round === 1 ? first[head]! : later[head]!).length + memory[head]!.length;
-        assert.equal(memory[head]!.reduce((sum, slot) => sum + count[slot]!, 0), evicted, `round ${round}`);
-        for (const slot of memory[head]!) assert.ok(Math.abs(bias[slot]! - Math.log(count[slot]!)) < 1e-4);
+        const memory = memoryOf(context, head, left);
+        assert.equal(memory.length, 5);
+        const stood = memory.reduce((sum, slot) => sum + count[slot]!, 0) + left[head]!.length - memory.length;
+        assert.equal(stood, 90, `round ${round}: every token stands somewhere`);
+        for (const slot of memory) assert.ok(Math.abs(bias[slot]! - Math.log(count[slot]!)) < 1e-4);
       }
+    }
+
+    function leaves(slot: number, head: number): boolean {
+      return slot % 4 === 1 && cache.sources(head)[slot] !== MEMORY_SOURCE && context.protectedSlots[head]![slot] === 0;
     }
   });
 
-  test("centroids: the same key at many positions stays that key, turned to the centroid's position", async () => {
-    const stage = centroids({ slots: 1 }), context = inventedContext(engine, stage), { cache, keep } = context;
+  test("centroids: they stand at even distances in the document, an old one counting as many tokens as it stands for", async () => {
+    const stage = centroids({ slots: 4, rounds: 0 }),
+      context = inventedContext(engine, stage),
+      { cache, keep } = context;
+    keep[0] = Int32Array.from([0, 1, 2, 3, ...Array.from({ length: 6 }, (_, i) => 84 + i)]); // slots 4 to 83 go
+    const first = await stage.apply({ ...context, budget: 64 });
+    assert.deepEqual([...memoryOf(context, 0, first)], [13, 33, 53, 73]);
+    // slots 4 to 7 become four centroids of 15 tokens each, and the 60 slots behind them go
+    const source = cache.sources(0), count = cache.attribute("count", 0).fill(0);
+    source.forEach((_, slot) => source[slot] = slot >= 4 && slot < 8 ? MEMORY_SOURCE : slot);
+    count.fill(15, 4, 8);
+    keep[0] = Int32Array.from([
+      ...Array.from({ length: 8 }, (_, i) => i),
+      ...Array.from({ length: 22 }, (_, i) => 68 + i),
+    ]);
+    const second = memoryOf(context, 0, await stage.apply({ ...context, budget: 64 }));
+    assert.deepEqual([second.length, second.filter((slot) => slot < 8).length], [4, 2], String(second));
+  });
+
+  test("centroids: aligned, the same key at many positions stays that key, turned to the centroid's position", async () => {
+    const stage = centroids({ slots: 1, aligned: true }),
+      context = inventedContext(engine, stage),
+      { cache, keep } = context;
     const rope = new Rope(engine.config), plain = Float32Array.from({ length: D }, (_, d) => Math.cos(d));
     const at = (position: number) => {
       const row = plain.slice();
