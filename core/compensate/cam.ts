@@ -2,6 +2,9 @@
  * Cache merging (CaM, ICML 2024; kvpress's CAMPress): an evicted value is added in equal parts to the next kept slots, by chance: the more surely, the
  * more attention it had beside them.
  *   p_i = min(1, a_i / mean of a over the next m kept),  v_j += v_i / m for these with probability p_i
+ * Measured far worse than dropping when a chunk is evicted at once (`bench/compensate.ts`): it was made for one eviction per written token, and adds
+ * values without weighing them against what is there.
+ *
  * Differs: attention is the probe's instead of a sum over all steps, every evicted slot may be merged, the draws come from the token's number, so a run
  * can be repeated, and sums do not grow over many compactions: a value never becomes longer than the longest of those that it is made of.
  */
