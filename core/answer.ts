@@ -7,7 +7,7 @@ import { writingRoom } from "./decode/room.ts";
 import { BudgetError, InterruptedError } from "./errors.ts";
 import type { LoadedModel } from "./model.ts";
 import { Notes, tidy } from "./notes.ts";
-import { parsePolicy } from "./policies.ts";
+import { defaultPolicies, parsePolicy } from "./policies.ts";
 import { type Policy, policyRecord } from "./policy.ts";
 import { renderPrompt } from "./text/prompt.ts";
 import { Reader } from "./reader.ts";
@@ -243,6 +243,6 @@ function refuseEviction(policy: Policy, strict: boolean, reader: Reader, chunk: 
   throw new BudgetError(
     `The document does not fit: after ${tokens} tokens it is longer than the budget of ${slots} slots and ` +
       (strict ? "--strict forbids eviction" : `policy "full" evicts nothing`) +
-      `; use --policy question${strict ? " without --strict" : ""}, or a larger --kv-budget`,
+      `; use ${strict ? `no --strict` : `--policy ${defaultPolicies.ask}`}, or a larger --kv-budget`,
   );
 }
