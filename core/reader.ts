@@ -98,7 +98,7 @@ export class Reader {
     });
     cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition, {
       valueNorm: chunk.valueNorms,
-      ...(cache.has("token") ? { token: Array<Float32Array>(cache.heads).fill(Float32Array.from(tokens)) } : {}),
+      token: this.idsPerHead(tokens),
     });
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
@@ -265,10 +265,18 @@ export class Reader {
       logitsRows: logits ? 1 : 0,
       newestSlots,
     });
-    this.cache.append(result.keys, result.values, tokens.length, this.tokensRead, this.nextPosition);
+    this.cache.append(result.keys, result.values, tokens.length, this.tokensRead, this.nextPosition, {
+      token: this.idsPerHead(tokens),
+    });
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
     return result;
+  }
+
+  /** For the slot attribute, where a variant asks for it: the same ids in every head. */
+  private idsPerHead(tokens: number[]): Float32Array[] | null {
+    const { cache } = this;
+    return cache.has("token") ? Array<Float32Array>(cache.heads).fill(Float32Array.from(tokens)) : null;
   }
 
   private protectedSlots(head: number): Uint8Array {

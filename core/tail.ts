@@ -1,7 +1,7 @@
 /** The end of a prompt: passages that are read again, the question, the start of the answer. Up to where decoding begins. */
 import type { Reader } from "./reader.ts";
 import type { RecalledPassage } from "./record.ts";
-import { passageText, withPassages } from "./text/passages.ts";
+import { passageBlock, passageText } from "./text/passages.ts";
 import { type PromptRequest, renderPrompt } from "./text/prompt.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
@@ -30,21 +30,21 @@ export function plainTail(tokenizer: Tokenizer, request: TailRequest): number[] 
 
 /** The tail with the passages that the reader's policy recalls: as many as its reserve holds, the best one as long as there is any. */
 export async function recalledTail(
-  reader: Reader,
+  reader: Pick<Reader, "policy" | "recall" | "tokensRead">,
   tokenizer: Tokenizer,
   request: TailRequest,
   headTokens: number,
 ): Promise<{ tokens: number[]; passages: RecalledPassage[] }> {
-  const tail = plainTail(tokenizer, request), most = tail.length + reader.policy.recall.tokens;
+  const tail = plainTail(tokenizer, request);
   const found = await reader.recall(questionTokens(tokenizer, request.instruction), headTokens);
   let passages = found.map((passage) => ({
     at: (passage.pieces[0]!.from - headTokens) / (reader.tokensRead - headTokens),
     text: passageText(tokenizer, passage),
   }));
   for (; passages.length > 0; passages = passages.slice(1)) {
-    const instruction = withPassages(passages.map(({ text }) => text), request.instruction);
-    const tokens = plainTail(tokenizer, { ...request, instruction });
-    if (tokens.length <= most) return { tokens, passages };
+    // words of the document, so they never spell control tokens
+    const block = tokenizer.encode(passageBlock(passages.map(({ text }) => text)), { control: false });
+    if (block.length <= reader.policy.recall.tokens) return { tokens: [...block, ...tail], passages };
   }
   return { tokens: tail, passages };
 }

@@ -343,6 +343,30 @@ describe("reader", () => {
     });
   });
 
+  for (const spec of ["question-quote", "probe=none,aggregate=none,allocate=uniform,recall=quote"]) {
+    test(`recall under ${spec}: passages are the document's own tokens, none before something was evicted, and the cache stays as it is`, async () => {
+      const document = tokens(500, 3), seen: (number | null)[] = [];
+      const { reader } = await run(document, {
+        policy: spec,
+        slots: 96,
+        chunkTokens: 50,
+        look: (reader) => seen.push(reader.compactions === 0 ? reader.cache.live[0]! : null),
+      });
+      assert.ok(seen.some((live) => live !== null), "some chunks fit");
+      const before = [reader.cache.live.slice(), reader.nextPosition, reader.tokensRead];
+      const passages = await reader.recall(QUESTION, 10);
+      assert.deepEqual([reader.cache.live, reader.nextPosition, reader.tokensRead], before);
+      assert.ok(passages.length > 0);
+      for (const { from, tokens: quoted } of passages.flatMap(({ pieces }) => pieces)) {
+        assert.ok(from >= 10, "nothing of the prompt's head");
+        const known = [...document, ...QUESTION];
+        quoted.forEach((token, i) => from + i < known.length && assert.equal(token, known[from + i]));
+      }
+      const short = await run(document.slice(0, 80), { policy: spec, slots: 96, chunkTokens: 50 });
+      assert.deepEqual(await short.reader.recall(QUESTION, 10), []);
+    });
+  }
+
   test("a policy that keeps more than the budget is caught", async () => {
     const policy = parsePolicy("streaming"), budget = budgetOf("streaming", 64, 50);
     policy.allocate.quotas = (scores, { budget }) => new Int32Array(scores.length).fill(budget + 1);

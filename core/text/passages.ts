@@ -11,10 +11,10 @@ export function passageText(tokenizer: Pick<Tokenizer, "textStream">, { pieces }
 }
 
 /**
- * The question with the passages before it; the question alone where there are none. No list: after one, a small model goes on with the list instead of
+ * What stands between the document and the question; empty where there are no passages. No list: after one, a small model goes on with the list instead of
  * answering.
  */
-export function withPassages(passages: string[], question: string): string {
-  if (passages.length === 0) return question;
-  return `Passages from the text above:\n\n${passages.map((text) => `"…${text}…"`).join("\n\n")}\n\n${question}`;
+export function passageBlock(passages: string[]): string {
+  if (passages.length === 0) return "";
+  return `\n\nPassages from the text above:\n\n${passages.map((text) => `"…${text}…"`).join("\n\n")}`;
 }

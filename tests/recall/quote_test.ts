@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bestPassages, type Salient } from "../../core/recall/quote.ts";
-import { passageText, withPassages } from "../../core/text/passages.ts";
+import { passageBlock, passageText } from "../../core/text/passages.ts";
 import { randomNumbers } from "../host.ts";
 
 /** Tokens 100, 101, … at the given places, with weight where `heavy` says so. */
@@ -46,11 +46,9 @@ test("bestPassages: any input gives passages of what is known, within the length
   }
 });
 
-test("withPassages: the question stands last, and alone where nothing is recalled", () => {
-  assert.equal(withPassages([], "Why?"), "Why?");
-  const text = withPassages(["one", "two"], "Why?");
-  assert.ok(text.endsWith("\n\nWhy?"));
-  assert.ok(text.indexOf("one") < text.indexOf("two"));
+test("passageBlock: nothing without passages, else all of them in their order", () => {
+  assert.equal(passageBlock([]), "");
+  assert.match(passageBlock(["one", "two"]), /^\n\n[^]*"…one…"\n\n"…two…"$/);
 });
 
 test("passageText: pieces joined by …, white space as one space, broken characters left out", () => {
