@@ -1,4 +1,6 @@
 /** Real prose for measurements: Moby Dick and the State of the Union addresses, from npm packages that are development dependencies. */
+export { seeded as random } from "../core/eval/random.ts";
+import { wilson as interval } from "../core/eval/statistics.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -22,22 +24,9 @@ export function stateOfTheUnion(year: number): string {
   return readFileSync(join(folder, name), "utf8");
 }
 
-/** Deterministic numbers in [0, 1) (mulberry32). */
-export function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6D2B79F5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 /** Share with its 95 % Wilson interval, in percent. */
 export function wilson(hits: number, count: number): { share: number; low: number; high: number } {
   if (count === 0) return { share: 0, low: 0, high: 100 };
-  const z = 1.96, p = hits / count, d = 1 + z * z / count;
-  const centre = (p + z * z / (2 * count)) / d;
-  const half = z * Math.sqrt(p * (1 - p) / count + z * z / (4 * count * count)) / d;
-  return { share: 100 * p, low: 100 * Math.max(0, centre - half), high: 100 * Math.min(1, centre + half) };
+  const { low, high } = interval(hits, count);
+  return { share: 100 * hits / count, low: 100 * low, high: 100 * high };
 }

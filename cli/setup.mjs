@@ -20,6 +20,7 @@ const tasks = {
   decode: (extra) => start(["bench/decode.ts", ...extra]),
   "decode-speed": (extra) => start(["bench/decode_speed.ts", ...extra]),
   questions: (extra) => start(["bench/questions.ts", ...extra]),
+  agnostic: (extra) => start(["bench/agnostic.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
 };
 
