@@ -9,7 +9,7 @@ import { defaultThreads, freeBytes, runtimeName, totalMemoryBytes } from "./host
 import { columns } from "./models.ts";
 import { readableBytes } from "./numbers.ts";
 import { writeJson, writeOut } from "./output.ts";
-import { version } from "./program.ts";
+import { version } from "./version.ts";
 import { loadOnnxRuntimeNode } from "./runtimes/native.ts";
 import { loadOnnxRuntimeWeb } from "./runtimes/wasm.ts";
 import { resolveModel } from "./store.ts";

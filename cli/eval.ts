@@ -36,7 +36,7 @@ import { jsonLines, storeError } from "./eval_store.ts";
 import { cacheFolder } from "./folders.ts";
 import { availableBytes, collectGarbage, files } from "./host.ts";
 import { isTerminal, writeErr, writeJson, writeOut } from "./output.ts";
-import { version } from "./program.ts";
+import { version } from "./version.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { type RunFlags, usableDevice } from "./run.ts";
 import { loadOnnxRuntimeNode } from "./runtimes/native.ts";

@@ -6,9 +6,7 @@ import manifest from "../package.json" with { type: "json" };
 import { evalOptions } from "./eval_flags.ts";
 import * as options from "./options.ts";
 import { writeOut } from "./output.ts";
-
-/** Version of the program. */
-export const version: string = manifest.version;
+import { version } from "./version.ts";
 
 /** Builds the command tree; its actions throw, they never exit. */
 export function createProgram() {
