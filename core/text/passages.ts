@@ -11,10 +11,10 @@ export function passageText(tokenizer: Pick<Tokenizer, "textStream">, { pieces }
 }
 
 /**
- * What stands between the document and the question; empty where there are no passages. No list: after one, a small model goes on with the list instead of
- * answering.
+ * What stands between the document and the question; empty where there are no passages. No list, or a small model goes on with
+ * the list instead of answering; and no word like "passages", or it describes them.
  */
 export function passageBlock(passages: string[]): string {
   if (passages.length === 0) return "";
-  return `\n\nPassages from the text above:\n\n${passages.map((text) => `"…${text}…"`).join("\n\n")}`;
+  return `\n\nThe text says: ${passages.map((text) => `"…${text}…"`).join("\n\n")}`;
 }
