@@ -14,11 +14,9 @@ import {
   evalTable,
   findTask,
   haystackOf,
-  type LoadedModel,
   measureFull,
   measurePolicy,
   modelsFrom,
-  openModel,
   ORACLE_POLICY,
   parseEvalBudget,
   parsePolicy,
@@ -34,13 +32,12 @@ import { openDocuments } from "./documents.ts";
 import { list, numbers, oneNumber, policyList } from "./eval_flags.ts";
 import { jsonLines, storeError } from "./eval_store.ts";
 import { cacheFolder } from "./folders.ts";
-import { availableBytes, collectGarbage, files } from "./host.ts";
+import { availableBytes, collectGarbage } from "./host.ts";
+import { openStored } from "./open.ts";
 import { isTerminal, writeErr, writeJson, writeOut } from "./output.ts";
 import { version } from "./version.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { type RunFlags, usableDevice } from "./run.ts";
-import { loadOnnxRuntimeNode } from "./runtimes/native.ts";
-import { loadOnnxRuntimeWeb } from "./runtimes/wasm.ts";
 import { breathe, interruption } from "./signals.ts";
 import { resolveModel } from "./store.ts";
 
@@ -89,23 +86,8 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     : [];
   const cache = cacheFolder(), renderer = createRenderer(flags);
   const prose = needy.length > 0 ? await readProse(names, renderer) : "";
-  const { name, path, sha256 } = await resolveModel(cache, flags.model);
-
-  const open = (policy: string): Promise<LoadedModel> => {
-    renderer.status(`loading ${name}`);
-    return openModel({
-      path,
-      ...(sha256 ? { sha256 } : {}),
-      device,
-      ...(flags.threads ? { threads: flags.threads } : {}),
-      cacheFolder: cache,
-      files,
-      policy,
-      runtimes: { native: loadOnnxRuntimeNode, wasm: () => loadOnnxRuntimeWeb(flags.threads) },
-      onWarning: renderer.remark,
-    }).finally(renderer.clear);
-  };
-  const models = modelsFrom(open);
+  const stored = await resolveModel(cache, flags.model), { name } = stored;
+  const models = modelsFrom((policy) => openStored(stored, policy, cache, device, flags.threads, renderer));
   try {
     const model = await models.for(ORACLE_POLICY), haystack = haystackOf(model.tokenizer, prose);
     const trained = model.config.trainedPositions, tooLong = lengths.find((length) => length + 200 > trained);

@@ -5,11 +5,10 @@ import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";
 import { estimateTokens, type TokenEstimate } from "./estimate.ts";
 import { cacheFolder } from "./folders.ts";
-import { availableBytes, collectGarbage, files, peakRssBytes } from "./host.ts";
+import { availableBytes, collectGarbage, peakRssBytes } from "./host.ts";
+import { openStored } from "./open.ts";
 import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
-import { loadOnnxRuntimeNode } from "./runtimes/native.ts";
-import { loadOnnxRuntimeWeb } from "./runtimes/wasm.ts";
 import { breathe, interruption } from "./signals.ts";
 import { rememberSpeed } from "./speeds.ts";
 import { resolveModel } from "./store.ts";
@@ -46,7 +45,7 @@ export interface RunTask {
 
 /** Opens the model, runs the task and prints the answer, or the record under `--json`. */
 export async function run(task: RunTask, flags: RunFlags): Promise<void> {
-  const { answer, defaultPolicies, openModel, parsePolicy, writingRoom } = await import("../mod.ts");
+  const { answer, defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
   const device = usableDevice(flags.device);
   const policy = flags.policy ?? defaultPolicies[task.command];
   // Told before anything is loaded or read.
@@ -55,20 +54,9 @@ export async function run(task: RunTask, flags: RunFlags): Promise<void> {
     decodeBudget: flags.decodeBudget,
   });
   const cache = cacheFolder();
-  const { name, path, sha256 } = await resolveModel(cache, flags.model);
+  const stored = await resolveModel(cache, flags.model), { name } = stored;
   const renderer = createRenderer(flags);
-  renderer.status(`loading ${name}`);
-  const model = await openModel({
-    path,
-    ...(sha256 ? { sha256 } : {}),
-    device,
-    ...(flags.threads ? { threads: flags.threads } : {}),
-    cacheFolder: cache,
-    files,
-    policy,
-    runtimes: { native: loadOnnxRuntimeNode, wasm: () => loadOnnxRuntimeWeb(flags.threads) },
-    onWarning: renderer.remark,
-  }).finally(renderer.clear);
+  const model = await openStored(stored, policy, cache, device, flags.threads, renderer);
   try {
     const estimate = estimateTokens(task.sources);
     const events = answer(model, {

@@ -81,8 +81,9 @@ export async function read(
 ): Promise<Reading> {
   const { tokenizer, engine, config } = model, { chunkTokens } = settings;
   const policy = parsePolicy(spec), prompt = renderPrompt(tokenizer, { instruction: sample.question });
+  const head = tokenizer.encode(prompt.head, { control: true });
   const document = [
-    ...tokenizer.encode(prompt.head, { control: true }),
+    ...head,
     ...tokenizer.encode(sample.context, { control: false }),
   ];
   const request = { instruction: sample.question, opening: sample.answerPrefix };
@@ -126,12 +127,8 @@ export async function read(
     kvBytes: cache.bytes,
     peakLiveSlots: cache.peakLive,
   };
-  const kept = Array.from(
-    cache.live,
-    (live, head) => cache.source.slice(cache.start[head]!, cache.start[head]! + live),
-  );
-  const headTokens = tokenizer.encode(prompt.head, { control: true }).length;
-  const { tokens: tail } = await recalledTail(reader, tokenizer, request, headTokens);
+  const kept = Array.from(cache.live, (_, head) => cache.sources(head).slice());
+  const { tokens: tail } = await recalledTail(reader, tokenizer, request, head.length);
   const last = tail.at(-1)!;
   await reader.write(tail.slice(0, -1));
   return {
