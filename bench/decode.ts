@@ -1,5 +1,5 @@
 /**
- * What a decode policy loses: real prose is read (a prompt of some hundred tokens) and then "written" token by token, as it stands, by the full cache and
+ * What a decode policy loses: real prose is read (a prompt of some hundred tokens) and then "written" as it stands, by the full cache and
  * by every policy inside every decode budget, side by side. Reported are the tokens from the first eviction on: negative log-likelihood above the full
  * cache's, and KL(full ‖ policy), both in nats per token, means over texts with standard errors; the last column pairs every policy with the best.
  *
@@ -115,24 +115,27 @@ async function measure(model: LoadedModel, text: number, ids: number[], wanted: 
   }));
   await full.write(prompt);
   for (const { reader } of runs) await reader.write(prompt);
-  const shares = new Float64Array(model.config.vocab);
-  for (let i = 0; i + 1 < written.length; i++) {
-    const asked = await full.next(written[i]!),
-      target = written[i + 1]!,
-      total = logSumExp(asked),
-      best = highest(asked);
-    for (let id = 0; id < asked.length; id++) shares[id] = Math.exp(asked[id]! - total);
-    for (const { reader, line } of runs) {
-      const touched = reader.evictedWritten > 0, logits = await reader.next(written[i]!);
-      if (!touched) continue;
-      const sum = logSumExp(logits);
-      let kl = sum - total;
-      for (let id = 0; id < logits.length; id++) kl += shares[id]! * (asked[id]! - logits[id]!);
-      line.scored++;
-      line.kl += kl;
-      line.nll += sum - logits[target]!;
-      line.fullNll += total - asked[target]!;
-      line.agreement += highest(logits) === best ? 1 : 0;
+  const { vocab } = model.config, shares = new Float64Array(vocab);
+  const row = (logits: Float32Array, i: number) => logits.subarray(i * vocab, (i + 1) * vocab);
+  for (let from = 0; from + 1 < written.length; from += block) {
+    const piece = written.slice(from, Math.min(from + block, written.length - 1));
+    const touched = runs.map(({ reader }) => reader.evictedWritten > 0);
+    const fullLogits = await full.follow(piece), logits = [];
+    for (const { reader } of runs) logits.push(await reader.follow(piece));
+    for (let i = 0; i < piece.length; i++) {
+      const asked = row(fullLogits, i), target = written[from + i + 1]!, total = logSumExp(asked), best = highest(asked);
+      for (let id = 0; id < vocab; id++) shares[id] = Math.exp(asked[id]! - total);
+      for (const [r, { line }] of runs.entries()) {
+        if (!touched[r]) continue;
+        const mine = row(logits[r]!, i), sum = logSumExp(mine);
+        let kl = sum - total;
+        for (let id = 0; id < vocab; id++) kl += shares[id]! * (asked[id]! - mine[id]!);
+        line.scored++;
+        line.kl += kl;
+        line.nll += sum - mine[target]!;
+        line.fullNll += total - asked[target]!;
+        line.agreement += highest(mine) === best ? 1 : 0;
+      }
     }
   }
   return runs.map(({ line: { scored, nll, fullNll, kl, agreement, ...line } }) => {

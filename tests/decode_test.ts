@@ -37,6 +37,8 @@ interface Run {
   engine?: Engine;
   prompt?: number[];
   written?: number[];
+  /** Tokens that there must be room for. */
+  room?: number;
   /** After every written token. */
   look?: (reader: Reader, step: number) => void;
 }
@@ -51,11 +53,12 @@ async function run(
     engine = tiny.engine,
     prompt = PROMPT,
     written = WRITTEN,
+    room = written.length,
     look,
   }: Run,
 ) {
   const policy = policyOf(decode);
-  const reserve = Math.min(written.length, policy.decode.evicts ? decodeBudget + decodeBlock : Infinity);
+  const reserve = Math.min(room, policy.decode.evicts ? decodeBudget + decodeBlock : Infinity);
   const budget = resolveBudget({
     config: engine.config,
     policy,
@@ -296,6 +299,28 @@ describe("decode policies", () => {
     const powers = keys.map((_, j) => Math.exp(cosine.reduce((sum, row) => sum + row[j]!, 0) / keys.length));
     const total = powers.reduce((sum, value) => sum + value);
     return powers.map((value) => value / total);
+  }
+
+  for (const decode of ["keep", ...EVICTING]) {
+    test(`${decode}: a text that is known already is followed as if it were being written`, async () => {
+      for (const [decodeBudget, decodeBlock] of [[24, 16], [24, 3], [24, 90], [16, 1]] as const) {
+        const what = `${decode}, ${decodeBudget} slots, blocks of ${decodeBlock}`;
+        const wanted = await run({ decode, decodeBudget, decodeBlock });
+        const { reader } = await run({ decode, decodeBudget, decodeBlock, written: [], room: WRITTEN.length });
+        const { vocab } = tiny.engine.config, logits: Float32Array[] = [];
+        for (const [from, to] of [[0, 1], [1, 41], [41, 130]] as const) {
+          const rows = await reader.follow(WRITTEN.slice(from, to));
+          for (let row = 0; row < to - from; row++) logits.push(rows.slice(row * vocab, (row + 1) * vocab));
+        }
+        for (const [step, row] of logits.entries()) {
+          assert.ok(difference(row, wanted.logits[step + 1]!) < 1e-3, `token ${step}: ${what}`);
+        }
+        for (let head = 0; head < reader.cache.heads; head++) {
+          assert.deepEqual(sourcesOf(reader, head), sourcesOf(wanted.reader, head), `head ${head}: ${what}`);
+        }
+        assert.equal(reader.evictedWritten, wanted.reader.evictedWritten);
+      }
+    });
   }
 
   test("nothing is evicted on the side: after a note the cache is as it was", async () => {

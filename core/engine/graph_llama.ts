@@ -194,7 +194,7 @@ export function writeLlama(
       for (const { outputs } of fewMass) for (const output of outputs) small.output(output, "float32", ["T"]);
       for (const { outputs } of manyMass) for (const output of outputs) large.output(output, "float32", ["T"]);
     }
-    const newest = features.newestMass ? [newestOf(p, small, large, few.weights)] : [];
+    const newest = features.newestMass ? [newestOf(p, small, large, few.weights, group)] : [];
     newestLayers.push(...newest);
     graph.node("If", ["small"], [`${p}att`, ...mass, ...newest], { then_branch: small, else_branch: large });
 
@@ -241,6 +241,6 @@ export function writeLlama(
     }
     graph.node("If", ["want_logits"], results, { then_branch: yes, else_branch: no });
   }
-  if (features.newestMass) newestOutput(graph, newestLayers);
+  if (features.newestMass) newestOutput(graph, newestLayers, layers * kvHeads, group);
   return serializeModel(graph);
 }

@@ -3,14 +3,12 @@ import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-co
 import type { KvCache } from "../cache.ts";
 import { DeviceError } from "../errors.ts";
 import { Rope } from "../rope.ts";
-import type { Dense, DenseTensor, Device, Engine, Pass, PassResult } from "./engine.ts";
+import { type Dense, type DenseTensor, type Device, type Engine, FEW_ROWS, type Pass, type PassResult } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
 import { NEWEST } from "./newest_mass.ts";
 import type { ModelConfig } from "./weights.ts";
 
-/** Up to so many rows, decomposed attention is quicker than GroupQueryAttention's copy of the past (measured at 1,024 slots). */
-const SMALL_ROWS = 64;
 /** Additive mask for what a row may not see. */
 const HIDDEN = -1e9;
 
@@ -35,7 +33,7 @@ export class OrtEngine implements Engine {
     const { config, heads } = this, { kvHeads, headDim } = config;
     const rows = pass.tokens.length, scoreRows = pass.scoreRows ?? 0, logitsRows = pass.logitsRows ?? 0;
     // decomposed attention scores all of its rows
-    const small = rows <= SMALL_ROWS && (scoreRows === 0 || scoreRows === rows);
+    const small = rows <= FEW_ROWS && (scoreRows === 0 || scoreRows === rows);
     const group = config.heads / kvHeads;
     const { cos, sin } = this.rope.rows(pass.firstPosition, rows);
 
@@ -52,10 +50,9 @@ export class OrtEngine implements Engine {
     const { features } = this, facts = pass.factsFrom !== undefined;
     if (features.valueNorms || features.queryMoments) feeds["facts"] = this.flag(facts);
     if (features.queryMoments) feeds["facts_start"] = this.int64([pass.factsFrom ?? 0], [1]);
-    // a start beyond the last slot takes none
     const newest = features.newestMass ? pass.newestSlots ?? 0 : 0;
     if (newest > 0 && !small) throw new Error(`${rows} rows are too many for their attention to the newest slots`);
-    if (features.newestMass) feeds["newest_start"] = this.int64([newest > 0 ? -newest : 2 ** 40], [1]);
+    if (features.newestMass) feeds["newest_start"] = this.int64([-Math.max(1, newest)], [1]);
     if (features.mass.length > 0) {
       feeds["score"] = this.flag(scoreRows > 0);
       feeds["score_start"] = this.int64([rows - scoreRows], [1]);
