@@ -123,7 +123,10 @@ async function measure(model: LoadedModel, text: number, ids: number[], wanted: 
     const fullLogits = await full.follow(piece), logits = [];
     for (const { reader } of runs) logits.push(await reader.follow(piece));
     for (let i = 0; i < piece.length; i++) {
-      const asked = row(fullLogits, i), target = written[from + i + 1]!, total = logSumExp(asked), best = highest(asked);
+      const asked = row(fullLogits, i),
+        target = written[from + i + 1]!,
+        total = logSumExp(asked),
+        best = highest(asked);
       for (let id = 0; id < vocab; id++) shares[id] = Math.exp(asked[id]! - total);
       for (const [r, { line }] of runs.entries()) {
         if (!touched[r]) continue;

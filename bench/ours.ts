@@ -8,11 +8,11 @@ import process from "node:process";
 import { availableBytes, files, peakRssBytes } from "../cli/host.ts";
 import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import type { Engine } from "../core/engine/engine.ts";
-import { answer, type AnswerRecord, openModel } from "../mod.ts";
+import { answer, type AnswerRecord, defaultPolicies, openModel } from "../mod.ts";
 import type { Job, Result } from "./llama/child.ts";
 
 const job: Job = JSON.parse(readFileSync(process.argv[2]!, "utf8"));
-const policy = "question";
+const policy = defaultPolicies.ask;
 const opened = await openModel({
   path: job.model,
   device: "cpu",

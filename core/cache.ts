@@ -26,7 +26,6 @@ export type SlotAttribute =
   | "seen"
   | "momentum"
   | "normShare"
-  | "token"
   | "threshold";
 
 /** Bytes of one slot of one head: its key and value rows (f32), source token and position (int32), and the policy's attributes (f32). */

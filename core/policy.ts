@@ -8,6 +8,7 @@ import type { KvCache, SlotAttribute } from "./cache.ts";
 import type { Aggregation } from "./engine/attention.ts";
 import type { Engine, PassResult } from "./engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
+import type { KnownText } from "./recall/known_text.ts";
 import type { PolicyRecord } from "./record.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
@@ -66,6 +67,8 @@ export interface Needs {
   logBias?: boolean;
   /** The question must be known before the document is read. */
   question?: boolean;
+  /** The text around the slots that are left stays known. */
+  text?: boolean;
 }
 
 interface Variant {
@@ -167,6 +170,8 @@ export interface RecallContext {
   nextPosition: number;
   /** Index of the document's first token in the prompt. */
   firstSource: number;
+  /** What is known of the text, where the variant needs it; else empty. */
+  text: KnownText;
   /** For a text of its own to ask with. */
   tokenizer: ProbeTokenizer;
 }

@@ -20,6 +20,7 @@ import {
   type StageContext,
 } from "./policy.ts";
 import { UsageError } from "./errors.ts";
+import { KnownText } from "./recall/known_text.ts";
 import type { Positions } from "./record.ts";
 import { Rope } from "./rope.ts";
 
@@ -58,6 +59,8 @@ export class Reader {
   private written = 0;
   /** Inside `aside`: all that is written is forgotten soon, and nothing of it is evicted. */
   private isAside = false;
+  /** Text around the slots, where the policy recalls it. */
+  private readonly text: KnownText | null;
   private readonly rope: Rope;
 
   /** @throws {UsageError} when the engine was opened for a policy that needs less, or the policy needs a question and there is none */
@@ -77,6 +80,7 @@ export class Reader {
     }
     this.cache = new KvCache(engine.config, options.budget.capacity, attributesFor(policy));
     this.rope = new Rope(engine.config);
+    this.text = needs(policy, "text") ? new KnownText() : null;
     if (options.positions === "compact") this.positions = "compact";
   }
 
@@ -98,8 +102,8 @@ export class Reader {
     });
     cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition, {
       valueNorm: chunk.valueNorms,
-      token: this.idsPerHead(tokens),
     });
+    this.text?.append(tokens, this.tokensRead);
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
     await whileWhole?.();
@@ -155,6 +159,7 @@ export class Reader {
     const { chunkTokens, reserve } = options, trained = engine.config.trainedPositions;
     if (options.positions === "auto" && this.nextPosition + chunkTokens + reserve > trained) this.positions = "compact";
     this.nextPosition = compact(cache, keep, this.positions, this.rope, this.nextPosition);
+    this.text?.forget(cache, this.tokensRead);
     this.compactions++;
     this.evicted += before - cache.meanLive;
     this.policyMs += performance.now() - started;
@@ -216,6 +221,7 @@ export class Reader {
       questionTokens,
       nextPosition,
       firstSource,
+      text: this.text ?? new KnownText(),
       tokenizer,
     });
     this.policyMs += performance.now() - started;
@@ -285,18 +291,10 @@ export class Reader {
       logitsRows,
       newestSlots,
     });
-    this.cache.append(result.keys, result.values, tokens.length, this.tokensRead, this.nextPosition, {
-      token: this.idsPerHead(tokens),
-    });
+    this.cache.append(result.keys, result.values, tokens.length, this.tokensRead, this.nextPosition);
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
     return result;
-  }
-
-  /** For the slot attribute, where a variant asks for it: the same ids in every head. */
-  private idsPerHead(tokens: number[]): Float32Array[] | null {
-    const { cache } = this;
-    return cache.has("token") ? Array<Float32Array>(cache.heads).fill(Float32Array.from(tokens)) : null;
   }
 
   private protectedSlots(head: number): Uint8Array {

@@ -71,7 +71,7 @@ export const stageSummaries: { [S in Stage]: { asks: string; variants: Record<ke
     asks: "what is read again before the answer?",
     variants: {
       none: "nothing",
-      quote: "the three passages that the question looks at most (own)",
+      quote: "up to three passages that the question looks at most (own)",
     },
   },
   decode: {

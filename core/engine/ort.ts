@@ -3,7 +3,15 @@ import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-co
 import type { KvCache } from "../cache.ts";
 import { DeviceError } from "../errors.ts";
 import { Rope } from "../rope.ts";
-import { type Dense, type DenseTensor, type Device, type Engine, FEW_ROWS, type Pass, type PassResult } from "./engine.ts";
+import {
+  type Dense,
+  type DenseTensor,
+  type Device,
+  type Engine,
+  FEW_ROWS,
+  type Pass,
+  type PassResult,
+} from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
 import { NEWEST } from "./newest_mass.ts";
