@@ -11,7 +11,7 @@ import { listenForSignals } from "./signals.ts";
 
 /** Addresses to the Congress, 32,840 tokens together, and a question about one sentence of the first. */
 const years = [2012, 2013, 2014, 2015];
-const question = "Which state does Jackie Bray come from, and what was her job?";
+const question = "Which state does Jackie Bray come from?";
 
 /** Joins the addresses, as the package carries them, into one text file in the cache and returns its path. */
 async function writeDocument(): Promise<string> {

@@ -19,6 +19,7 @@ const tasks = {
   needles: (extra) => start(["bench/needles.ts", ...extra]),
   decode: (extra) => start(["bench/decode.ts", ...extra]),
   "decode-speed": (extra) => start(["bench/decode_speed.ts", ...extra]),
+  costs: (extra) => start(["bench/costs.ts", ...extra]),
   questions: (extra) => start(["bench/questions.ts", ...extra]),
   agnostic: (extra) => start(["bench/agnostic.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),

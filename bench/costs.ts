@@ -1,0 +1,115 @@
+/**
+ * What a policy costs while a document is read. Every named policy reads the same text, round after round, beside `streaming`, whose passes ask nothing.
+ * A policy's cost is all that it takes beyond such passes: what `policyMs` counts (probe, scores, selection, compensation, moving rows) and what
+ * it adds to the chunk's own pass (attention of a window, value norms, moments), which `policyMs` cannot see.
+ *
+ *   npm run costs -- --tokens 4096 --budget 1024 --rounds 3 --threads 2 [--policies snapkv,h2o]
+ *
+ * Medians over rounds. Nothing else may run meanwhile.
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { spell } from "../core/engine/features.ts";
+import { policies } from "../core/policies.ts";
+import { featuresFor } from "../core/policy.ts";
+import { Reader } from "../core/reader.ts";
+import { answerTokens } from "../core/tail.ts";
+import { type LoadedModel, parsePolicy, resolveBudget } from "../mod.ts";
+import { openForBench } from "./open.ts";
+import { mobyDick } from "./prose.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    tokens: { type: "string", default: "4096" },
+    budget: { type: "string", default: "1024" },
+    chunk: { type: "string", default: "512" },
+    rounds: { type: "string", default: "3" },
+    threads: { type: "string", default: "2" },
+    policies: { type: "string", default: Object.keys(policies).filter((name) => name !== "full").join(",") },
+    model: { type: "string" },
+  },
+});
+const [tokens, slots, chunkTokens, rounds, threads] = [
+  flags.tokens,
+  flags.budget,
+  flags.chunk,
+  flags.rounds,
+  flags.threads,
+].map(Number) as [number, number, number, number, number];
+const BASELINE = "streaming";
+const names = [BASELINE, ...flags.policies.split(",").filter((name) => name !== BASELINE)];
+/** Of about 24 tokens. */
+const QUESTION = "\n\nWhat does the captain tell the crew about the white whale, and what does he nail to the mast?";
+
+/** Milliseconds of one reading. */
+interface Reading {
+  all: number;
+  policy: number;
+}
+
+/** Models are opened one set of graph features after the other: all of them at once would not leave room for what is measured. */
+async function read(model: LoadedModel, name: string, ids: number[]): Promise<Reading> {
+  const policy = parsePolicy(name), reserve = 128;
+  const budget = resolveBudget({
+    config: model.config,
+    policy,
+    request: { slots },
+    chunkTokens,
+    reserve,
+    unboundedPositions: false,
+    availableBytes: 16e9,
+    documentTokens: ids.length,
+  });
+  const reader = new Reader(model.engine, policy, {
+    budget,
+    chunkTokens,
+    reserve,
+    positions: "auto",
+    questionTokens: model.tokenizer.encode(QUESTION, { control: false }),
+    answerTokens: answerTokens(model.tokenizer, { instruction: "" }),
+    tokenizer: model.tokenizer,
+  });
+  const started = performance.now();
+  for (let from = 0; from < ids.length; from += chunkTokens) await reader.read(ids.slice(from, from + chunkTokens));
+  return { all: performance.now() - started, policy: reader.policyMs };
+}
+
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+const byFeatures = Map.groupBy(names, (name) => spell(featuresFor(parsePolicy(name))));
+const rows = new Map<string, { all: number; policy: number; beyond: number }>();
+const plain = await openForBench(flags.model, BASELINE, threads);
+const ids = plain.tokenizer.encode(mobyDick().slice(0, 8 * tokens), { control: false }).slice(0, tokens);
+const chunks = ids.length / chunkTokens;
+for (const group of byFeatures.values()) {
+  const model = await openForBench(flags.model, group[0]!, threads), seen = new Map<string, Reading[]>();
+  const baseline: Reading[] = [], mine = group.filter((name) => name !== BASELINE);
+  for (let round = -1; round < rounds; round++) {
+    const bare = await read(plain, BASELINE, ids);
+    if (round >= 0) baseline.push(bare);
+    for (const name of mine) {
+      const reading = await read(model, name, ids);
+      if (round >= 0) seen.set(name, [...seen.get(name) ?? [], reading]); // the first round warms up
+    }
+  }
+  const passes = median(baseline.map(({ all, policy }) => all - policy));
+  if (group.includes(BASELINE)) seen.set(BASELINE, baseline);
+  for (const [name, readings] of seen) {
+    const all = median(readings.map((reading) => reading.all));
+    rows.set(name, { all, policy: median(readings.map((reading) => reading.policy)), beyond: all - passes });
+    process.stderr.write(`${name}: ${(100 * (all - passes) / all).toFixed(1)} %\n`);
+  }
+  await model.close();
+}
+await plain.close();
+
+console.log(
+  "| policy | cost per chunk, ms | share of reading | of it in the chunk's pass, ms | tok/s |\n| --- | ---: | ---: | ---: | ---: |",
+);
+for (const name of names) {
+  const { all, policy, beyond } = rows.get(name)!;
+  console.log(
+    `| \`${name}\` | ${(beyond / chunks).toFixed(0)} | ${(100 * beyond / all).toFixed(1)} % | ${
+      Math.max(0, (beyond - policy) / chunks).toFixed(0)
+    } | ${(1000 * ids.length / all).toFixed(0)} |`,
+  );
+}
