@@ -1,5 +1,6 @@
 /** The named policies and the spelling of free combinations: `probe=question,aggregate=max,select=topk`. */
 import { UsageError } from "./errors.ts";
+import { nearestName } from "./nearest_name.ts";
 import { needs, type Policy, type Probe } from "./policy.ts";
 import { mixture } from "./probe/mixture.ts";
 import { type Stage, stages } from "./stages.ts";
@@ -102,18 +103,18 @@ export const policies: Record<string, NamedPolicy> = {
     stages: { ...base, probe: "question", aggregate: "max", allocate: "ada", select: "critical" },
   },
   defensive: {
-    summary: "Keeps what some query of the last 64 tokens of a chunk wants badly, not what they want on the mean.",
+    summary: "Keeps what some query of the last 32 tokens of a chunk wants badly, not what they want on the mean.",
     paper: "DefensiveKV, arXiv 2510.13334",
     needs: "nothing",
     cost: "as snapkv, and the value norms of every chunk",
-    stages: { ...base, probe: "window", aggregate: "defensive", allocate: "layer", select: "topk" },
+    stages: { ...base, probe: "window-32", aggregate: "defensive", allocate: "layer", select: "topk" },
   },
   "layer-defensive": {
     summary: "As defensive, with all heads of all layers competing for one budget.",
     paper: "Layer-DefensiveKV, arXiv 2510.13334",
     needs: "nothing",
     cost: "as defensive",
-    stages: { ...base, probe: "window", aggregate: "defensive", allocate: "global", select: "topk" },
+    stages: { ...base, probe: "window-32", aggregate: "defensive", allocate: "global", select: "topk" },
   },
   chunkkv: {
     summary: "As snapkv, with whole runs of 20 tokens kept.",
@@ -324,10 +325,12 @@ export function parsePolicy(spec: string): Policy {
   if (!spec.includes("=")) {
     const named = Object.hasOwn(policies, spec) ? policies[spec] : undefined;
     if (!named) {
+      const near = nearestName(spec, Object.keys(policies));
       throw new UsageError(
-        `Unknown policy "${spec}": use ${
-          Object.keys(policies).join(", ")
-        }, or stage=variant pairs such as probe=window,aggregate=mean`,
+        `Unknown policy "${spec}": ${
+          near ? `did you mean ${near}? ` : ""
+        }use a name that "palimpsest policies" lists, ` +
+          `such as ${defaultPolicies.ask} or snapkv, or stage=variant pairs such as probe=window,aggregate=mean`,
       );
     }
     return build(spec, named.stages, spec !== "full");
@@ -346,7 +349,12 @@ export function parsePolicy(spec: string): Policy {
     const variants = Object.keys(stages[stage as Stage]);
     const parts = stage === "probe" ? variant.split("+") : [variant];
     if (!parts.every((part) => variants.includes(part))) {
-      throw new UsageError(`Unknown ${stage} "${variant}" in policy "${spec}": use ${variants.join(", ")}`);
+      const near = nearestName(variant, variants);
+      throw new UsageError(
+        `Unknown ${stage} "${variant}" in policy "${spec}": ${near ? `did you mean ${near}? ` : ""}use ${
+          variants.join(", ")
+        }`,
+      );
     }
     chosen[stage as Stage] = variant;
   }

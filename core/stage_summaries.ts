@@ -8,6 +8,7 @@ export const stageSummaries: { [S in Stage]: { asks: string; variants: Record<ke
     variants: {
       question: "the question's tokens, forwarded after every chunk (own; close to FINCH, TACL 2024)",
       window: "the last 64 tokens of every chunk (SnapKV, arXiv 2404.14469)",
+      "window-32": "the last 32 (the window of SnapKV's and DefensiveKV's papers)",
       none: "nothing: newer slots score higher (StreamingLLM, arXiv 2309.17453)",
       role:
         "the start of the assistant's turn and the first words of any answer (own; after Judge Q, arXiv 2509.10798)",

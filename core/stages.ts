@@ -51,6 +51,7 @@ export const stages = {
   probe: {
     question,
     window,
+    "window-32": () => window(32),
     none,
     role,
     lookahead,

@@ -6,7 +6,7 @@ import type { Probe } from "../policy.ts";
 
 /** @param rows queries that ask (kvpress: 64, the paper: 32). A shorter chunk asks with what it has. */
 export const window = (rows = 64): Probe => ({
-  name: "window",
+  name: rows === 64 ? "window" : `window-${rows}`,
   windowRows: rows,
   needs: { mass: true },
   look: ({ chunk, tokens }) => Promise.resolve({ ...chunk.mass!, rows: Math.min(rows, tokens.length) }),
