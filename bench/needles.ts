@@ -4,7 +4,8 @@
  *
  *   npm run needles -- --tokens 2000 --budget 512 --docs 100 --keys 1,4 --policies full,question
  *
- * Every answer is appended to bench/results/ as a line of JSON, and a run goes on where an earlier one of the same settings stopped.
+ * Every answer is appended to bench/results/ as a line of JSON, and a run goes on where an earlier one of the same settings stopped. `--first 50` starts
+ * at that document, so that two checkouts may share the work: put their lines into one file, and the table comes at once.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,6 +23,7 @@ const { values: flags } = parseArgs({
     tokens: { type: "string", default: "2000" },
     budget: { type: "string", default: "512" },
     docs: { type: "string", default: "100" },
+    first: { type: "string", default: "0" },
     keys: { type: "string", default: "1,4" },
     policies: { type: "string", default: "full,question" },
     seed: { type: "string", default: "1" },
@@ -98,7 +100,7 @@ for (const keys of flags.keys.split(",").map(Number)) {
   const results: Result[] = existsSync(file)
     ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Result)
     : [];
-  for (let document = 0; document < docs; document++) {
+  for (let document = Number(flags.first); document < docs; document++) {
     const task = makeTask(model.tokenizer, prose, tokens, keys, documentSeed(seed, document, keys));
     for (const policy of policies) {
       if (results.some((result) => result.document === document && result.policy === policy)) continue;
