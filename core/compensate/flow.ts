@@ -7,11 +7,15 @@
  *   f_ij = F_ij min(a_i, a_j),  v_j ← (a_j v_j + Σ f_ij v_i) / (a_j + Σ f_ij),  bias_j ← bias_j + log(1 + Σ f_ij / a_j)
  * The mass already counts the bias, so compactions add up.
  *
+ * Only the half of the evicted slots with the most mass flows: the search for their like is what flow costs, and the other half's flow is worth nothing
+ * measurable (KL to the full cache at 25 % of 1,024 tokens: 0.039 with half, 0.038 with all; at 12.5 % 0.088 with both).
+ *
  * Differs: the paper's gate (equation 13) is not published, mass and bias are ours; likeness is the cosine, m is not published; protected slots do not
  * receive. Measured against dropping with `bench/compensate.ts`, which also shows the other forms.
  */
 import type { Compensate } from "../policy.ts";
 import { FLOW_DEFAULTS, type FlowOptions, flowWeights, gather } from "./flow_weights.ts";
+import { highest } from "../select/topk.ts";
 import { flowInto, massOf } from "./heads.ts";
 
 export const flow = (options: FlowOptions = {}): Compensate => ({
@@ -20,7 +24,7 @@ export const flow = (options: FlowOptions = {}): Compensate => ({
   attributes: ["logBias"],
   async apply(context) {
     const { cache, keep } = context, { headDim } = cache.shape;
-    const { m, likeness, temperature } = { ...FLOW_DEFAULTS, ...options };
+    const { m, likeness, temperature, share } = { ...FLOW_DEFAULTS, ...options };
     await flowInto(context, likeness, m, ({ head, values, evicted, receivers }, top) => {
       const mass = massOf(context, head), bias = cache.attribute("logBias", head);
       const shares = flowWeights(top, receivers.length, temperature);
@@ -38,6 +42,11 @@ export const flow = (options: FlowOptions = {}): Compensate => ({
         }
         bias[slot]! += Math.log(all / own);
       });
+    }, (head, evicted) => {
+      if (share === 1) return evicted;
+      const mass = massOf(context, head);
+      const most = highest(Float32Array.from(evicted, (slot) => mass[slot]!), Math.ceil(share * evicted.length));
+      return most.map((i) => evicted[i]!);
     });
     return keep;
   },

@@ -12,9 +12,11 @@ export interface FlowOptions {
   likeness?: Likeness;
   /** Of the softmax over likeness. */
   temperature?: number;
+  /** Share of a head's evicted slots that flow, those with the most mass; the others are dropped. */
+  share?: number;
 }
 
-export const FLOW_DEFAULTS: Required<FlowOptions> = { m: 4, likeness: "cosine", temperature: 0.1 };
+export const FLOW_DEFAULTS: Required<FlowOptions> = { m: 4, likeness: "cosine", temperature: 0.1, share: 0.5 };
 
 /** Assignment as the paper has it. */
 export const PAPER_FLOW: Partial<FlowOptions> = { likeness: "product", temperature: 1 };

@@ -33,16 +33,18 @@ export interface LosingHead {
 /**
  * Finds for every evicted slot the `m` receivers that are most like it, head by head, and hands each head to `use` as it comes. While one head is
  * used, the device already works on the next.
+ * @param flowing which of a head's evicted slots are looked at, ascending; default all
  */
 export async function flowInto(
   { engine, cache, keep, protectedSlots }: CompensateContext,
   likeness: Likeness,
   m: number,
   use: (head: LosingHead, top: TopSimilar) => void,
+  flowing: (head: number, evicted: Int32Array) => Int32Array = (_, evicted) => evicted,
 ): Promise<void> {
   const graph = await TopSimilarGraph.open(engine, likeness, cache.shape.headDim);
   await oneAhead(cache.heads, (head) => {
-    const kept = keep[head]!, evicted = evictedSlots(cache.live[head]!, kept);
+    const kept = keep[head]!, evicted = flowing(head, evictedSlots(cache.live[head]!, kept));
     const receivers = receivingSlots(kept, protectedSlots[head]!);
     if (evicted.length === 0 || receivers.length === 0) return null;
     const losing = { head, keys: cache.keyRows(head), values: cache.valueRows(head), evicted, receivers };

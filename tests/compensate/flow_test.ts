@@ -13,7 +13,7 @@ describe("attention flow", () => {
   after(close);
 
   test("flow: attention mass and the values that it weighs are the same before and after, over two compactions", async () => {
-    const stage = flow(), context = inventedContext(engine, stage), { cache, keep } = context;
+    const stage = flow({ share: 1 }), context = inventedContext(engine, stage), { cache, keep } = context;
     // second round: every other one of those that stay goes, and those that stay have at least as much mass
     for (const round of [1, 2]) {
       for (let head = 0; head < cache.heads; head++) {
@@ -61,8 +61,20 @@ describe("attention flow", () => {
     for (const slot of keep[0]!) assert.ok(bias[slot]! <= Math.log(61), String(bias[slot]));
   });
 
+  test("flow: a share of the evicted slots flows, those with the most mass; the others are dropped", async () => {
+    const stage = flow({ share: 0.25 }), context = inventedContext(engine, stage);
+    const mass = context.evidence.mean![0]!, evicted = gone(90, context.keep[0]!);
+    const heaviest = new Set(evicted.toSorted((a, b) => mass[b]! - mass[a]!).slice(0, Math.ceil(evicted.length / 4)));
+    await stage.apply(context);
+    const received = [...context.cache.attribute("logBias", 0)];
+    const stood = received.reduce((sum, bias, slot) => sum + mass[slot]! * Math.expm1(bias), 0);
+    const given = [...heaviest].reduce((sum, slot) => sum + mass[slot]!, 0);
+    assert.ok(stood > 0 && stood < given * 1.0001, `${stood} of ${given}`);
+    assert.ok(received.some((bias) => bias > 0));
+  });
+
   test("flow: without attention evidence every token weighs the same, and a slot as many as it stands for", async () => {
-    const stage = flow(), context = inventedContext(engine, stage), { cache, keep } = context;
+    const stage = flow({ share: 1 }), context = inventedContext(engine, stage), { cache, keep } = context;
     await stage.apply({ ...context, evidence: { score: context.scores } });
     const stood = (head: number) =>
       keep[head]!.reduce((sum, slot) => sum + Math.exp(cache.attribute("logBias", head)[slot]!), 0);
