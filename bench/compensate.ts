@@ -4,6 +4,7 @@
  * to the first policy are paired.
  *
  *   bun bench/compensate.ts --docs 8 --tokens 1024 --shares 50,25,12.5 snapkv probe=window,aggregate=mean,compensate=flow
+ *   bun bench/compensate.ts --all --shares 25 --docs 10 --write   # the figures that `palimpsest policies` shows
  */
 import { parseArgs } from "node:util";
 import { resolveBudget } from "../core/budget.ts";
@@ -12,13 +13,14 @@ import type { Aggregation } from "../core/engine/attention.ts";
 import { type GraphFeatures, NO_FEATURES } from "../core/engine/features.ts";
 import { klDivergence, topOneAgreement } from "../core/eval/fidelity.ts";
 import { mean, standardError } from "../core/eval/statistics.ts";
-import { parsePolicy } from "../core/policies.ts";
+import { parsePolicy, policies as namedPolicies } from "../core/policies.ts";
 import { featuresFor, leastBudget, type Policy } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { renderPrompt } from "../core/text/prompt.ts";
 import type { LoadedModel } from "../mod.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick } from "./prose.ts";
+import { writeMeasured } from "./write_measured.ts";
 
 export interface Setting {
   /** Tokens of the prefix, the prompt's head included. */
@@ -129,9 +131,18 @@ async function main(): Promise<void> {
       question: { type: "string", default: "Continue the text." },
       threads: { type: "string", default: "2" },
       model: { type: "string" },
+      all: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
     },
   });
-  const specs = positionals.length > 0 ? positionals : ["snapkv", "flow-snapkv", "centroids-snapkv"];
+  const named = Object.keys(namedPolicies).filter((name) =>
+    parsePolicy(name).evicts && parsePolicy(name).decode.name === "keep"
+  );
+  const specs = flags.all
+    ? named
+    : positionals.length > 0
+    ? positionals
+    : ["snapkv", "flow-snapkv", "centroids-snapkv"];
   const policies = specs.map(parsePolicy), docs = Number(flags.docs);
   const setting = {
     tokens: Number(flags.tokens),
@@ -174,6 +185,12 @@ async function main(): Promise<void> {
     }
   }
   await model.close();
+  const quarter = shares.indexOf(0.25);
+  if (!flags.write || quarter < 0) return;
+  writeMeasured(Object.fromEntries(specs.map((spec, p) => {
+    const kl = found[quarter]![p]!.map((drift) => drift.kl);
+    return [spec, { kl: [mean(kl), standardError(kl) ?? 0] as [number, number] }];
+  })));
 }
 
 if (import.meta.main) await main();

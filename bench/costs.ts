@@ -3,9 +3,9 @@
  * A policy's cost is all that it takes beyond such passes: what `policyMs` counts (probe, scores, selection, compensation, moving rows) and what
  * it adds to the chunk's own pass (attention of a window, value norms, moments), which `policyMs` cannot see.
  *
- *   npm run costs -- --tokens 4096 --budget 1024 --rounds 3 --threads 2 [--policies snapkv,h2o]
+ *   npm run costs -- --tokens 4096 --budget 1024 --rounds 3 --threads 2 [--policies snapkv,h2o] [--write]
  *
- * Medians over rounds. Nothing else may run meanwhile.
+ * Medians over rounds. `--write` puts the shares where `palimpsest policies` shows them. Nothing else may run meanwhile.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -17,6 +17,7 @@ import { answerTokens } from "../core/tail.ts";
 import { type LoadedModel, parsePolicy, resolveBudget } from "../mod.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick } from "./prose.ts";
+import { writeMeasured } from "./write_measured.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -27,6 +28,7 @@ const { values: flags } = parseArgs({
     threads: { type: "string", default: "2" },
     policies: { type: "string", default: Object.keys(policies).filter((name) => name !== "full").join(",") },
     model: { type: "string" },
+    write: { type: "boolean", default: false },
   },
 });
 const [tokens, slots, chunkTokens, rounds, threads] = [
@@ -112,4 +114,7 @@ for (const name of names) {
       Math.max(0, (beyond - policy) / chunks).toFixed(0)
     } | ${(1000 * ids.length / all).toFixed(0)} |`,
   );
+}
+if (flags.write) {
+  writeMeasured(Object.fromEntries([...rows].map(([name, { all, beyond }]) => [name, { cost: beyond / all }])));
 }

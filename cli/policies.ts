@@ -1,5 +1,6 @@
 /** `palimpsest policies [name]`: the policies by what they need, one of them whole, or the variants of every stage. */
 import { UsageError } from "../core/errors.ts";
+import { measured, measuredRow } from "../core/measured.ts";
 import { needs, policyRecord } from "../core/policy.ts";
 import { defaultPolicies, parsePolicy, policies, policyGroup, spelling, stageSummaries } from "../mod.ts";
 import { useColor } from "./color.ts";
@@ -63,6 +64,7 @@ function describe(name: string) {
     name,
     ...(Object.hasOwn(policies, name) ? policies[name]! : own),
     group: policyGroup(name),
+    measured: measured[name] ?? null,
     needsQuestion: question,
   };
 }
@@ -103,10 +105,10 @@ function groupLines(shown: readonly Described[], width: number, { bold, dim }: S
 }
 
 /** What is said of a policy beside its summary, where there is anything to say. */
-const details = ({ paper, needs, cost }: Described) =>
-  ([["paper", paper], ["needs", needs], ["cost", cost]] as const).filter(([, text]) =>
-    text !== "-" && text !== "nothing"
-  );
+const details = ({ name, paper, needs, cost }: Described) =>
+  ([["paper", paper], ["needs", needs], ["cost", cost], ["measured", measuredRow(name) || "-"]] as const).filter((
+    [, text],
+  ) => text !== "-" && text !== "nothing");
 
 /** Its summary, and the commands that take it where none is named. */
 function summary({ name, summary }: Described): string {
