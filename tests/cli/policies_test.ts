@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hanging } from "../../cli/wrap.ts";
+import { measured } from "../../core/measured.ts";
 import { parsePolicy, policies, policyGroup } from "../../core/policies.ts";
 import { stages } from "../../core/stages.ts";
 import { palimpsest } from "./helpers.ts";
@@ -66,7 +67,13 @@ test("policies --json: what a policy needs is told beside the words, for all or 
   assert.deepEqual(all.defaults, { ask: "question-quote", summarize: "coverage" });
   assert.deepEqual(all.policies.map(({ name }: { name: string }) => name), Object.keys(policies));
   assert.deepEqual(more, []);
-  assert.deepEqual(one, { name: "snapkv", ...policies["snapkv"], group: "agnostic", needsQuestion: false });
+  assert.deepEqual(one, {
+    name: "snapkv",
+    ...policies["snapkv"],
+    group: "agnostic",
+    measured: measured["snapkv"] ?? null,
+    needsQuestion: false,
+  });
 });
 
 test("hanging: further lines stand under the text, no word is lost, a long one has its own line", () => {
