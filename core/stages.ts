@@ -40,6 +40,7 @@ import { random } from "./probe/random.ts";
 import { role } from "./probe/role.ts";
 import { tova as tovaProbe } from "./probe/tova.ts";
 import { window } from "./probe/window.ts";
+import { window32 } from "./probe/window_32.ts";
 import { none as nothing } from "./recall/none.ts";
 import { quote } from "./recall/quote.ts";
 import { chunks } from "./select/chunks.ts";
@@ -51,7 +52,7 @@ export const stages = {
   probe: {
     question,
     window,
-    "window-32": () => window(32),
+    "window-32": window32,
     none,
     role,
     lookahead,

@@ -10,9 +10,9 @@ export const NEIGHBOURS = 12;
 
 export class KnownText {
   /** Indices in the prompt, ascending. */
-  sources = new Int32Array(1024);
+  sources: Int32Array<ArrayBuffer> = new Int32Array(1024);
   /** Token id at each of them. */
-  tokens = new Int32Array(1024);
+  tokens: Int32Array<ArrayBuffer> = new Int32Array(1024);
   length = 0;
 
   /** @param margin places on both sides of a slot that stay known */

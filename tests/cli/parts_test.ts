@@ -8,7 +8,7 @@ import { readableBytes, readableCount, readableDuration } from "../../cli/number
 import { printable } from "../../cli/output.ts";
 import { statisticsLines } from "../../cli/render.ts";
 import { parseHubName } from "../../cli/sources/hub.ts";
-import type { AnswerRecord } from "../../core/record.ts";
+import { record } from "./answer_record.ts";
 
 test("parseBudget: slots without a unit, bytes with one", () => {
   assert.deepEqual(parseBudget("1024"), { slots: 1024 });
@@ -96,48 +96,6 @@ test("estimateTokens: from the usual size of a token to the document's own, and 
   assert.deepEqual(totals, [930, 2000, 2000, 2000]);
   assert.equal(estimateTokens([{ name: "stdin", chunks: pieces() }]).total(10), undefined);
 });
-
-const record: AnswerRecord = {
-  schema: "palimpsest.answer/1",
-  command: "ask",
-  answer: "Green.",
-  finish: "length",
-  model: { name: "tiny", architecture: "llama", sha256: "0", trainedPositions: 8192 },
-  device: { kind: "cpu", name: "CPU" },
-  policy: {
-    name: "question",
-    probe: "question",
-    aggregate: "max",
-    allocate: "uniform",
-    select: "topk",
-    compensate: "drop",
-    recall: "none",
-    decode: "keep",
-  },
-  document: { sources: [{ name: "a", type: "text", bytes: 1, tokens: 30_112 }], tokens: 30_112 },
-  kv: {
-    budgetSlots: 1024,
-    capacitySlots: 1806,
-    bytes: 84_520_800,
-    compactions: 57,
-    peakLiveSlots: 1536,
-    evictedSlots: 29_100,
-    decodeBudgetSlots: 512,
-    evictedWrittenSlots: 40,
-    positions: "compact",
-    coverage: Array<number>(10).fill(0.1),
-  },
-  passages: [],
-  timing: {
-    loadMs: 400,
-    prefillTokens: 30_150,
-    prefillMs: 25_000,
-    policyMs: 2000,
-    decodeTokens: 40,
-    decodeMs: 500,
-    peakRssBytes: 500_000_000,
-  },
-};
 
 test("statisticsLines: says what was compressed into what, and that an answer was cut", () => {
   const [first, second, ...more] = statisticsLines(record, false);
