@@ -11,10 +11,10 @@ export function passageText(tokenizer: Pick<Tokenizer, "textStream">, { pieces }
 }
 
 /**
- * What stands between the document and the question; empty where there are no passages. No list, or a small model goes on with
- * the list instead of answering; and no word like "passages", or it describes them.
+ * What stands between the document and the question; empty where there are no passages. The words matter (CHANGELOG, what was learned): in a list, a small
+ * model goes on with the list; called "passages", it describes them; after "The text says:", it may say that again instead of an answer.
  */
 export function passageBlock(passages: string[]): string {
   if (passages.length === 0) return "";
-  return `\n\nThe text says: ${passages.map((text) => `"…${text}…"`).join("\n\n")}`;
+  return `\n\nFrom the text: ${passages.map((text) => `"…${text}…"`).join("\n\n")}`;
 }
