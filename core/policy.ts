@@ -8,7 +8,6 @@ import type { KvCache, SlotAttribute } from "./cache.ts";
 import type { Aggregation } from "./engine/attention.ts";
 import type { Engine, PassResult } from "./engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
-import type { KnownText } from "./recall/known_text.ts";
 import type { PolicyRecord } from "./record.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
@@ -163,6 +162,12 @@ export interface Passage {
   pieces: { from: number; tokens: number[] }[];
 }
 
+/** The document's text, as far as it is still known. */
+export interface DocumentText {
+  /** Of places `from` to `to` of the prompt, the last one included: runs of neighbouring tokens. */
+  between(from: number, to: number): Passage["pieces"];
+}
+
 export interface RecallContext {
   engine: Engine;
   cache: KvCache;
@@ -171,7 +176,7 @@ export interface RecallContext {
   /** Index of the document's first token in the prompt. */
   firstSource: number;
   /** What is known of the text, where the variant needs it; else empty. */
-  text: KnownText;
+  text: DocumentText;
   /** For a text of its own to ask with. */
   tokenizer: ProbeTokenizer;
 }

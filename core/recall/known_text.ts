@@ -4,11 +4,12 @@
  * bounded by the slots and not by the document: at most `heads · slots · (2 · margin + 1)` ids, in practice far fewer, as heads agree.
  */
 import type { KvCache } from "../cache.ts";
+import type { DocumentText, Passage } from "../policy.ts";
 
 /** Places on both sides of a slot that stay known: more than half of what two kept slots of one passage commonly lie apart. */
 export const NEIGHBOURS = 12;
 
-export class KnownText {
+export class KnownText implements DocumentText {
   /** Indices in the prompt, ascending. */
   sources: Int32Array<ArrayBuffer> = new Int32Array(1024);
   /** Token id at each of them. */
@@ -53,9 +54,8 @@ export class KnownText {
     this.length -= to;
   }
 
-  /** What is known of places `from` to `to`, the last one included: runs of neighbouring tokens. */
-  between(from: number, to: number): { from: number; tokens: number[] }[] {
-    const pieces: { from: number; tokens: number[] }[] = [];
+  between(from: number, to: number): Passage["pieces"] {
+    const pieces: Passage["pieces"] = [];
     for (let i = this.firstFrom(from); i < this.length && this.sources[i]! <= to; i++) {
       const source = this.sources[i]!, last = pieces.at(-1);
       if (last && last.from + last.tokens.length === source) last.tokens.push(this.tokens[i]!);

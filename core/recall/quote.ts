@@ -11,9 +11,9 @@
  * documents of 8,000 tokens at 512 slots, and the kept slots gave its number in a third of them. To answer from the passages alone, with the kept slots
  * out of sight, was worse: 14 against 19 of 24 questions about one address.
  */
-import type { Passage, Recall, RecallContext } from "../policy.ts";
+import type { DocumentText, Passage, Recall, RecallContext } from "../policy.ts";
 import { askWith } from "../probe/evidence.ts";
-import { type KnownText, NEIGHBOURS } from "./known_text.ts";
+import { NEIGHBOURS } from "./known_text.ts";
 
 /** What draws attention to this, too, says nothing about the real question. */
 const GENERAL = "\n\nWhat is the text about?";
@@ -64,11 +64,7 @@ function salience({ cache, firstSource }: RecallContext, asked: Float32Array[], 
 }
 
 /** The stretches of `WIDTH` tokens with the most weight, up to `count` that do not overlap, widened by `MARGIN`; the best one last. */
-export function bestPassages(
-  known: Salient[],
-  text: Pick<KnownText, "between">,
-  count: number,
-): Passage[] {
+export function bestPassages(known: Salient[], text: DocumentText, count: number): Passage[] {
   const stretches: { from: number; to: number; weight: number }[] = [];
   for (let end = 0, from = 0, weight = 0; end < known.length; end++) {
     weight += known[end]!.weight;
