@@ -15,6 +15,8 @@ export class KnownText implements DocumentText {
   /** Token id at each of them. */
   tokens: Int32Array<ArrayBuffer> = new Int32Array(1024);
   length = 0;
+  /** A bit for every token read, set while `forget` looks through the slots. */
+  private marks: Uint32Array<ArrayBuffer> = new Uint32Array(1024);
 
   /** @param margin places on both sides of a slot that stay known */
   constructor(readonly margin = NEIGHBOURS) {}
@@ -34,23 +36,30 @@ export class KnownText implements DocumentText {
 
   /** Forgets what is farther than `margin` from every slot. @param end index in the prompt after the last token read */
   forget(cache: KvCache, end: number): void {
-    const { sources, tokens, margin } = this, hasSlot = new Uint8Array(end), stays = new Uint8Array(this.length);
-    for (let head = 0; head < cache.heads; head++) for (const source of cache.sources(head)) hasSlot[source] = 1;
-    for (let i = 0, last = -Infinity; i < this.length; i++) {
-      if (hasSlot[sources[i]!]) last = sources[i]!;
+    const { sources, tokens, margin, length } = this;
+    if (end > 32 * this.marks.length) this.marks = new Uint32Array(end >>> 4); // bits for twice as many
+    const { marks } = this, stays = new Uint8Array(length);
+    const hasSlot = (source: number) => (marks[source >>> 5]! >>> (source & 31)) & 1;
+    for (let head = 0; head < cache.heads; head++) {
+      for (const source of cache.sources(head)) if (source >= 0) marks[source >>> 5]! |= 1 << (source & 31);
+    }
+    for (let i = 0, last = -Infinity; i < length; i++) {
+      if (hasSlot(sources[i]!)) last = sources[i]!;
       if (sources[i]! - last <= margin) stays[i] = 1;
     }
-    let to = this.length;
-    for (let i = this.length - 1, next = Infinity; i >= 0; i--) {
-      if (hasSlot[sources[i]!]) next = sources[i]!;
-      if (!stays[i] && next - sources[i]! > margin) continue;
+    let to = length;
+    for (let i = length - 1, next = Infinity; i >= 0; i--) {
+      const source = sources[i]!;
+      if (hasSlot(source)) next = source;
+      marks[source >>> 5]! &= ~(1 << (source & 31)); // every slot's token is known, so none is left behind
+      if (!stays[i] && next - source > margin) continue;
       to--;
       // to ≥ i: moves towards the end, over what was looked at already
-      sources[to] = sources[i]!;
+      sources[to] = source;
       tokens[to] = tokens[i]!;
     }
-    sources.copyWithin(0, to, this.length);
-    tokens.copyWithin(0, to, this.length);
+    sources.copyWithin(0, to, length);
+    tokens.copyWithin(0, to, length);
     this.length -= to;
   }
 

@@ -34,6 +34,16 @@ test("what stands near a slot of any head stays known, the rest is forgotten", (
   assert.deepEqual(text.between(13, 27), []);
 });
 
+test("a document of any length: what stands far behind is found as well", () => {
+  const text = new KnownText(1);
+  for (const read of [0, 50_000, 1_000_000]) {
+    text.append(Array.from({ length: 40 }, (_, i) => i), read);
+    const slots = [0, 50_000, 1_000_000].filter((source) => source <= read).map((source) => source + 31);
+    text.forget(cacheOf([slots, []]), read + 40);
+    assert.deepEqual(placesOf(text, 2e6), slots.flatMap((source) => [source - 1, source, source + 1]));
+  }
+});
+
 test("many chunks: as if the whole text had been looked through each time, and no more than the slots allow", () => {
   const random = randomNumbers(3), text = new KnownText(3), expected = new Set<number>();
   let sources: number[][] = [[], []];
