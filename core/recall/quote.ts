@@ -51,16 +51,21 @@ export interface Salient {
 
 /** Every document token that some head still has, ascending. */
 function salience({ cache, firstSource }: RecallContext, asked: Float32Array[], drawn: Float32Array[]): Salient[] {
-  const weights = new Map<number, number>();
+  let last = firstSource;
+  for (let head = 0; head < cache.heads; head++) last = Math.max(last, cache.sources(head).at(-1) ?? 0);
+  const weights = new Float64Array(last + 1 - firstSource), isKnown = new Uint8Array(weights.length);
   for (let head = 0; head < cache.heads; head++) {
     const sources = cache.sources(head), mine = asked[head]!, any = drawn[head]!;
     for (let slot = 0; slot < sources.length; slot++) {
-      const source = sources[slot]!;
-      if (source < firstSource) continue;
-      weights.set(source, (weights.get(source) ?? 0) + Math.max(0, mine[slot]! - any[slot]!) ** 2);
+      const at = sources[slot]! - firstSource;
+      if (at < 0) continue;
+      isKnown[at] = 1;
+      weights[at]! += Math.max(0, mine[slot]! - any[slot]!) ** 2;
     }
   }
-  return [...weights].map(([source, weight]) => ({ source, weight })).sort((a, b) => a.source - b.source);
+  const known: Salient[] = [];
+  isKnown.forEach((is, at) => is && known.push({ source: firstSource + at, weight: weights[at]! }));
+  return known;
 }
 
 /** The stretches of `WIDTH` tokens with the most weight, up to `count` that do not overlap, widened by `MARGIN`; the best one last. */
