@@ -15,6 +15,7 @@ import { featuresFor } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { answerTokens } from "../core/tail.ts";
 import { type LoadedModel, parsePolicy, resolveBudget } from "../mod.ts";
+import { median } from "./llama/report.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick } from "./prose.ts";
 import { writeMeasured } from "./write_measured.ts";
@@ -49,7 +50,6 @@ interface Reading {
   policy: number;
 }
 
-/** Models are opened one set of graph features after the other: all of them at once would not leave room for what is measured. */
 async function read(model: LoadedModel, name: string, ids: number[]): Promise<Reading> {
   const policy = parsePolicy(name), reserve = 128;
   const budget = resolveBudget({
@@ -76,14 +76,16 @@ async function read(model: LoadedModel, name: string, ids: number[]): Promise<Re
   return { all: performance.now() - started, policy: reader.policyMs };
 }
 
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
-const byFeatures = Map.groupBy(names, (name) => spell(featuresFor(parsePolicy(name))));
+const featuresOf = (name: string) => spell(featuresFor(parsePolicy(name)));
+const byFeatures = Map.groupBy(names, featuresOf);
 const rows = new Map<string, { all: number; policy: number; beyond: number }>();
 const plain = await openForBench(flags.model, BASELINE, threads);
 const ids = plain.tokenizer.encode(mobyDick().slice(0, 8 * tokens), { control: false }).slice(0, tokens);
 const chunks = ids.length / chunkTokens;
-for (const group of byFeatures.values()) {
-  const model = await openForBench(flags.model, group[0]!, threads), seen = new Map<string, Reading[]>();
+// one set of graph features after the other: all models at once would not leave room for what is measured
+for (const [features, group] of byFeatures) {
+  const isPlain = features === featuresOf(BASELINE), seen = new Map<string, Reading[]>();
+  const model = isPlain ? plain : await openForBench(flags.model, group[0]!, threads);
   const baseline: Reading[] = [], mine = group.filter((name) => name !== BASELINE);
   for (let round = -1; round < rounds; round++) {
     const bare = await read(plain, BASELINE, ids);
@@ -94,13 +96,13 @@ for (const group of byFeatures.values()) {
     }
   }
   const passes = median(baseline.map(({ all, policy }) => all - policy));
-  if (group.includes(BASELINE)) seen.set(BASELINE, baseline);
+  if (isPlain) seen.set(BASELINE, baseline);
   for (const [name, readings] of seen) {
     const all = median(readings.map((reading) => reading.all));
     rows.set(name, { all, policy: median(readings.map((reading) => reading.policy)), beyond: all - passes });
     process.stderr.write(`${name}: ${(100 * (all - passes) / all).toFixed(1)} %\n`);
   }
-  await model.close();
+  if (!isPlain) await model.close();
 }
 await plain.close();
 

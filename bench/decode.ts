@@ -14,6 +14,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { type LoadedModel, parsePolicy, resolveBudget } from "../mod.ts";
 import { DECODE_BLOCK } from "../core/decode/evict.ts";
+import { argmax } from "../core/decode/write.ts";
 import type { DecodePolicy, Policy } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { stages } from "../core/stages.ts";
@@ -99,12 +100,6 @@ function logSumExp(logits: Float32Array): number {
   return most + Math.log(sum);
 }
 
-function highest(logits: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
-  return best;
-}
-
 /** All wanted policies and budgets over one text, in step with the full cache. */
 async function measure(model: LoadedModel, text: number, ids: number[], wanted: [string, number][]): Promise<Line[]> {
   const prompt = ids.slice(0, promptTokens), written = ids.slice(promptTokens);
@@ -126,7 +121,7 @@ async function measure(model: LoadedModel, text: number, ids: number[], wanted: 
       const asked = row(fullLogits, i),
         target = written[from + i + 1]!,
         total = logSumExp(asked),
-        best = highest(asked);
+        best = argmax(asked);
       for (let id = 0; id < vocab; id++) shares[id] = Math.exp(asked[id]! - total);
       for (const [r, { line }] of runs.entries()) {
         if (!touched[r]) continue;
@@ -137,7 +132,7 @@ async function measure(model: LoadedModel, text: number, ids: number[], wanted: 
         line.kl += kl;
         line.nll += sum - mine[target]!;
         line.fullNll += total - asked[target]!;
-        line.agreement += highest(mine) === best ? 1 : 0;
+        line.agreement += argmax(mine) === best ? 1 : 0;
       }
     }
   }
