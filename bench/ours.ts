@@ -5,7 +5,7 @@
  */
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import process from "node:process";
-import { availableBytes, files, peakRssBytes } from "../cli/host.ts";
+import { availableBytes, collectGarbage, files, peakRssBytes } from "../cli/host.ts";
 import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import type { Engine } from "../core/engine/engine.ts";
 import { answer, type AnswerRecord, defaultPolicies, openModel } from "../mod.ts";
@@ -53,6 +53,7 @@ const events = answer({ ...opened, engine }, {
   strict: false,
   availableBytes: availableBytes(),
   peakRssBytes,
+  collectGarbage,
 });
 for await (const event of events) {
   if (event.type === "progress" && event.phase === "decode") moments.push(performance.now() - readyMs);
@@ -70,6 +71,7 @@ const result: Result = {
   promptTokens: job.promptTokens,
   readyMs,
   prefillMs: moments[0]!,
+  prefillTokens: timing.prefillTokens,
   policyShare: timing.policyMs / timing.prefillMs,
   answerMs: moments[job.answerTokens - 1]!,
   decodeSteps: moments.length - 1,

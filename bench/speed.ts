@@ -12,6 +12,7 @@ import { cacheFolder } from "../cli/folders.ts";
 import { runtimeName } from "../cli/host.ts";
 import { defaultModel } from "../cli/registry.ts";
 import { resolveModel } from "../cli/store.ts";
+import { defaultPolicies } from "../core/policies.ts";
 import { type Job, measure } from "./llama/child.ts";
 import { install, node, peerName, unsupported } from "./llama/install.ts";
 import { openTokenizer, question, questionTokens, writePrompt } from "./llama/prompt.ts";
@@ -95,6 +96,7 @@ const report: Report = {
   settings: {
     ...settings,
     question: `a question of ${questionTokens(tokenizer)} tokens`,
+    policy: defaultPolicies.ask,
   },
   runs: [],
   failures: [],

@@ -125,7 +125,10 @@ export function statisticsLines(record: AnswerRecord, verbose: boolean): string[
     : `compressed into ${readableCount(kv.budgetSlots)} slots`;
   const parts = [
     `read ${readableCount(document.tokens)} tokens (${perSecond(timing.prefillTokens, timing.prefillMs)}), ${held}`,
-    `wrote ${readableCount(timing.decodeTokens)} (${perSecond(timing.decodeTokens, timing.decodeMs)})`,
+    // the first token came with the prompt
+    `wrote ${readableCount(timing.decodeTokens)}${
+      timing.decodeTokens > 1 ? ` (${perSecond(timing.decodeTokens - 1, timing.decodeMs)})` : ""
+    }`,
     readableDuration(timing.loadMs + timing.prefillMs + timing.decodeMs),
     `KV ${readableBytes(kv.bytes)}`,
     `peak memory ${readableBytes(timing.peakRssBytes)}`,

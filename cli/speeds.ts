@@ -24,7 +24,7 @@ export async function rememberSpeed(cache: string, record: AnswerRecord): Promis
   const speeds = await readAll(cache);
   speeds[`${record.model.sha256.slice(0, 16)} ${record.device.kind}`] = {
     prefill: Math.round(1000 * prefillTokens / prefillMs),
-    decode: Math.round(1000 * decodeTokens / decodeMs),
+    decode: Math.round(1000 * (decodeTokens - 1) / decodeMs),
   };
   const bytes = new TextEncoder().encode(JSON.stringify(speeds) + "\n");
   await files.writeAtomically(fileOf(cache), (write) => write(bytes)).catch(() => {});

@@ -123,14 +123,13 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   }
   while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
   const coverage = reader.coverage(head.length);
-  const prefillMs = performance.now() - started - decodeMs, prefillTokens = reader.tokensRead;
+  let prefillMs = performance.now() - started - decodeMs, prefillTokens = reader.tokensRead;
 
   const noted = notes?.distinct() ?? [];
   if (noted.length > 0) {
     whole = noted.map(({ text }) => `- ${text}`).join("\n");
     yield { type: "text", text: whole };
   } else {
-    const decodeStarted = performance.now();
     const { tokens, passages: recalled } = await recalledTail(reader, tokenizer, request, head.length);
     passages.push(...recalled);
     if (opening) {
@@ -139,6 +138,10 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     }
     for await (const step of decode(reader, tokenizer, tokens, request.maxTokens, request.ignoreStops)) {
       throwIfAborted(request.signal);
+      if (step.tokens === 1) {
+        prefillMs = performance.now() - started - decodeMs;
+        prefillTokens = reader.tokensRead;
+      }
       if (step.text) {
         whole += step.text;
         yield { type: "text", text: step.text };
@@ -147,7 +150,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
       finish = step.finish ?? finish;
       decoded = step.tokens;
     }
-    decodeMs += performance.now() - decodeStarted;
+    decodeMs = performance.now() - started - prefillMs;
   }
 
   yield {

@@ -37,7 +37,11 @@ export interface AnswerRecord {
   };
   /** Passages that were read again before the answer, in that order. */
   passages: RecalledPassage[];
-  /** policyMs: all that `full` would not do: probe passes, scoring, selection, compaction, and the same while writing. */
+  /**
+   * Prefill lasts until the first token of the answer is known; its tokens are all that were forwarded by then: the document, passages read again, the
+   * question. Notes are part of decoding. policyMs: all that `full` would not do: probe passes, scoring, selection, compaction, recall, and the same
+   * while writing.
+   */
   timing: {
     loadMs: number;
     prefillTokens: number;

@@ -42,6 +42,8 @@ export interface Result {
   /** Those of the job, once it is certain that just these were read. */
   promptTokens: number;
   readyMs: number;
+  /** Tokens forwarded before the first token of the answer is known: those of the prompt, and ours passages of it a second time. */
+  prefillTokens: number;
   /** Until the first token of the answer is known. */
   prefillMs: number;
   /** policyMs / prefillMs; null for llama.cpp. */

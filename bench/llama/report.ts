@@ -28,6 +28,7 @@ export interface Report {
     answerTokens: number;
     decodeTokens: number;
     question: string;
+    policy: string;
   };
   runs: Run[];
   /** Configurations that failed, and why. */
@@ -46,8 +47,14 @@ const whole = (value: number) => Math.round(value).toLocaleString("en");
 const prefill: Metric = {
   name: "prefill, tok/s",
   more: true,
-  of: (one) => one.promptTokens / one.prefillMs * 1000,
+  of: (one) => one.prefillTokens / one.prefillMs * 1000,
   show: whole,
+};
+const first: Metric = {
+  name: "time to the first token, s",
+  more: false,
+  of: (one) => one.prefillMs / 1000,
+  show: (value) => value.toFixed(value < 100 ? 2 : 0),
 };
 const decode: Metric = {
   name: "decode, tok/s",
@@ -68,7 +75,7 @@ const load: Metric = {
   show: (value) => value.toFixed(2),
 };
 const memory: Metric = { name: "peak memory, MiB", more: false, of: (one) => one.peakRssBytes / 2 ** 20, show: whole };
-const metrics = [prefill, decode, time, memory, load];
+const metrics = [prefill, first, decode, time, memory, load];
 
 /** Issue 3, rows 5, 6 and 7: document tokens, metric, smallest ratio. */
 const bars: [number, Metric, number][] = [[4096, prefill, 3], [32768, time, 8], [4096, decode, 1.6]];
@@ -90,7 +97,9 @@ export function markdown(report: Report): string {
     "# Palimpsest against llama.cpp",
     "",
     `${report.date}. ${report.machine}. ${report.software}. Model ${report.model}, threads: ${settings.threads} each.`,
-    `Ours: policy question, budget ${whole(settings.budget)} slots, chunk ${settings.chunk}, ${settings.question}.`,
+    `Ours: policy ${settings.policy}, budget ${
+      whole(settings.budget)
+    } slots, chunk ${settings.chunk}, ${settings.question}.`,
     "",
     ...comparison(runs),
     "",
@@ -116,9 +125,10 @@ function legend(answer: number, decoded: number): string[] {
     "Medians (smallest to largest); of llama.cpp the best configuration for each line. Every run is a process of its",
     "own.",
     "",
-    "* Prefill: from the document to the first token of the answer. Ours gets its text and tokenises it meanwhile,",
-    "  llama.cpp gets the same prompt as token ids.",
-    `* Time to answer: prefill and the rest of an answer of ${answer} tokens.`,
+    "* Time to the first token: from the document on. Ours gets its text and tokenises it meanwhile, llama.cpp gets the",
+    "  same prompt as token ids.",
+    "* Prefill: tokens forwarded by then; ours forwards the passages that it quotes a second time.",
+    `* Time to answer: time to the first token and the rest of an answer of ${answer} tokens.`,
     `* Decode: the ${
       decoded - 1
     } tokens after the first. Both programs choose each token and are then made to write the`,

@@ -52,6 +52,7 @@ if (context.currentThreads !== job.threads) {
 
 const result = {
   promptTokens: ids.length,
+  prefillTokens: ids.length,
   readyMs,
   prefillMs: moments[0],
   policyShare: null,

@@ -195,10 +195,13 @@ export const DEFENSIVE_KERNEL = 5;
 
 /** [1, 1, G * R, T] → [T] */
 function aggregated(graph: Graph, p: string, aggregation: Aggregation, weights: string): string {
-  const reduce = (op: string, rows: string) =>
-    graph.node(op, [rows, "axes012"], [`${p}.${aggregation}`], { keepdims: 0 });
-  if (aggregation === "max") return reduce("ReduceMax", weights);
-  if (aggregation === "mean") return reduce("ReduceMean", weights);
+  if (aggregation !== "defensive") {
+    // within each head of the group first: a reduction between two other axes is vectorised, one over the first axes is not (a quarter of the time)
+    const op = aggregation === "max" ? "ReduceMax" : "ReduceMean", name = `${p}.${aggregation}`;
+    const heads = graph.node("Reshape", [weights, "shape.group"], [`${name}.heads`]);
+    const perHead = graph.node(op, [heads, "axis2"], [`${name}.perhead`], { keepdims: 0 });
+    return graph.node(op, [perHead, "axes01"], [name], { keepdims: 0 });
+  }
   const radius = (DEFENSIVE_KERNEL - 1) / 2, last = int64s(graph, `${p}.last`, [-1]);
   // as a convolution: four times as quick as AveragePool
   const kernel = new Float32Array(DEFENSIVE_KERNEL).fill(1 / DEFENSIVE_KERNEL);

@@ -76,7 +76,9 @@ export function writeLlama(
 
   graph.constant("one32", "int32", [1], Int32Array.of(1));
   graph.int64s("axis1", [1]);
-  graph.int64s("axes012", [0, 1, 2]);
+  graph.int64s("axis2", [2]);
+  graph.int64s("axes01", [0, 1]);
+  graph.int64s("shape.group", [1, group, -1, 0]); // 0: slots, as they are
   graph.int64s("axes02", [0, 2]);
   const scored: SharedWires = {
     rowCount: "S32",
