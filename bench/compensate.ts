@@ -5,8 +5,13 @@
  *
  *   bun bench/compensate.ts --docs 8 --tokens 1024 --shares 50,25,12.5 snapkv probe=window,aggregate=mean,compensate=flow
  *   bun bench/compensate.ts --all --shares 25 --docs 10 --write   # the figures that `palimpsest policies` shows
+ *
+ * Every figure is appended to bench/results/ as a line of JSON, and a run goes on where one of the same settings stopped.
  */
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { collectGarbage } from "../cli/host.ts";
 import { resolveBudget } from "../core/budget.ts";
 import { KvCache } from "../core/cache.ts";
 import type { Aggregation } from "../core/engine/attention.ts";
@@ -119,6 +124,34 @@ export async function drift(
 export const spelled = (values: readonly number[], digits = 3): string =>
   `${mean(values).toFixed(digits)} ± ${(standardError(values) ?? NaN).toFixed(digits)}`;
 
+/** What was measured already, in a file in bench/results/ that says with what settings. */
+class Measured {
+  private readonly file: string;
+  private readonly known = new Map<string, Drift>();
+
+  constructor({ tokens, chunk, forced, question }: Setting, docs: number) {
+    const folder = join(import.meta.dirname, "results");
+    mkdirSync(folder, { recursive: true });
+    const asked = question.replaceAll(/[^a-z]+/gi, "-");
+    this.file = join(folder, `drift-${tokens}-${chunk}-${forced}-${docs}-${asked}.jsonl`);
+    if (!existsSync(this.file)) return;
+    for (const line of readFileSync(this.file, "utf8").split("\n").filter(Boolean)) {
+      const { doc, share, policy, ...drift } = JSON.parse(line);
+      this.known.set(keyOf(doc, share, policy), drift);
+    }
+  }
+
+  find(doc: number, share: number, policy: string): Drift | null {
+    return this.known.get(keyOf(doc, share, policy)) ?? null;
+  }
+
+  add(doc: number, share: number, policy: string, drift: Drift): void {
+    appendFileSync(this.file, JSON.stringify({ doc, share, policy, ...drift }) + "\n");
+  }
+}
+
+const keyOf = (doc: number, share: number, policy: string) => `${doc} ${share} ${policy}`;
+
 async function main(): Promise<void> {
   const { values: flags, positionals } = parseArgs({
     allowPositionals: true,
@@ -153,12 +186,20 @@ async function main(): Promise<void> {
   const model = await openForBench(flags.model, specs[0]!, Number(flags.threads), featuresOf(policies));
   const prose = model.tokenizer.encode(mobyDick(), { control: false });
   const shares = flags.shares.split(",").map((share) => Number(share) / 100);
-  const found = shares.map(() => specs.map((): Drift[] => []));
+  const found = shares.map(() => specs.map((): Drift[] => [])), measured = new Measured(setting, docs);
   for (let doc = 0; doc < docs; doc++) {
-    const text = stretch(model, prose, doc, docs, setting), full = await fullLogits(model, text, setting.chunk);
+    const text = stretch(model, prose, doc, docs, setting);
+    let full: Float32Array | null = null;
     for (const [s, share] of shares.entries()) {
       for (const [p, policy] of policies.entries()) {
-        found[s]![p]!.push(await drift(model, policy, text, full, share, setting));
+        let one = measured.find(doc, share, specs[p]!);
+        if (!one) {
+          full ??= await fullLogits(model, text, setting.chunk);
+          const { kl, agreement, msPerCompaction } = await drift(model, policy, text, full, share, setting);
+          measured.add(doc, share, specs[p]!, one = { kl, agreement, msPerCompaction });
+          collectGarbage();
+        }
+        found[s]![p]!.push(one);
       }
     }
     console.error(`document ${doc + 1} of ${docs}`);

@@ -101,32 +101,55 @@ const BIAS_DIMS = 8;
 
 const int64s = (graph: Graph, name: string, values: number[]) => graph.int64s(`${name}.const`, values);
 
-/** Queries, keys and values with `BIAS_DIMS` more dimensions: sqrt(D) and zeros, the bias and zeros, zeros. */
+/** What `widened` appends to the rows of a pass, the same in all layers. */
+const WIDE = { rows: "wide.rows", queries: "wide.queries" };
+
+/** Adds them to the outermost graph: zeros [1, S, BIAS_DIMS] and, for queries, sqrt(D) [1, S, G, BIAS_DIMS]. */
+export function biasColumns(graph: Graph, { group, headDim }: AttentionShape): void {
+  const filled = (name: string, value: number, dims: number[]) => {
+    const shape = graph.node(
+      "Concat",
+      [
+        graph.int64s(`${name}.first`, [1]),
+        "S64",
+        graph.int64s(`${name}.last`, dims),
+      ],
+      [`${name}.shape`],
+      { axis: 0 },
+    );
+    const one = graph.constant(`${name}.value`, "float32", [], Float32Array.of(value));
+    return graph.node("Expand", [one, shape], [name]);
+  };
+  filled(WIDE.rows, 0, [BIAS_DIMS]);
+  filled(WIDE.queries, Math.sqrt(headDim), [group, BIAS_DIMS]);
+}
+
+/**
+ * Queries, keys and values with `BIAS_DIMS` more dimensions: sqrt(D); the bias and zeros; anything, as they are cut off again. Everything is joined and
+ * nothing padded: a Pad takes twice as long.
+ */
 function widened(graph: Graph, p: string, wires: LayerWires, bias: string[], shape: AttentionShape): LayerWires {
-  const { group, headDim } = shape, zeros3 = int64s(graph, `${p}pad3`, [0, 0, 0, 0, 0, BIAS_DIMS]);
-  const zeros4 = int64s(graph, `${p}pad4`, [0, 0, 0, 0, 0, 0, 0, BIAS_DIMS]);
+  const { group, headDim } = shape;
   const zeros4less = int64s(graph, `${p}pad4less`, [0, 0, 0, 0, 0, 0, 0, BIAS_DIMS - 1]);
-  const one4 = int64s(graph, `${p}pad4one`, [0, 0, 0, 0, 0, 0, 0, 1]);
-  const root = graph.constant(`${p}root`, "float32", [], Float32Array.of(Math.sqrt(headDim)));
   const split = int64s(graph, `${p}split`, [1, -1, group, headDim]);
   const joined = int64s(graph, `${p}joined`, [1, -1, group * (headDim + BIAS_DIMS)]);
   const column = int64s(graph, `${p}column`, [1, 1, -1, 1]);
+  const columns = bias.map((slots, h) => {
+    const first = graph.node("Reshape", [slots, column], [`${p}b.column.${h}`]);
+    return graph.node("Pad", [first, zeros4less], [`${p}b.columns.${h}`]);
+  });
+  const with8 = (rows: string, more: string, name: string, axis: number) =>
+    graph.node("Concat", [rows, more], [name], { axis });
   return {
     ...wires,
     groupQueries: wires.groupQueries.map((query, h) => {
       const heads = graph.node("Reshape", [query, split], [`${p}b.q.${h}.heads`]);
-      const one = graph.node("Pad", [heads, one4, root], [`${p}b.q.${h}.one`]);
-      const wide = graph.node("Pad", [one, zeros4less], [`${p}b.q.${h}.wide`]);
-      return graph.node("Reshape", [wide, joined], [`${p}b.q.${h}`]);
+      return graph.node("Reshape", [with8(heads, WIDE.queries, `${p}b.q.${h}.wide`, 3), joined], [`${p}b.q.${h}`]);
     }),
-    newKeys: wires.newKeys.map((rows, h) => graph.node("Pad", [rows, zeros3], [`${p}b.nk.${h}`])),
-    newValues: wires.newValues.map((rows, h) => graph.node("Pad", [rows, zeros3], [`${p}b.nv.${h}`])),
-    pastKeys: wires.pastKeys.map((rows, h) => {
-      const columns = graph.node("Reshape", [bias[h]!, column], [`${p}b.column.${h}`]);
-      const wide = graph.node("Pad", [columns, zeros4less], [`${p}b.columns.${h}`]);
-      return graph.node("Concat", [rows, wide], [`${p}b.k.${h}`], { axis: 3 });
-    }),
-    pastValues: wires.pastValues.map((rows, h) => graph.node("Pad", [rows, zeros4], [`${p}b.v.${h}`])),
+    newKeys: wires.newKeys.map((rows, h) => with8(rows, WIDE.rows, `${p}b.nk.${h}`, 2)),
+    newValues: wires.newValues.map((rows, h) => with8(rows, WIDE.rows, `${p}b.nv.${h}`, 2)),
+    pastKeys: wires.pastKeys.map((rows, h) => with8(rows, columns[h]!, `${p}b.k.${h}`, 3)),
+    pastValues: wires.pastValues.map((rows, h) => with8(rows, columns[h]!, `${p}b.v.${h}`, 3)),
   };
 }
 
@@ -190,31 +213,49 @@ export function decomposed(
  */
 export type Aggregation = "max" | "mean" | "defensive";
 
+/** As far as there is anything. */
+const END = Number.MAX_SAFE_INTEGER;
+
 /** Slots that `defensive` averages. */
 export const DEFENSIVE_KERNEL = 5;
 
 /** [1, 1, G * R, T] → [T] */
 function aggregated(graph: Graph, p: string, aggregation: Aggregation, weights: string): string {
-  if (aggregation !== "defensive") {
-    // within each head of the group first: a reduction between two other axes is vectorised, one over the first axes is not (a quarter of the time)
-    const op = aggregation === "max" ? "ReduceMax" : "ReduceMean", name = `${p}.${aggregation}`;
-    const heads = graph.node("Reshape", [weights, "shape.group"], [`${name}.heads`]);
-    const perHead = graph.node(op, [heads, "axis2"], [`${name}.perhead`], { keepdims: 0 });
-    return graph.node(op, [perHead, "axes01"], [name], { keepdims: 0 });
-  }
-  const radius = (DEFENSIVE_KERNEL - 1) / 2, last = int64s(graph, `${p}.last`, [-1]);
+  const rows = aggregation === "defensive" ? averaged(graph, p, weights) : weights;
+  // within each head of the group first: a reduction between two other axes is vectorised, one over the first axes is not (a quarter of the time)
+  const op = aggregation === "mean" ? "ReduceMean" : "ReduceMax", name = `${p}.${aggregation}`;
+  const heads = graph.node("Reshape", [rows, "shape.group"], [`${name}.heads`]);
+  const perHead = graph.node(op, [heads, "axis2"], [`${name}.perhead`], { keepdims: 0 });
+  return graph.node(op, [perHead, "axes01"], [name], { keepdims: 0 });
+}
+
+/** Rows averaged over neighbouring slots and brought back to mass 1, [1, 1, G * R, T]. */
+function averaged(graph: Graph, p: string, weights: string): string {
+  const radius = (DEFENSIVE_KERNEL - 1) / 2;
   // as a convolution: four times as quick as AveragePool
   const kernel = new Float32Array(DEFENSIVE_KERNEL).fill(1 / DEFENSIVE_KERNEL);
   const window = graph.constant(`${p}.kernel`, "float32", [1, 1, DEFENSIVE_KERNEL], kernel);
   const flat = graph.node("Squeeze", [weights, int64s(graph, `${p}.axes01`, [0, 1])], [`${p}.flat`]);
   const rows = graph.node("Unsqueeze", [flat, int64s(graph, `${p}.axis1`, [1])], [`${p}.rows`]);
   const pooled = graph.node("Conv", [rows, window], [`${p}.pooled`], { pads: [radius, radius] });
-  // a softmax row has mass 1, and pooling loses some at the ends
-  const massNow = graph.node("ReduceSum", [pooled, last], [`${p}.mass`], { keepdims: 1 });
-  const level = graph.node("Div", [pooled, massNow], [`${p}.level`]);
-  return graph.node("ReduceMax", [level, int64s(graph, `${p}.axes01.of`, [0, 1])], [`${p}.${aggregation}`], {
-    keepdims: 0,
-  });
+  // a softmax row has mass 1, and pooling loses some at the ends: of slot i's, radius - i parts in DEFENSIVE_KERNEL
+  const missing = Float32Array.from({ length: radius }, (_, i) => (radius - i) / DEFENSIVE_KERNEL);
+  const lost = (side: string, from: number, to: number, shares: Float32Array) => {
+    const limits = [from, to, 3].map((value, i) => int64s(graph, `${p}.${side}.${i}`, [value]));
+    const columns = graph.node("Slice", [weights, ...limits], [`${p}.${side}`]);
+    const column = graph.constant(`${p}.${side}.shares`, "float32", [radius, 1], shares);
+    return graph.node("MatMul", [columns, column], [`${p}.${side}.lost`]);
+  };
+  const first = lost("first", 0, radius, missing), last = lost("last", -radius, END, missing.toReversed());
+  const one = graph.constant(`${p}.one`, "float32", [], Float32Array.of(1));
+  const without = graph.node("Sub", [one, first], [`${p}.without`]);
+  const mass = graph.node("Sub", [without, last], [`${p}.mass`]);
+  const column = graph.node("Reshape", [mass, int64s(graph, `${p}.column`, [-1, 1, 1])], [`${p}.column`]);
+  const level = graph.node("Div", [pooled, column], [`${p}.level`]);
+  return graph.node("Unsqueeze", [
+    graph.node("Squeeze", [level, int64s(graph, `${p}.middle`, [1])], [`${p}.level2`]),
+    int64s(graph, `${p}.front`, [0, 1]),
+  ], [`${p}.level4`]);
 }
 
 /**

@@ -7,6 +7,7 @@
  */
 import {
   type Aggregation,
+  biasColumns,
   decomposed,
   fused,
   type LayerWires,
@@ -93,6 +94,7 @@ export function writeLlama(
   const all: SharedWires = { ...scored, firstRow: graph.int64s("zero", [0]), mask: "small_mask" };
   graph.node("Shape", ["input_ids"], ["S64"], { start: 1, end: 2 });
   graph.node("Cast", ["S64"], ["S32"], { to: 6 });
+  if (features.logBias) biasColumns(graph, shape);
   graph.int64s("split.qkv", [(heads + kvHeads) * headDim, ...Array<number>(kvHeads).fill(headDim)]);
   graph.int64s("shape.flat", [1, -1, heads * headDim]);
   graph.int64s("shape.flat.k", [1, -1, kvHeads * headDim]);

@@ -100,41 +100,52 @@ export class WeightWriter {
   }
 
   /**
-   * `y` = x times some columns of a matrix, transposed: what x contributes when it stands at those columns of a longer input.
+   * `y` = x times some columns of a matrix, transposed: what x contributes when it stands at those columns of a longer input. Several places give their
+   * outputs side by side, [..., rows of all].
+   * @param from first column of each place
    * @param x [..., count]
    */
-  columns(name: string, from: number, count: number, x: string, y: string): string {
-    const entry = this.entry(name), part = `${name}.${from}-${from + count}`;
+  columns(name: string, from: number[], count: number, x: string, y: string): string {
+    const entry = this.entry(name), part = `${name}.${from.join("+")}.${count}`;
     const slice = (data: string, axis: number, first: number, size: number) =>
       this.once(
         `${data}.${first}+${size}`,
         (out) => this.root.node("Slice", [data, this.int64(first), this.int64(first + size), this.int64(axis)], [out]),
       );
+    // constants of the outermost graph, so the runtime cuts and joins them once, when it opens the model
+    const pieces = (data: string, unit: number) => {
+      const all = from.map((first) => slice(data, 1, first / unit, count / unit));
+      if (all.length === 1) return all[0]!;
+      return this.once(`${data}.${part}`, (out) => this.root.node("Concat", all, [out], { axis: 0 }));
+    };
     if (entry.kind === "float") {
-      const b = slice(this.external(name, "float32", entry.shape, entry.data), 1, from, count);
+      const b = pieces(this.external(name, "float32", entry.shape, entry.data), 1);
       return this.graph.node("FusedMatMul", [x, b], [y], { transB: 1 }, MS);
     }
-    const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize);
-    const first = from / blockSize, size = count / blockSize, perByte = 8 / bits;
-    const aligned = Number.isInteger(first) && Number.isInteger(size) &&
-      (!entry.zeroPoints || (first % perByte === 0 && size % perByte === 0));
-    if (!aligned) {
+    const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize), perByte = 8 / bits;
+    const fits = (column: number) =>
+      column % blockSize === 0 && (!entry.zeroPoints || (column / blockSize) % perByte === 0);
+    if (!fits(count) || !from.every(fits)) {
       // zeros at all other columns: right for every format, and as dear as the whole matrix
-      const pads = this.once(
-        `pads.${part}`,
-        (out) => this.root.int64s(out, [0, 0, from, 0, 0, columns - from - count]),
-      );
-      return this.linear([name], this.graph.node("Pad", [x, pads], [`${y}.wide`]), y);
+      const parts = from.map((first, i) => {
+        const pads = this.once(
+          `pads.${name}.${first}.${count}`,
+          (out) => this.root.int64s(out, [0, 0, first, 0, 0, columns - first - count]),
+        );
+        const out = from.length === 1 ? y : `${y}.${i}`;
+        return this.linear([name], this.graph.node("Pad", [x, pads], [`${y}.${i}.wide`]), out);
+      });
+      return parts.length === 1 ? parts[0]! : this.graph.node("Concat", parts, [y], { axis: -1 });
     }
     const table = (suffix: string, type: "float32" | "uint8", width: number, range: Range) => {
       const whole = this.external(`${name}.${suffix}.table`, type, [rows, width], range);
-      const piece = slice(whole, 1, first * width / blocks, size * width / blocks);
+      const piece = pieces(whole, columns / width);
       return this.once(`${part}.${suffix}`, (out) => this.root.node("Reshape", [piece, this.int64(-1)], [out]));
     };
     const data = this.external(`${name}.q`, "uint8", [rows, blocks, blockSize * bits / 8], entry.data);
-    const inputs = [x, slice(data, 1, first, size), table("scales", "float32", blocks, entry.scales)];
+    const inputs = [x, pieces(data, blockSize), table("scales", "float32", blocks, entry.scales)];
     if (entry.zeroPoints) inputs.push(table("zp", "uint8", entry.zeroPoints.length / rows, entry.zeroPoints));
-    const attributes = { K: count, N: rows, bits, block_size: blockSize, accuracy_level: 4 };
+    const attributes = { K: count, N: rows * from.length, bits, block_size: blockSize, accuracy_level: 4 };
     return this.graph.node("MatMulNBits", inputs, [y], attributes, MS);
   }
 
