@@ -14,11 +14,17 @@ export interface Measured {
 
 export const measured: { [policy: string]: Measured } = {};
 
+/** "0.038 ± 0.006" and "4 %", of what was measured. */
+export function measuredCells(name: string): { kl?: string; cost?: string } {
+  const { kl, cost } = measured[name] ?? {};
+  return {
+    ...(kl ? { kl: kl.map((value) => value.toFixed(3)).join(" ± ") } : {}),
+    ...(cost === undefined ? {} : { cost: `${(100 * cost).toFixed(0)} %` }),
+  };
+}
+
 /** "KL 0.038 ± 0.006 at 25 %, 4 % of reading"; empty where nothing was measured. */
 export function measuredRow(name: string): string {
-  const { kl, cost } = measured[name] ?? {};
-  return [
-    ...(kl ? [`KL ${kl[0].toFixed(3)} ± ${kl[1].toFixed(3)} at 25 %`] : []),
-    ...(cost === undefined ? [] : [`${(100 * cost).toFixed(0)} % of reading`]),
-  ].join(", ");
+  const { kl, cost } = measuredCells(name);
+  return [...(kl ? [`KL ${kl} at 25 %`] : []), ...(cost ? [`${cost} of reading`] : [])].join(", ");
 }

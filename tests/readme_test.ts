@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { tasks } from "../core/eval/tasks.ts";
+import { measuredCells } from "../core/measured.ts";
 import { defaultPolicies, policies, spelling } from "../core/policies.ts";
 import { stages } from "../core/stages.ts";
 
@@ -22,6 +23,8 @@ test("README: every named policy has a row with the stages that the code gives i
   rows.forEach((row, i) => {
     const name = named[i]!;
     if (name !== "full") assert.equal(row.split("`")[3], spelling(policies[name]!.stages), name);
+    const { kl = "", cost = "" } = measuredCells(name);
+    assert.deepEqual(row.split("|").slice(-3, -1).map((cell) => cell.trim()), [kl, cost], name);
   });
 });
 
