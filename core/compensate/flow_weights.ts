@@ -16,7 +16,7 @@ export interface FlowOptions {
   share?: number;
 }
 
-export const FLOW_DEFAULTS: Required<FlowOptions> = { m: 4, likeness: "cosine", temperature: 0.1, share: 0.5 };
+export const FLOW_DEFAULTS: Required<FlowOptions> = { m: 4, likeness: "cosine", temperature: 0.1, share: 0.25 };
 
 /** Assignment as the paper has it. */
 export const PAPER_FLOW: Partial<FlowOptions> = { likeness: "product", temperature: 1 };
@@ -70,7 +70,7 @@ export function gather(
       const receiver = index[k]!, share = shares[k]!, to = receiver * headDim;
       if (share === 0) continue;
       received[receiver]! += share;
-      for (let d = 0; d < headDim; d++) flowed[to + d]! += share * values[from + d]!;
+      for (let d = 0; d < headDim; d++) flowed[to + d] = flowed[to + d]! + share * values[from + d]!;
     }
   }
   return { received, flowed };

@@ -101,52 +101,68 @@ export class WeightWriter {
 
   /**
    * `y` = x times some columns of a matrix, transposed: what x contributes when it stands at those columns of a longer input. Several places give their
-   * outputs side by side, [..., rows of all].
+   * outputs side by side, [..., rows of all]. In float32: rows as short as these gain nothing from integers (a third slower).
    * @param from first column of each place
    * @param x [..., count]
    */
   columns(name: string, from: number[], count: number, x: string, y: string): string {
-    const entry = this.entry(name), part = `${name}.${from.join("+")}.${count}`;
-    const slice = (data: string, axis: number, first: number, size: number) =>
-      this.once(
-        `${data}.${first}+${size}`,
-        (out) => this.root.node("Slice", [data, this.int64(first), this.int64(first + size), this.int64(axis)], [out]),
-      );
     // constants of the outermost graph, so the runtime cuts and joins them once, when it opens the model
-    const pieces = (data: string, unit: number) => {
-      const all = from.map((first) => slice(data, 1, first / unit, count / unit));
-      if (all.length === 1) return all[0]!;
-      return this.once(`${data}.${part}`, (out) => this.root.node("Concat", all, [out], { axis: 0 }));
-    };
-    if (entry.kind === "float") {
-      const b = pieces(this.external(name, "float32", entry.shape, entry.data), 1);
-      return this.graph.node("FusedMatMul", [x, b], [y], { transB: 1 }, MS);
-    }
-    const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize), perByte = 8 / bits;
-    const fits = (column: number) =>
-      column % blockSize === 0 && (!entry.zeroPoints || (column / blockSize) % perByte === 0);
-    if (!fits(count) || !from.every(fits)) {
-      // zeros at all other columns: right for every format, and as dear as the whole matrix
-      const parts = from.map((first, i) => {
-        const pads = this.once(
-          `pads.${name}.${first}.${count}`,
-          (out) => this.root.int64s(out, [0, 0, first, 0, 0, columns - first - count]),
-        );
-        const out = from.length === 1 ? y : `${y}.${i}`;
-        return this.linear([name], this.graph.node("Pad", [x, pads], [`${y}.${i}.wide`]), out);
-      });
-      return parts.length === 1 ? parts[0]! : this.graph.node("Concat", parts, [y], { axis: -1 });
-    }
-    const table = (suffix: string, type: "float32" | "uint8", width: number, range: Range) => {
-      const whole = this.external(`${name}.${suffix}.table`, type, [rows, width], range);
-      const piece = pieces(whole, columns / width);
-      return this.once(`${part}.${suffix}`, (out) => this.root.node("Reshape", [piece, this.int64(-1)], [out]));
-    };
-    const data = this.external(`${name}.q`, "uint8", [rows, blocks, blockSize * bits / 8], entry.data);
-    const inputs = [x, pieces(data, blockSize), table("scales", "float32", blocks, entry.scales)];
-    if (entry.zeroPoints) inputs.push(table("zp", "uint8", entry.zeroPoints.length / rows, entry.zeroPoints));
-    const attributes = { K: count, N: rows * from.length, bits, block_size: blockSize, accuracy_level: 4 };
-    return this.graph.node("MatMulNBits", inputs, [y], attributes, MS);
+    const table = this.table(name);
+    const places = from.map((first) => this.slice(table, 1, first, count));
+    const joined = places.length === 1
+      ? places[0]!
+      : this.once(`${table}.at.${from.join("+")}`, (out) => this.root.node("Concat", places, [out], { axis: 0 }));
+    return this.graph.node("FusedMatMul", [x, joined], [y], { transB: 1 }, MS);
+  }
+
+  /** A matrix as floats [rows, columns], made when the runtime opens the model. */
+  private table(name: string): string {
+    const entry = this.entry(name);
+    if (entry.kind === "float") return this.external(name, "float32", entry.shape, entry.data);
+    return this.once(`${name}.table`, (out) => {
+      const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize), { root } = this;
+      const packed = this.external(`${name}.q`, "uint8", [rows, blocks, blockSize * bits / 8], entry.data);
+      const perBlock = root.int64s(`${out}.perblock`, [rows, blocks, 1]);
+      const scales = this.external(`${name}.scales.table`, "float32", [rows, blocks, 1], entry.scales);
+      let zero: string;
+      if (entry.zeroPoints) {
+        const width = entry.zeroPoints.length / rows;
+        const bytes = this.external(`${name}.zp.table`, "uint8", [rows, width], entry.zeroPoints);
+        const numbers = this.unpacked(bytes, bits, [rows, width * 8 / bits]);
+        zero = root.node("Reshape", [this.slice(numbers, 1, 0, blocks), perBlock], [`${out}.zero`]);
+      } else zero = root.constant(`${out}.zero`, "float32", [], Float32Array.of(bits === 8 ? 128 : 8));
+      const centred = root.node("Sub", [this.unpacked(packed, bits, [rows, blocks, blockSize]), zero], [
+        `${out}.centred`,
+      ]);
+      const scaled = root.node("Mul", [centred, scales], [`${out}.scaled`]);
+      const shape = root.int64s(`${out}.shape`, [rows, blocks * blockSize]);
+      if (blocks * blockSize === columns) return root.node("Reshape", [scaled, shape], [out]);
+      const padded = root.node("Reshape", [scaled, shape], [`${out}.padded`]);
+      return root.node("Slice", [padded, this.int64(0), this.int64(columns), this.int64(1)], [out]);
+    });
+  }
+
+  /** Numbers of 8 or 4 bits, the low half of a byte first, as floats. */
+  private unpacked(bytes: string, bits: 4 | 8, dims: number[]): string {
+    const { root } = this, whole = root.node("Cast", [bytes], [`${bytes}.float`], { to: 1 });
+    if (bits === 8) return whole;
+    const number = (name: string, value: number) => root.constant(name, "float32", [], Float32Array.of(value));
+    const high = root.node("Floor", [root.node("Mul", [whole, number(`${bytes}.1/16`, 1 / 16)], [`${bytes}.over16`])], [
+      `${bytes}.high`,
+    ]);
+    const above = root.node("Mul", [high, number(`${bytes}.16`, 16)], [`${bytes}.above`]);
+    const low = root.node("Sub", [whole, above], [`${bytes}.low`]), last = this.int64(-1);
+    const pairs = [low, high].map((half) => root.node("Unsqueeze", [half, last], [`${half}.one`]));
+    const both = root.node("Concat", pairs, [`${bytes}.pairs`], { axis: -1 });
+    return root.node("Reshape", [both, root.int64s(`${bytes}.dims`, dims)], [`${bytes}.numbers`]);
+  }
+
+  /** Part of a value of the outermost graph. */
+  private slice(data: string, axis: number, first: number, size: number): string {
+    return this.once(
+      `${data}.${first}+${size}`,
+      (out) => this.root.node("Slice", [data, this.int64(first), this.int64(first + size), this.int64(axis)], [out]),
+    );
   }
 
   /** Makes a value of the outermost graph at its first use. */

@@ -15,7 +15,7 @@ import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 export type WeightFormat = "blocks" | "f32";
 
 /** Change it whenever the bytes or the graph would differ: older folders are then ignored. */
-const VERSION = 6;
+const VERSION = 8;
 /** External data is mapped into memory, which asks for page alignment. */
 const ALIGNMENT = 4096;
 

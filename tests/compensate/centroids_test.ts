@@ -76,7 +76,7 @@ describe("centroid slots", () => {
   });
 
   test("centroids: they stand at even distances in the document, an old one counting as many tokens as it stands for", async () => {
-    const stage = centroids({ slots: 4, rounds: 0 }),
+    const stage = centroids({ slots: 4 }),
       context = inventedContext(engine, stage),
       { cache, keep } = context;
     keep[0] = Int32Array.from([0, 1, 2, 3, ...Array.from({ length: 6 }, (_, i) => 84 + i)]); // slots 4 to 83 go
