@@ -36,7 +36,12 @@ export async function recalledTail(
   headTokens: number,
 ): Promise<{ tokens: number[]; passages: RecalledPassage[] }> {
   const tail = plainTail(tokenizer, request);
-  const found = await reader.recall(questionTokens(tokenizer, request.instruction), headTokens);
+  // the first words of the answer ask too: what follows on them in the text is what is wanted
+  const asking = [
+    ...questionTokens(tokenizer, request.instruction),
+    ...tokenizer.encode(request.opening ? `\n\n${request.opening}` : "", { control: false }),
+  ];
+  const found = await reader.recall(asking, headTokens);
   let passages = found.map((passage) => ({
     at: (passage.pieces[0]!.from - headTokens) / (reader.tokensRead - headTokens),
     text: passageText(tokenizer, passage),
