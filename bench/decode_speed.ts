@@ -14,6 +14,7 @@ import { spell } from "../core/engine/features.ts";
 import { featuresFor } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { stages } from "../core/stages.ts";
+import { median } from "./llama/report.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick } from "./prose.ts";
 
@@ -80,8 +81,6 @@ async function writeBlock(reader: Reader): Promise<{ wall: number; cpu: number }
   }
   return { wall, cpu: (user + system) / 1000 / block };
 }
-
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 const readers = new Map<string, Reader>();
 for (const name of names) readers.set(name, await readerFor(name));

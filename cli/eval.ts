@@ -65,7 +65,10 @@ const PLAIN_EVERY_MS = 10_000;
 
 export async function evaluate(names: string[], flags: EvalFlags): Promise<void> {
   // everything that can be wrong about the words is told before a model is loaded
-  const policies = policyList(flags.policy, [defaultPolicies.ask, "question", "snapkv", "streaming"]);
+  const usual = flags.protocol === "agnostic"
+    ? [defaultPolicies.agnostic, "snapkv", "keydiff", "streaming"]
+    : [defaultPolicies.ask, "question", "snapkv", "streaming"];
+  const policies = policyList(flags.policy, usual);
   policies.forEach((policy) => parsePolicy(policy));
   const protocols: Protocol[] = flags.protocol === "both" ? ["aware", "agnostic"] : [flags.protocol];
   refuseUselessPlan(policies, protocols);

@@ -112,7 +112,9 @@ const details = ({ name, paper, needs, cost }: Described) =>
 
 /** Its summary, and the commands that take it where none is named. */
 function summary({ name, summary }: Described): string {
-  const commands = Object.entries(defaultPolicies).filter(([, policy]) => policy === name).map(([command]) => command);
+  const { agnostic, ...byCommand } = defaultPolicies;
+  if (name === agnostic) return `${summary} For a document that is read before its questions are known.`;
+  const commands = Object.entries(byCommand).filter(([, policy]) => policy === name).map(([command]) => command);
   return commands.length > 0 ? `${summary} Default of ${commands.join(" and ")}.` : summary;
 }
 

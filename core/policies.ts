@@ -216,6 +216,13 @@ export const policies: Record<string, NamedPolicy> = {
     cost: "reading twice, with the attention of all rows",
     stages: { ...base, probe: "kvzip", aggregate: "none", allocate: "global", select: "topk" },
   },
+  "kvzip-quote": {
+    summary: "As kvzip, with as many slots in every head; then the passages that the question looks at are read again.",
+    paper: "own; KVzip, arXiv 2505.23416",
+    needs: "nothing; the question, when it is asked",
+    cost: "as kvzip; up to 300 tokens read twice more",
+    stages: { ...base, probe: "kvzip", aggregate: "none", select: "topk", recall: "quote" },
+  },
   h2o: {
     summary: "What all queries so far looked at most, on the mean over those that could see it, stays.",
     paper: "H2O, arXiv 2306.14048",
@@ -302,8 +309,8 @@ export const policies: Record<string, NamedPolicy> = {
   },
 };
 
-/** What a command takes when no policy is named; chosen by measurement (README). */
-export const defaultPolicies = { ask: "question-quote", summarize: "coverage" } as const;
+/** What a command takes when no policy is named, and what suits a document that is read before its questions are known; chosen by measurement (README). */
+export const defaultPolicies = { ask: "question-quote", summarize: "coverage", agnostic: "kvzip-quote" } as const;
 
 /** What kind of policy it is, by what its stages need: a default of a command, with or without the question, or a baseline. */
 export function policyGroup(name: string): "default" | "question" | "agnostic" | "baseline" {

@@ -128,6 +128,24 @@ test("eval --tasks: samples of a file, without prose", () =>
     assert.deepEqual([JSON.parse(again.stdout).measured, JSON.parse(again.stdout).reused], [2, 0]);
   }));
 
+test("eval --protocol agnostic: without --policy, what needs no question is compared, its default first", () =>
+  withFolder(async (folder) => {
+    const sample = {
+      context: "The dog is in Rome. ".repeat(20),
+      question: "Where?",
+      answer: ["Rome"],
+      max_new_tokens: 2,
+    };
+    writeFileSync(join(folder, "own.jsonl"), JSON.stringify(sample));
+    const ended = await palimpsest(
+      ["eval", ...tiny, "--tasks", "own.jsonl", "--kv-budget", "64", "--protocol", "agnostic", "--json"],
+      { cwd: folder, env: { PALIMPSEST_CACHE: join(folder, "cache") } },
+    );
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    const compared = JSON.parse(ended.stdout).rows.map((row: { policy: string }) => row.policy);
+    assert.deepEqual(compared.slice(0, 2), ["full", "kvzip-quote"]);
+  }));
+
 test("eval: Ctrl-C leaves what is done, says how to go on, and exits 130", () =>
   withFolder(async (folder) => {
     writeFileSync(join(folder, "prose.txt"), prose);

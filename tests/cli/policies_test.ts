@@ -64,7 +64,7 @@ test("policies --stages: every variant of every stage, the first of a stage bein
 
 test("policies --json: what a policy needs is told beside the words, for all or for one", async () => {
   const all = await told(), [one, ...more] = (await told("snapkv")).policies;
-  assert.deepEqual(all.defaults, { ask: "question-quote", summarize: "coverage" });
+  assert.deepEqual(all.defaults, { ask: "question-quote", summarize: "coverage", agnostic: "kvzip-quote" });
   assert.deepEqual(all.policies.map(({ name }: { name: string }) => name), Object.keys(policies));
   assert.deepEqual(more, []);
   assert.deepEqual(one, {
