@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { collectGarbage } from "../cli/host.ts";
 import { resolveBudget } from "../core/budget.ts";
 import { KvCache } from "../core/cache.ts";
-import type { Aggregation } from "../core/engine/attention.ts";
+import type { Aggregation } from "../core/engine/attention_mass.ts";
 import { type GraphFeatures, NO_FEATURES } from "../core/engine/features.ts";
 import { klDivergence, topOneAgreement } from "../core/eval/fidelity.ts";
 import { mean, standardError } from "../core/eval/statistics.ts";

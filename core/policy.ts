@@ -5,7 +5,7 @@
  * Shapes: a *head* is a pair of layer and KV head (`cache.ts`); scores are one Float32Array [live slots] per head, higher means keep.
  */
 import type { KvCache, SlotAttribute } from "./cache.ts";
-import type { Aggregation } from "./engine/attention.ts";
+import type { Aggregation } from "./engine/attention_mass.ts";
 import type { Engine, PassResult } from "./engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
 import type { PolicyRecord } from "./record.ts";

@@ -1,6 +1,6 @@
 /** What the pipeline asks of a transformer, whichever device runs it. */
 import type { KvCache } from "../cache.ts";
-import type { Aggregation } from "./attention.ts";
+import type { Aggregation } from "./attention_mass.ts";
 import type { GraphFeatures } from "./features.ts";
 import type { ModelConfig } from "./weights.ts";
 

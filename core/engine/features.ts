@@ -1,5 +1,5 @@
 /** What a run asks of the graph beyond the forward pass; chosen when the engine opens, so that nothing else is computed. */
-import type { Aggregation } from "./attention.ts";
+import type { Aggregation } from "./attention_mass.ts";
 
 export interface GraphFeatures {
   /** Attention mass per slot, over scored rows and the heads of a group: one output per aggregation. */

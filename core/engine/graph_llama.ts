@@ -5,22 +5,15 @@
  * One graph serves all passes. `small` chooses between the two attentions (`attention.ts`), `score` asks for attention mass, `logits_start` for
  * logits: chunks that only fill the cache skip the last layer's remainder and the output matrix.
  */
-import {
-  type Aggregation,
-  biasColumns,
-  decomposed,
-  fused,
-  type LayerWires,
-  massIfScored,
-  probabilities,
-  type SharedWires,
-} from "./attention.ts";
+import { decomposed, fused, type LayerWires, probabilities, type SharedWires } from "./attention.ts";
+import { type Aggregation, massIfScored } from "./attention_mass.ts";
 import { Graph, serializeModel } from "./onnx.ts";
 import type { ModelConfig } from "./weights.ts";
 import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
+import { biasColumns } from "./slot_bias.ts";
 
 const MS = "com.microsoft";
 

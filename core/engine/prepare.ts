@@ -14,8 +14,10 @@ import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 /** `blocks`: quantised (MatMulNBits); `f32`: everything dequantised. */
 export type WeightFormat = "blocks" | "f32";
 
-/** Change it whenever the bytes or the graph would differ: older folders are then ignored. */
-const VERSION = 8;
+/** Change it whenever the weights' bytes or their index would differ: older files are then ignored. */
+const WEIGHTS_VERSION = 9;
+/** Change it whenever a graph would differ over the same weights: these are large, and stay. */
+const GRAPH_VERSION = 1;
 /** External data is mapped into memory, which asks for page alignment. */
 const ALIGNMENT = 4096;
 
@@ -49,7 +51,7 @@ export async function prepare(
       `Cannot run architecture "${config.architecture}" of ${model.path}: supported are ${architectures.join(", ")}`,
     );
   }
-  const stem = `${format}-v${VERSION}`;
+  const stem = `${format}-v${WEIGHTS_VERSION}`;
   const weightsName = `${stem}.weights`, weightsPath = files.join(folder, weightsName);
   const indexPath = files.join(folder, `${stem}.json`);
   let index = await readIndex(files, indexPath);
@@ -58,7 +60,7 @@ export async function prepare(
     const json = new TextEncoder().encode(JSON.stringify(index));
     await files.writeAtomically(indexPath, (put) => put(json));
   }
-  const graphPath = files.join(folder, `${stem}-${spell(features)}.onnx`);
+  const graphPath = files.join(folder, `${stem}.${GRAPH_VERSION}-${spell(features)}.onnx`);
   if (!(await files.exists(graphPath))) {
     const graph = write(config, index, weightsName, features);
     await files.writeAtomically(graphPath, (put) => put(graph));
@@ -70,7 +72,7 @@ async function readIndex(files: FileSystem, path: string): Promise<WeightIndex |
   if (!(await files.exists(path))) return null;
   try {
     const index = JSON.parse(new TextDecoder().decode(await files.readFile(path))) as WeightIndex;
-    return index.version === VERSION ? index : null;
+    return index.version === WEIGHTS_VERSION ? index : null;
   } catch {
     return null; // a damaged index is written anew
   }
@@ -100,7 +102,7 @@ async function writeWeights(
   model: ModelFile,
   format: WeightFormat,
 ): Promise<WeightIndex> {
-  const index: WeightIndex = { version: VERSION, entries: {} };
+  const index: WeightIndex = { version: WEIGHTS_VERSION, entries: {} };
   await files.writeAtomically(path, async (put) => {
     let offset = 0;
     const append = async (bytes: Uint8Array): Promise<Range> => {

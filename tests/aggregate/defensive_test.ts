@@ -3,7 +3,7 @@ import { after, describe, test } from "node:test";
 import { atLeastMean, certainSlots, defensive, normShares } from "../../core/aggregate/defensive.ts";
 import { KvCache } from "../../core/cache.ts";
 import { compact } from "../../core/compact.ts";
-import { DEFENSIVE_KERNEL } from "../../core/engine/attention.ts";
+import { DEFENSIVE_KERNEL } from "../../core/engine/attention_mass.ts";
 import type { StageContext } from "../../core/policy.ts";
 import { Rope } from "../../core/rope.ts";
 import { ReferenceLlama } from "../engine/reference_llama.ts";
