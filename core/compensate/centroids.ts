@@ -35,8 +35,7 @@ export interface CentroidOptions {
 }
 
 export const centroids = (options: CentroidOptions = {}): Compensate => {
-  const { slots = 64, share = 1 / 8, weigh = "mass", aligned = false, seeds = "spread" } = options;
-  const { block = Infinity } = options;
+  const { slots = 64, share = 1 / 8, weigh = "mass", aligned = false, seeds = "spread", block = Infinity } = options;
   const memorySlots = (budget: number) => Math.min(slots, Math.floor(budget * share));
   return {
     name: "centroids",

@@ -70,7 +70,7 @@ export function gather(
       const receiver = index[k]!, share = shares[k]!, to = receiver * headDim;
       if (share === 0) continue;
       received[receiver]! += share;
-      for (let d = 0; d < headDim; d++) flowed[to + d] = flowed[to + d]! + share * values[from + d]!;
+      for (let d = 0; d < headDim; d++) flowed[to + d]! += share * values[from + d]!;
     }
   }
   return { received, flowed };

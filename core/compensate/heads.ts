@@ -17,10 +17,7 @@ export function evictedSlots(live: number, keep: Int32Array): Int32Array {
  * much attention the newest slots get is not known yet (measured: flow into them is worse than dropping).
  */
 export function receivingSlots(keep: Int32Array, protectedSlots: Uint8Array): Int32Array {
-  const receivers = new Int32Array(keep.length);
-  let count = 0;
-  for (let i = 0; i < keep.length; i++) if (protectedSlots[keep[i]!] === 0) receivers[count++] = keep[i]!;
-  return receivers.subarray(0, count);
+  return keep.filter((slot) => protectedSlots[slot] === 0);
 }
 
 /** A head with what it loses. */

@@ -25,7 +25,7 @@ function aggregated(graph: Graph, p: string, aggregation: Aggregation, weights: 
   return graph.node(op, [perHead, "axes01"], [name], { keepdims: 0 });
 }
 
-/** Rows averaged over neighbouring slots and brought back to mass 1, [1, 1, G * R, T]. */
+/** Rows averaged over neighbouring slots and brought back to mass 1, [1, G * R, 1, T]. */
 function averaged(graph: Graph, p: string, weights: string): string {
   const radius = (DEFENSIVE_KERNEL - 1) / 2;
   // as a convolution: four times as quick as AveragePool
@@ -48,10 +48,7 @@ function averaged(graph: Graph, p: string, weights: string): string {
   const mass = graph.node("Sub", [without, last], [`${p}.mass`]);
   const column = graph.node("Reshape", [mass, graph.int64s(`const.${p}.column`, [-1, 1, 1])], [`${p}.column`]);
   const level = graph.node("Div", [pooled, column], [`${p}.level`]);
-  return graph.node("Unsqueeze", [
-    graph.node("Squeeze", [level, graph.int64s(`const.${p}.middle`, [1])], [`${p}.level2`]),
-    graph.int64s(`const.${p}.front`, [0, 1]),
-  ], [`${p}.level4`]);
+  return graph.node("Unsqueeze", [level, graph.int64s(`const.${p}.axis0`, [0])], [`${p}.averaged`]);
 }
 
 /**

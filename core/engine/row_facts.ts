@@ -19,7 +19,7 @@ export function valueNorms(
   const yes = new Graph(`${p}norms`), no = new Graph(`${p}no_norms`), writer = weights.within(yes);
   values.forEach((rows, h) => {
     const name = `${p}norm.${h}`, places = Array.from({ length: group }, (_, g) => (h * group + g) * headDim);
-    // all heads of the group at once: rows are quantised once, and the sum over all is the mean of the sums times their number
+    // all heads of the group at once: one product instead of several, and the sum over all is the mean of the sums times their number
     const out = writer.columns(outputMatrix, places, headDim, rows, `${name}.out`);
     // a third quicker than ReduceL1, which is not vectorised
     const sum = yes.node("ReduceSum", [yes.node("Abs", [out], [`${name}.abs`]), "axes02"], [`${name}.sum`], {
