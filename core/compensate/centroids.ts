@@ -11,12 +11,11 @@
  * at 50, 25, 12.5 % of 1,024 tokens, 8 stretches: none .016 .046 .117, one .016 .051 .113, three .016 .050 .122; dropping .017 .063 .135).
  *
  * Differs: tokens weigh by the probe's attention instead of all the same (`weigh`: measured better); an eighth of the budget, up to 64 slots, instead of
- * 64 always. Keys are averaged as they stand, rotated to many positions; turning them to one position first (`aligned`) measured the same and costs more.
+ * 64 always. Keys are averaged as they stand, rotated to many positions: turning them to one position first measured the same and cost more.
  */
 import { type KvCache, MEMORY_SOURCE } from "../cache.ts";
 import { NearestGraph } from "../dense/nearest.ts";
 import type { Compensate } from "../policy.ts";
-import { Rope } from "../rope.ts";
 import { evictedSlots, massOf, oneAhead } from "./heads.ts";
 
 export interface CentroidOptions {
@@ -26,8 +25,6 @@ export interface CentroidOptions {
   share?: number;
   /** How much a token weighs in a centroid: its attention mass, or one (a slot with a `count` that much). */
   weigh?: "mass" | "count";
-  /** Keys are turned to the centroid's position before they are averaged and compared. */
-  aligned?: boolean;
   /** Which slots become centroids: evenly spread over the tokens that they stand for, or the first. */
   seeds?: "spread" | "first";
   /** Evicted slots that are compared at once, before centroids move. */
@@ -35,7 +32,7 @@ export interface CentroidOptions {
 }
 
 export const centroids = (options: CentroidOptions = {}): Compensate => {
-  const { slots = 64, share = 1 / 8, weigh = "mass", aligned = false, seeds = "spread", block = Infinity } = options;
+  const { slots = 64, share = 1 / 8, weigh = "mass", seeds = "spread", block = Infinity } = options;
   const memorySlots = (budget: number) => Math.min(slots, Math.floor(budget * share));
   return {
     name: "centroids",
@@ -45,11 +42,13 @@ export const centroids = (options: CentroidOptions = {}): Compensate => {
     async apply(context) {
       const { cache, engine, budget } = context, keep = context.keep.slice();
       const nearest = await NearestGraph.open(engine, cache.shape.headDim);
-      const rope = aligned ? new Rope(engine.config) : null;
-      const isMemory = (head: number) => (slot: number) => cache.sources(head)[slot] === MEMORY_SOURCE;
-      const isFirst = !keep.some((kept, head) => kept.some(isMemory(head)));
+      const olds = keep.map((kept, head) => {
+        const source = cache.sources(head);
+        return kept.filter((slot) => source[slot] === MEMORY_SOURCE);
+      });
+      const isFirst = olds.every((old) => old.length === 0);
       await oneAhead(cache.heads, (head) => {
-        const evicted = evictedSlots(cache.live[head]!, keep[head]!), old = keep[head]!.filter(isMemory(head));
+        const evicted = evictedSlots(cache.live[head]!, keep[head]!), old = olds[head]!;
         const count = isFirst ? memorySlots(budget) : old.length;
         if (count === 0 || evicted.length === 0) return null;
         // old centroids are tokens among others, and as many as they stand for
@@ -60,7 +59,7 @@ export const centroids = (options: CentroidOptions = {}): Compensate => {
         keep[head] = Int32Array.from([...without(keep[head]!, old), ...memory]).sort();
         if (joining.length === 0) return null;
         const mass = weigh === "mass" ? massOf(context, head) : null;
-        return new Clusters(cache, head, memory, joining, mass, rope).join(nearest, block);
+        return new Clusters(cache, head, memory, joining, mass).join(nearest, block);
       });
       return keep;
     },
@@ -70,7 +69,9 @@ export const centroids = (options: CentroidOptions = {}): Compensate => {
 /** Up to `count` of the slots, ascending, with about as many tokens between any two. */
 function spread(slots: Int32Array, tokens: Float32Array, count: number): Int32Array {
   if (slots.length <= count) return slots;
-  let left = slots.reduce((sum, slot) => sum + tokensOf(tokens[slot]!), 0), due = left / count / 2, at = 0;
+  let left = 0;
+  for (const slot of slots) left += tokensOf(tokens[slot]!);
+  let due = left / count / 2, at = 0;
   return slots.filter((slot, i) => {
     const own = tokensOf(tokens[slot]!), needed = slots.length - i === count - at;
     left -= own;
@@ -99,81 +100,59 @@ function plant(cache: KvCache, head: number, memory: Int32Array): void {
   }
 }
 
-/** One head's centroids and what joins them at one compaction. */
+/** One head's centroids and what joins them at one compaction; keys and values of both stand in the cache. */
 class Clusters {
   private readonly headDim: number;
+  private readonly keys: Float32Array;
   private readonly values: Float32Array;
   private readonly count: Float32Array;
   private readonly bias: Float32Array;
-  /** Keys of what joins and of the centroids, [slots, headDim]. */
-  private readonly rows: Float32Array;
-  private readonly centres: Float32Array;
+  /** Of every centroid, so far. */
   private readonly weight: Float64Array;
 
   constructor(
-    private readonly cache: KvCache,
-    private readonly head: number,
+    cache: KvCache,
+    head: number,
     private readonly memory: Int32Array,
     private readonly joining: Int32Array,
     private readonly mass: Float32Array | null,
-    private readonly rope: Rope | null,
   ) {
     this.headDim = cache.shape.headDim;
+    this.keys = cache.keyRows(head);
     this.values = cache.valueRows(head);
     this.count = cache.attribute("count", head);
     this.bias = cache.attribute("logBias", head);
-    this.rows = this.keysOf(joining);
-    this.centres = this.keysOf(memory);
-    this.weight = Float64Array.from(memory, (slot) => this.weightOf(slot));
+    this.weight = new Float64Array(memory.length);
+    for (let i = 0; i < memory.length; i++) this.weight[i] = this.weightOf(memory[i]!);
   }
 
   /** @param block as many join between two looks for the nearest */
   async join(nearest: NearestGraph, block: number): Promise<void> {
-    const { rows, joining, headDim, centres } = this;
-    for (let from = 0; from < joining.length; from += block) {
-      const to = Math.min(joining.length, from + block);
-      const index = await nearest.find(rows.subarray(from * headDim, to * headDim), centres);
-      for (let i = from; i < to; i++) this.absorb(index[i - from]!, i);
+    for (let from = 0; from < this.joining.length; from += block) {
+      const slots = this.joining.subarray(from, from + block);
+      const index = await nearest.find(this.keys, slots, this.memory);
+      for (let i = 0; i < slots.length; i++) this.absorb(index[i]!, slots[i]!);
     }
-    this.store();
   }
 
-  /** Joining slot `i` becomes part of a centroid: n += w, mean += w (x − mean) / n. */
-  private absorb(centre: number, i: number): void {
-    const { centres, rows, values, headDim } = this, into = this.memory[centre]!, slot = this.joining[i]!;
+  /** A slot becomes part of a centroid: n += w, mean += w (x − mean) / n. */
+  private absorb(centre: number, slot: number): void {
+    const { keys, values, headDim } = this, into = this.memory[centre]!;
     const own = this.weightOf(slot), share = own / (this.weight[centre]! += own);
     this.count[into]! += tokensOf(this.count[slot]!);
     this.bias[into] = (1 - share) * this.bias[into]! + share * this.bias[slot]! + entropy(share);
-    for (let d = 0; d < headDim; d++) {
-      const key = centre * headDim + d, value = into * headDim + d;
-      centres[key]! += share * (rows[i * headDim + d]! - centres[key]!);
-      values[value]! += share * (values[slot * headDim + d]! - values[value]!);
-    }
+    blend(keys, into * headDim, slot * headDim, headDim, share);
+    blend(values, into * headDim, slot * headDim, headDim, share);
   }
 
   private weightOf(slot: number): number {
     return this.mass ? this.mass[slot]! + LEAST_MASS : tokensOf(this.count[slot]!);
   }
+}
 
-  /** Keys of slots, as if they stood at position 0 where they are aligned. */
-  private keysOf(slots: Int32Array): Float32Array {
-    const { headDim, cache, head, rope } = this, keys = cache.keyRows(head), first = cache.start[head]!;
-    const out = new Float32Array(slots.length * headDim);
-    slots.forEach((slot, i) => {
-      out.set(keys.subarray(slot * headDim, (slot + 1) * headDim), i * headDim);
-      rope?.shift(out, i * headDim, i * headDim, -cache.position[first + slot]!);
-    });
-    return out;
-  }
-
-  /** Puts the centroids' keys back where they stand. */
-  private store(): void {
-    const { headDim, cache, head, rope, centres } = this, keys = cache.keyRows(head), first = cache.start[head]!;
-    this.memory.forEach((slot, i) => {
-      keys.set(centres.subarray(i * headDim, (i + 1) * headDim), slot * headDim);
-      rope?.shift(keys, slot * headDim, slot * headDim, cache.position[first + slot]!);
-    });
-  }
+/** Moves a row towards another: x += share (y − x). */
+function blend(rows: Float32Array, to: number, from: number, width: number, share: number): void {
+  for (const end = to + width; to < end; to++, from++) rows[to]! += share * (rows[from]! - rows[to]!);
 }
 
 /** Beside attention masses nothing, against 0 / 0. */

@@ -3,7 +3,6 @@ import { after, describe, test } from "node:test";
 import { MEMORY_SOURCE } from "../../core/cache.ts";
 import { centroids } from "../../core/compensate/centroids.ts";
 import type { CompensateContext } from "../../core/policy.ts";
-import { Rope } from "../../core/rope.ts";
 import { openTiny } from "../tiny_llama.ts";
 import { gone, inventedContext } from "./head.ts";
 
@@ -92,22 +91,6 @@ describe("centroid slots", () => {
     ]);
     const second = memoryOf(context, 0, await stage.apply({ ...context, budget: 64 }));
     assert.deepEqual([second.length, second.filter((slot) => slot < 8).length], [4, 2], String(second));
-  });
-
-  test("centroids: aligned, the same key at many positions stays that key, turned to the centroid's position", async () => {
-    const stage = centroids({ slots: 1, aligned: true }),
-      context = inventedContext(engine, stage),
-      { cache, keep } = context;
-    const rope = new Rope(engine.config), plain = Float32Array.from({ length: D }, (_, d) => Math.cos(d));
-    const at = (position: number) => {
-      const row = plain.slice();
-      rope.shift(row, 0, 0, position);
-      return row;
-    };
-    for (const slot of gone(90, keep[0]!)) cache.keyRows(0).set(at(slot), slot * D);
-    const left = await stage.apply(context), [slot] = memoryOf(context, 0, left);
-    const key = cache.keyRows(0).subarray(slot! * D, (slot! + 1) * D);
-    at(slot!).forEach((value, d) => assert.ok(Math.abs(value - key[d]!) < 1e-4, `${key[d]} instead of ${value}`));
   });
 
   test("centroids: the budget decides how many; where fewer are evicted, each stands for itself", async () => {

@@ -24,7 +24,7 @@ const dot = (a: Float32Array, i: number, b: Float32Array, j: number) => {
 describe("dense graphs that compare keys", () => {
   after(close);
 
-  test("nearest: the centre with the least squared distance, the first of equal ones", async () => {
+  test("nearest: the slot with the least squared distance, the first of equal ones", async () => {
     for (const [count, centres] of [[1, 1], [5, 1], [1, 7], [70, 64], [33, 3]] as const) {
       const x = rows(count), c = rows(centres);
       if (centres > 2) c.set(c.subarray(0, D), 2 * D); // a centre twice
@@ -34,7 +34,9 @@ describe("dense graphs that compare keys", () => {
         for (let j = 1; j < centres; j++) if (distance(i, j) < distance(i, best)) best = j;
         return best;
       });
-      assert.deepEqual([...await nearest.find(x, c)], asked, `${count} rows, ${centres} centres`);
+      const keys = Float32Array.of(...c, ...x), slots = Int32Array.from({ length: centres + count }, (_, slot) => slot);
+      const found = await nearest.find(keys, slots.subarray(centres), slots.subarray(0, centres));
+      assert.deepEqual([...found], asked, `${count} slots, ${centres} centres`);
     }
   });
 
