@@ -78,7 +78,7 @@ export function massOf({ evidence, cache }: CompensateContext, head: number): Fl
 /** Length of a row. */
 export function norm(rows: Float32Array, at: number, headDim: number): number {
   let sum = 0;
-  for (let d = 0; d < headDim; d++) sum += rows[at + d]! ** 2;
+  for (const end = at + headDim; at < end; at++) sum += rows[at]! * rows[at]!;
   return Math.sqrt(sum);
 }
 

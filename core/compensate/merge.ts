@@ -25,8 +25,9 @@ export const merge = (threshold = 0): Compensate => ({
       const { received, flowed } = gather(top, shares, receivers.length, values, evicted, headDim);
       receivers.forEach((slot, j) => {
         if (received[j] === 0) return;
-        for (let d = 0, at = slot * headDim; d < headDim; d++, at++) {
-          values[at] = (values[at]! + flowed[j * headDim + d]!) / (1 + received[j]!);
+        const part = 1 / (1 + received[j]!);
+        for (let at = slot * headDim, from = j * headDim, end = at + headDim; at < end; at++, from++) {
+          values[at] = part * (values[at]! + flowed[from]!);
         }
       });
     });

@@ -58,6 +58,26 @@ describe("dense graphs that compare keys", () => {
     });
   }
 
+  test("topSimilar: any number of receivers in whole and broken blocks, the first of equal ones", async () => {
+    const live = 200, keys = rows(live), m = 4;
+    keys.copyWithin(70 * D, 20 * D, 21 * D); // slot 70 is slot 20 again
+    const dropped = Int32Array.of(0, 1, 2, 3);
+    keys.copyWithin(0, 20 * D, 21 * D);
+    for (const count of [1, 3, 31, 32, 33, 64, 65, 127, 128, 129, 196]) {
+      const receivers = Int32Array.from({ length: count }, (_, i) => i + 4),
+        norm = (slot: number) => Math.sqrt(dot(keys, slot, keys, slot));
+      const found = await similar.cosine.find(keys, dropped, receivers, m);
+      dropped.forEach((slot, i) => {
+        const like = Array.from(
+          receivers,
+          (other) => Math.fround(dot(keys, slot, keys, other) / norm(slot) / norm(other)),
+        );
+        const order = [...like.keys()].sort((a, b) => like[b]! - like[a]! || a - b).slice(0, m);
+        assert.deepEqual([...found.index.subarray(i * found.m, (i + 1) * found.m)], order, `${count} receivers`);
+      });
+    }
+  });
+
   test("topSimilar: a key of zeros is like nothing, and gives no NaN", async () => {
     const keys = rows(4);
     keys.fill(0, D, 2 * D);
