@@ -12,7 +12,7 @@ export interface FlowOptions {
   likeness?: Likeness;
   /** Of the softmax over likeness. */
   temperature?: number;
-  /** Share of a head's evicted slots that flow, those with the most mass; the others are dropped. */
+  /** Share of all heads' evicted slots that flow, those with the most mass; the others are dropped. */
   share?: number;
 }
 

@@ -1,6 +1,7 @@
 /** What compensating variants share: which slots a head loses, which of the others may receive, and the walk over all heads. */
 import type { CompensateContext } from "../policy.ts";
 import { type Likeness, type TopSimilar, TopSimilarGraph } from "../dense/top_similar.ts";
+import { highest } from "../select/topk.ts";
 
 /** Ascending slots of a head that do not stay. @param keep ascending */
 export function evictedSlots(live: number, keep: Int32Array): Int32Array {
@@ -10,6 +11,34 @@ export function evictedSlots(live: number, keep: Int32Array): Int32Array {
     else evicted[at++] = slot;
   }
   return evicted;
+}
+
+/** Slots of all heads that do not stay, ascending per head. */
+export function allEvicted({ cache, keep }: CompensateContext): Int32Array[] {
+  return keep.map((kept, head) => evictedSlots(cache.live[head]!, kept));
+}
+
+/** Of the slots that all heads lose, the share with the most attention mass, ascending per head: some heads have many of them and some none. */
+export function heaviestEvicted(context: CompensateContext, share: number): Int32Array[] {
+  const evicted = allEvicted(context);
+  if (share === 1) return evicted;
+  const all = new Float32Array(evicted.reduce((sum, slots) => sum + slots.length, 0));
+  let at = 0;
+  evicted.forEach((slots, head) => {
+    const mass = massOf(context, head);
+    for (const slot of slots) all[at++] = mass[slot]!;
+  });
+  const most = highest(all, Math.ceil(share * all.length));
+  let from = 0, first = 0;
+  return evicted.map((slots) => {
+    let to = from;
+    while (to < most.length && most[to]! < first + slots.length) to++;
+    const chosen = most.slice(from, to);
+    for (let i = 0; i < chosen.length; i++) chosen[i] = slots[chosen[i]! - first]!;
+    from = to;
+    first += slots.length;
+    return chosen;
+  });
 }
 
 /**
@@ -33,19 +62,19 @@ export interface LosingHead {
 /**
  * Finds for every evicted slot the `m` receivers that are most like it, head by head, and hands each head to `use` as it comes. While one head is
  * used, the device already works on the next.
- * @param flowing which of a head's evicted slots are looked at, ascending; default all
+ * @param flowing evicted slots of every head that are looked at, ascending; default all
  */
 export async function flowInto(
-  { engine, cache, keep, protectedSlots }: CompensateContext,
+  context: CompensateContext,
   likeness: Likeness,
   m: number,
   use: (head: LosingHead, top: TopSimilar) => void,
-  flowing: (head: number, evicted: Int32Array) => Int32Array = (_, evicted) => evicted,
+  flowing: Int32Array[] = allEvicted(context),
 ): Promise<void> {
+  const { engine, cache, keep, protectedSlots } = context;
   const graph = await TopSimilarGraph.open(engine, likeness, cache.shape.headDim);
   await oneAhead(cache.heads, (head) => {
-    const kept = keep[head]!, evicted = flowing(head, evictedSlots(cache.live[head]!, kept));
-    const receivers = receivingSlots(kept, protectedSlots[head]!);
+    const evicted = flowing[head]!, receivers = receivingSlots(keep[head]!, protectedSlots[head]!);
     if (evicted.length === 0 || receivers.length === 0) return null;
     const losing = { head, keys: cache.keyRows(head), values: cache.valueRows(head), evicted, receivers };
     return graph.find(losing.keys, evicted, receivers, m).then((top) => use(losing, top));

@@ -61,16 +61,20 @@ describe("attention flow", () => {
     for (const slot of keep[0]!) assert.ok(bias[slot]! <= Math.log(61), String(bias[slot]));
   });
 
-  test("flow: a share of the evicted slots flows, those with the most mass; the others are dropped", async () => {
-    const stage = flow({ share: 0.25 }), context = inventedContext(engine, stage);
-    const mass = context.evidence.mean![0]!, evicted = gone(90, context.keep[0]!);
-    const heaviest = new Set(evicted.toSorted((a, b) => mass[b]! - mass[a]!).slice(0, Math.ceil(evicted.length / 4)));
+  test("flow: the share of all heads' evicted slots that has the most mass flows, the others are dropped", async () => {
+    const stage = flow({ share: 0.25 }), context = inventedContext(engine, stage), { cache, keep } = context;
+    const mass = context.evidence.mean!, light = 1;
+    mass[light] = mass[light]!.map((own) => own / 1000);
+    const evicted = keep.flatMap((kept, head) => gone(90, kept).map((slot) => ({ head, own: mass[head]![slot]! })));
+    const heaviest = evicted.toSorted((a, b) => b.own - a.own).slice(0, Math.ceil(evicted.length / 4));
     await stage.apply(context);
-    const received = [...context.cache.attribute("logBias", 0)];
-    const stood = received.reduce((sum, bias, slot) => sum + mass[slot]! * Math.expm1(bias), 0);
-    const given = [...heaviest].reduce((sum, slot) => sum + mass[slot]!, 0);
-    assert.ok(stood > 0 && stood < given * 1.0001, `${stood} of ${given}`);
-    assert.ok(received.some((bias) => bias > 0));
+    for (let head = 0; head < cache.heads; head++) {
+      const received = [...cache.attribute("logBias", head)];
+      const stood = received.reduce((sum, bias, slot) => sum + mass[head]![slot]! * Math.expm1(bias), 0);
+      const given = heaviest.filter((one) => one.head === head).reduce((sum, { own }) => sum + own, 0);
+      assert.ok(stood <= given * 1.0001, `head ${head}: ${stood} of ${given}`);
+      assert.equal(received.some((bias) => bias > 0), head !== light, `head ${head}`);
+    }
   });
 
   test("flow: without attention evidence every token weighs the same, and a slot as many as it stands for", async () => {
@@ -82,7 +86,7 @@ describe("attention flow", () => {
   });
 
   test("flow: an evicted slot goes to the kept one with the same key", async () => {
-    const stage = flow({ m: 1 }), context = inventedContext(engine, stage), { cache, keep } = context;
+    const stage = flow({ m: 1, share: 1 }), context = inventedContext(engine, stage), { cache, keep } = context;
     const lost = gone(90, keep[0]!)[0]!, heir = keep[0]!.find((slot) => !context.protectedSlots[0]![slot])!;
     context.keep[0] = Int32Array.from([...keep[0]!, ...gone(90, keep[0]!).slice(1)]).sort(); // one alone is evicted
     const keys = cache.keyRows(0), values = cache.valueRows(0), mass = context.evidence.mean![0]!;
