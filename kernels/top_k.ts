@@ -40,7 +40,7 @@ export const topK = defineKernel({
   tolerance: EXACT,
   cases: () => {
     const scores = (n: number) => Array.from(numbers(n, 5), (x, i) => x * 3 ** (i % 30 - 15));
-    const odd = [0, -0, Infinity, -Infinity, NaN, 1e-45, -1e-45, 3.4e38, -3.4e38, 1, -1, 1];
+    const odd = [-0, 0, Infinity, -Infinity, NaN, 1e-45, -1e-45, 3.4e38, -3.4e38, 1, -1, 1];
     const cases: [name: string, heads: number[][], quota: number[], guarded: number][] = [
       ["one slot", [[7]], [1], 0],
       ["one of one slot and nothing of the next", [[7], [7]], [1, 0], 0],

@@ -23,23 +23,21 @@ export async function loadWebGpu(): Promise<WebGpu> {
 const deno: WebGpu = {
   name: "Deno",
   async requestAdapter(options) {
-    return await withRuntimeFolder(() => navigator.gpu?.requestAdapter(options) ?? null);
+    nameRuntimeFolder();
+    return await navigator.gpu?.requestAdapter(options) ?? null;
   },
 };
 
-/** Drivers write "XDG_RUNTIME_DIR is invalid or not set" to stderr, twice, while they look for a screen that we do not need. */
-async function withRuntimeFolder<T>(work: () => T | Promise<T>): Promise<T> {
-  const { env } = process;
-  if (process.platform !== "linux" || env.XDG_RUNTIME_DIR) return await work();
+/**
+ * Drivers write "XDG_RUNTIME_DIR is invalid or not set" to stderr, twice, while they look for a screen that we do not need. It stays set: ONNX Runtime
+ * asks for an adapter of its own later.
+ */
+function nameRuntimeFolder(): void {
+  if (process.platform !== "linux" || process.env.XDG_RUNTIME_DIR) return;
   try {
-    env.XDG_RUNTIME_DIR = "/tmp";
+    process.env.XDG_RUNTIME_DIR = "/tmp";
   } catch {
-    return await work(); // no permission to set it: then the two lines it is
-  }
-  try {
-    return await work();
-  } finally {
-    delete env.XDG_RUNTIME_DIR;
+    // no permission to set it: then the two lines it is
   }
 }
 
