@@ -31,6 +31,14 @@ async function embeddedModule(): Promise<string> {
   }];\n`;
 }
 
+/** bun-webgpu's library for this system; null where it has none, and the binary no GPU. */
+async function webgpuLibrary(): Promise<string | null> {
+  const folder = join(root, "node_modules", `bun-webgpu-${process.platform}-${process.arch}`);
+  const names = await readdir(folder).catch(() => [] as string[]);
+  const name = names.find((file) => /\.(so|dylib|dll)$/.test(file));
+  return name ? join(folder, name) : null;
+}
+
 const embedded: Bun.BunPlugin = {
   name: "embedded ONNX Runtime",
   setup(build) {
@@ -47,6 +55,18 @@ const embedded: Bun.BunPlugin = {
       if (!opener.test(source)) throw new Error(`${path} has changed: no require of onnxruntime_binding.node`);
       const native = JSON.stringify(join(root, "cli", "binary_native.ts"));
       return { contents: source.replace(opener, `require(${native}).openBinding()`), loader: "js" };
+    });
+    // The package finds its library by a top-level await, which bytecode cannot have.
+    build.onLoad({ filter: /bun-webgpu[\\/]index\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      const finder = /await import\(`bun-webgpu-[^`]*`\)/;
+      if (!finder.test(source)) throw new Error(`${path} has changed: no import of its library`);
+      const library = await webgpuLibrary();
+      const embedding = library ? `import library from ${JSON.stringify(library)} with { type: "file" };\n` : "";
+      return {
+        contents: embedding + source.replace(finder, `{ default: ${library ? "library" : '""'} }`),
+        loader: "js",
+      };
     });
     // WebAssembly would add 14 MB for a machine that by its nature runs the native library.
     build.onLoad({ filter: /cli[\\/]runtimes[\\/]wasm\.ts$/ }, () => ({

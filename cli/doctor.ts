@@ -6,6 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { cacheFolder } from "./folders.ts";
 import { defaultThreads, freeBytes, runtimeName, totalMemoryBytes } from "./host.ts";
+import { adapterLine, autoDevice, inspectWebGpu, type WebGpuReport } from "./doctor_webgpu.ts";
 import { columns } from "./models.ts";
 import { readableBytes } from "./numbers.ts";
 import { writeJson, writeOut } from "./output.ts";
@@ -28,6 +29,9 @@ export interface Check {
 /** Looks at everything, prints it, and exits with the code of the first thing that is needed and missing. */
 export async function doctor(flags: { model: string; json?: boolean | undefined }): Promise<void> {
   const cache = cacheFolder();
+  const devices = await deviceChecks(), webgpu = await inspectWebGpu();
+  const [native, wasm] = devices.map(({ ok }) => ok === true);
+  const auto = autoDevice(webgpu, native!, wasm!);
   const checks: Check[] = [
     { name: "version", ok: null, detail: `palimpsest ${version}, ${runtimeName()}` },
     {
@@ -41,8 +45,9 @@ export async function doctor(flags: { model: string; json?: boolean | undefined 
       const model = await resolveModel(cache, flags.model);
       return `${model.name} (${model.path})`;
     }),
-    ...await deviceChecks(),
-    { name: "webgpu", ok: null, detail: "comes in a later version" },
+    ...devices,
+    ...webgpuChecks(webgpu),
+    { name: "auto", ok: null, detail: `takes ${auto.device ?? "nothing"}: ${auto.reason}` },
     pipCheck(),
   ];
   const failed = checks.find((one) => one.ok === false && one.code !== undefined);
@@ -51,6 +56,8 @@ export async function doctor(flags: { model: string; json?: boolean | undefined 
       schema: "palimpsest.doctor/1",
       command: "doctor",
       ok: !failed,
+      webgpu,
+      auto,
       checks: checks.map(({ code: _, ...rest }) => rest),
     });
   } else {
@@ -93,6 +100,17 @@ async function deviceChecks(): Promise<Check[]> {
   );
   if (native.ok) return [native, { ...wasm, ok: wasm.ok || null }];
   return wasm.ok ? [native, wasm] : [{ ...native, code: 6 }, wasm];
+}
+
+/** A GPU is welcome, not needed; one that computes wrongly is not in order. */
+function webgpuChecks({ runtime, problem, adapters }: WebGpuReport): Check[] {
+  const whose = runtime === null ? "" : `${runtime}: `;
+  if (problem !== null) return [{ name: "webgpu", ok: null, detail: whose + problem }];
+  return adapters.map((adapter) => ({
+    name: "webgpu",
+    ok: adapter.selfTest === "passed" ? adapter.kind === "hardware" || null : adapter.selfTest === null ? null : false,
+    detail: whose + adapterLine(adapter),
+  }));
 }
 
 function pipCheck(): Check {

@@ -138,7 +138,7 @@ async function runTests(extra) {
   // What touches the runtime must hold under Deno as well.
   const deno = chosen ? null : denoFile();
   if (deno) {
-    say("the same under Deno: files, engine, reader, eval");
+    say("the same under Deno: files, engine, reader, eval, which GPUs are taken");
     const run = spawnSync(
       deno,
       [
@@ -150,6 +150,7 @@ async function runTests(extra) {
         "tests/reader_test.ts",
         "tests/cache_test.ts",
         "tests/cli/host_test.ts",
+        "tests/kernels/device_test.ts",
         "tests/eval",
       ],
       { cwd: root, env: { ...environment, NO_COLOR: "1" }, encoding: "utf8" },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -35,6 +35,20 @@ test("compile makes one file that starts at once", async () => {
   console.error(`binary: --version in ${ended.milliseconds.toFixed(0)} ms`);
   assert.ok(ended.milliseconds < 1000);
   assert.deepEqual(filesBelow(cache), []);
+});
+
+const driver = "/usr/lib/chromium/vk_swiftshader_icd.json";
+const noDriver = existsSync(driver) ? false : "SwiftShader is not there (Debian: chromium)";
+test("the binary has its own WebGPU library and its shaders", { skip: noDriver }, async () => {
+  const env = {
+    PATH: "/nowhere",
+    PALIMPSEST_CACHE: join(folder, "gpu-cache"),
+    VK_ICD_FILENAMES: driver,
+    VK_DRIVER_FILES: driver,
+  };
+  const { stdout } = await palimpsest(["doctor", "--json"], { program: binary, cwd: folder, env });
+  const { webgpu } = JSON.parse(stdout);
+  assert.deepEqual(webgpu.adapters.map((one: { selfTest: string }) => one.selfTest), ["passed"], stdout);
 });
 
 test("the binary answers as the checkout does, and unpacks its library once", needsModel, async () => {

@@ -1,0 +1,17 @@
+/** Every kernel, for the test loop. */
+import { advance } from "./advance.ts";
+import { append } from "./append.ts";
+import { compactPositions } from "./compact_positions.ts";
+import { gather } from "./gather.ts";
+import { gatherRotate } from "./gather_rotate.ts";
+import type { AnyKernel } from "./kernel.ts";
+import { topK } from "./top_k.ts";
+
+export const kernels: readonly AnyKernel[] = [
+  append,
+  advance,
+  topK,
+  gather,
+  gatherRotate,
+  compactPositions,
+];

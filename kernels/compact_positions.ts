@@ -1,0 +1,35 @@
+/** Compact positions: where the keys stand that `gather_rotate` moved: the sinks at 0…, every head's other slots right-aligned to the longest. */
+import { keeps } from "./cases.ts";
+import source from "./compact_positions.wgsl" with { type: "text" };
+import { defineKernel, EXACT } from "./kernel.ts";
+
+export const compactPositions = defineKernel({
+  name: "compact_positions",
+  source,
+  bindings: {
+    /** Slots that stayed, [heads]. */
+    count: "read",
+    /** RoPE index of each slot, [heads, stride]. */
+    position: "write",
+  },
+  params: { heads: "u32", stride: "u32", sinks: "u32" },
+  constants: [],
+  threads: 256,
+  grid: ({ heads }) => [heads],
+  cpu({ count, position }, { heads, stride, sinks }) {
+    const longest = Math.max(0, ...count.subarray(0, heads));
+    for (let head = 0; head < heads; head++) {
+      const total = count[head]!;
+      for (let slot = 0; slot < total; slot++) {
+        position[head * stride + slot] = slot < sinks ? slot : longest - total + slot;
+      }
+    }
+  },
+  tolerance: EXACT,
+  cases: () =>
+    keeps().map(({ name, stride, lists, count }) => ({
+      name,
+      buffers: { count, position: Int32Array.from({ length: lists * stride }, (_, i) => 5 * i) },
+      values: { heads: lists, stride, sinks: 4 },
+    })),
+});

@@ -1,0 +1,49 @@
+/** One case of one kernel on one device, inside error scopes, against the kernel's reference. */
+import type { Gpu, Numbers } from "../../kernels/gpu.ts";
+import type { AnyKernel, Case, Tolerance } from "../../kernels/kernel.ts";
+
+/** @returns what is wrong, null where all is as the reference says */
+export async function runCase(gpu: Gpu, kernel: AnyKernel, one: Case<string, string>): Promise<string | null> {
+  const names = Object.keys(kernel.bindings);
+  const wanted = Object.fromEntries(names.map((name) => [name, one.buffers[name]!.slice() as Numbers]));
+  kernel.cpu(wanted, one.values);
+  for (const name of names) {
+    if (kernel.bindings[name] === "read" && !same(wanted[name]!, one.buffers[name]!)) {
+      return `the reference changes ${name}`;
+    }
+  }
+
+  gpu.device.pushErrorScope("validation");
+  gpu.device.pushErrorScope("internal");
+  const buffers = Object.fromEntries(names.map((name) => [name, gpu.borrow(one.buffers[name]!.byteLength)]));
+  for (const name of names) gpu.write(buffers[name]!, one.buffers[name]!);
+  const recording = gpu.record();
+  kernel.record(recording, buffers, one.values);
+  recording.submit();
+  const errors = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()];
+  const error = errors.find((found) => found !== null);
+  let wrong = error ? error.message : null;
+  for (const name of names) {
+    if (kernel.bindings[name] === "read") continue;
+    const met = await gpu.read(buffers[name]!, one.buffers[name]!.slice() as Numbers);
+    wrong ??= difference(name, met, wanted[name]!, one.tolerance ?? kernel.tolerance);
+  }
+  for (const name of names) gpu.release(buffers[name]!);
+  return wrong;
+}
+
+function same(a: Numbers, b: Numbers): boolean {
+  return a.every((value, i) => Object.is(value, b[i]));
+}
+
+function difference(name: string, met: Numbers, wanted: Numbers, { absolute, relative }: Tolerance): string | null {
+  const integers = met instanceof Int32Array || met instanceof Uint32Array;
+  for (let i = 0; i < met.length; i++) {
+    const a = met[i]!, b = wanted[i]!;
+    if (a === b || (Number.isNaN(a) && Number.isNaN(b))) continue;
+    if (integers || !(Math.abs(a - b) <= absolute + relative * Math.abs(b))) {
+      return `${name}[${i}] is ${a}, and ${b} by the reference`;
+    }
+  }
+  return null;
+}
