@@ -15,8 +15,9 @@
  */
 import { type KvCache, MEMORY_SOURCE } from "../cache.ts";
 import { NearestGraph } from "../dense/nearest.ts";
+import { oneAhead } from "../dense/one_ahead.ts";
 import type { Compensate } from "../policy.ts";
-import { evictedSlots, massOf, oneAhead } from "./heads.ts";
+import { evictedSlots, massOf } from "./heads.ts";
 
 export interface CentroidOptions {
   /** Most centroids per head. */

@@ -1,6 +1,7 @@
 /** What compensating variants share: which slots a head loses, which of the others may receive, and the walk over all heads. */
 import type { CompensateContext } from "../policy.ts";
 import { type Likeness, type TopSimilar, TopSimilarGraph } from "../dense/top_similar.ts";
+import { oneAhead } from "../dense/one_ahead.ts";
 import { highest } from "../select/topk.ts";
 
 /** Ascending slots of a head that do not stay. @param keep ascending */
@@ -79,17 +80,6 @@ export async function flowInto(
     const losing = { head, keys: cache.keyRows(head), values: cache.valueRows(head), evicted, receivers };
     return graph.find(losing.keys, evicted, receivers, m).then((top) => use(losing, top));
   });
-}
-
-/** Works on all heads in order, two at a time: while one's results are used, the device has the next. */
-export async function oneAhead(heads: number, work: (head: number) => Promise<void> | null): Promise<void> {
-  let before: Promise<void> | null = null;
-  for (let head = 0; head < heads; head++) {
-    const now = work(head);
-    await before;
-    before = now;
-  }
-  await before;
 }
 
 /**

@@ -7,39 +7,44 @@
  * well as the whole, with enough rows for the covariance of a head (512 for 64 dimensions); sums over all chunks would be a state beside the slots,
  * as large as thousands of them. A short last chunk gives few rows, but evicts few slots.
  */
-import { openExpectedAttention } from "../dense/expected_attention.ts";
+import { ExpectedAttentionGraph } from "../dense/expected_attention.ts";
+import { oneAhead } from "../dense/one_ahead.ts";
 import type { QueryMoments } from "../engine/engine.ts";
 import { type Probe, SINKS } from "../policy.ts";
 import { Rope } from "../rope.ts";
 
-/** @param future positions over which the rotation is averaged. @param sinks first tokens of the prompt, left out of the softmax: they stay anyway */
-export const expected = (future = 512, sinks = SINKS): Probe => ({
-  name: "expected",
+/**
+ * @param future positions over which the rotation is averaged
+ * @param sinks first tokens of the prompt, left out of the softmax: they stay anyway
+ * @param weighted false: the expected attention alone, not times ‖v‖₂
+ */
+export const expected = (future = 512, sinks = SINKS, weighted = true): Probe => ({
+  name: weighted ? "expected" : "expected-mass",
   windowRows: 0,
   needs: { queryMoments: true },
   async look({ engine, cache, chunk, nextPosition }) {
     const { config } = engine, { headDim, kvHeads } = config, group = config.heads / kvHeads;
-    const graph = await openExpectedAttention(engine), rotation = meanRotation(new Rope(config), nextPosition, future);
-    const mean = new Float32Array(group * headDim), form = new Float32Array(group * headDim * headDim);
+    const graph = await ExpectedAttentionGraph.open(engine, weighted);
+    const rotation = meanRotation(new Rope(config), nextPosition, future);
+    // two of each, as the next head's are made while the graph reads these
+    const queries = [0, 1].map(() => ({
+      mean: new Float32Array(group * headDim),
+      form: new Float32Array(group * headDim * headDim),
+    }));
     const score: Float32Array[] = [];
-    for (let head = 0; head < cache.heads; head++) {
-      const moments = chunk.queryMoments![Math.floor(head / kvHeads)]!;
+    await oneAhead(cache.heads, (head) => {
+      const moments = chunk.queryMoments![Math.floor(head / kvHeads)]!, { mean, form } = queries[head % 2]!;
       for (let g = 0; g < group; g++) {
         expectation(moments, head % kvHeads * group + g, rotation, mean, form, g);
       }
-      const keys = cache.keyRows(head), values = cache.valueRows(head), live = cache.live[head]!;
-      const first = leading(cache.sources(head), sinks), dims = [live - first, headDim];
-      const outputs = await graph.run({
-        keys: { data: keys.subarray(first * headDim), dims },
-        values: { data: values.subarray(first * headDim), dims },
-        mean: { data: mean, dims: [group * headDim, 1] },
-        form: { data: form, dims: [group * headDim, headDim] },
+      const first = leading(cache.sources(head), sinks), at = first * headDim, live = cache.live[head]!;
+      const found = graph.score(cache.keyRows(head).subarray(at), cache.valueRows(head).subarray(at), mean, form);
+      return found.then((expected) => {
+        const whole = new Float32Array(live);
+        whole.fill(expected.reduce((most, value) => Math.max(most, value), 0), 0, first).set(expected, first);
+        score[head] = whole;
       });
-      const expected = outputs["score"]!.data as Float32Array;
-      const whole = new Float32Array(live).fill(expected.reduce((most, value) => Math.max(most, value), 0), 0, first);
-      whole.set(expected, first);
-      score.push(whole);
-    }
+    });
     return { score };
   },
 });
