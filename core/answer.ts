@@ -10,7 +10,7 @@ import { Notes, tidy } from "./notes.ts";
 import { defaultPolicies, parsePolicy } from "./policies.ts";
 import { type Policy, policyRecord } from "./policy.ts";
 import { renderPrompt } from "./text/prompt.ts";
-import { Reader } from "./reader.ts";
+import type { Reading } from "./reading.ts";
 import { answerTokens, plainTail, questionTokens, recalledTail } from "./tail.ts";
 import type { AnswerEvent, AnswerRecord, Positions, SourceRecord } from "./record.ts";
 
@@ -61,7 +61,7 @@ const COLLECT_EVERY = 2;
  * @throws {InterruptedError} when the signal aborts
  */
 export async function* answer(model: LoadedModel, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
-  const { tokenizer, engine, config } = model;
+  const { tokenizer, config } = model;
   const policy = parsePolicy(request.policy);
   const warnings: string[] = [];
 
@@ -91,7 +91,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         `reading with ${budget.slots}`,
     };
   }
-  const reader = new Reader(engine, policy, {
+  using reader = model.openReading(policy, {
     budget,
     chunkTokens: request.chunkTokens,
     reserve,
@@ -122,7 +122,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     yield progress("prefill", reader.tokensRead);
   }
   while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
-  const coverage = reader.coverage(head.length);
+  const coverage = await reader.coverage(head.length);
   let prefillMs = performance.now() - started - decodeMs, prefillTokens = reader.tokensRead;
 
   const noted = notes?.distinct() ?? [];
@@ -166,15 +166,15 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         sha256: model.sha256,
         trainedPositions: config.trainedPositions,
       },
-      device: engine.device,
+      device: model.device,
       policy: policyRecord(policy),
       document: { sources, tokens: sources.reduce((sum, source) => sum + source.tokens, 0) },
       kv: {
         budgetSlots: budget.slots,
         capacitySlots: budget.capacity,
-        bytes: reader.cache.bytes,
+        bytes: reader.kvBytes,
         compactions: reader.compactions,
-        peakLiveSlots: reader.cache.peakLive,
+        peakLiveSlots: reader.peakLiveSlots,
         evictedSlots: reader.evicted,
         decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
         evictedWrittenSlots: reader.evictedWritten,
@@ -230,7 +230,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   }
 
   function progress(phase: "prefill" | "decode", done: number): AnswerEvent {
-    return { type: "progress", phase, done, liveSlots: Math.round(reader.cache.meanLive), budgetSlots: budget.slots };
+    return { type: "progress", phase, done, liveSlots: Math.round(reader.liveSlots), budgetSlots: budget.slots };
   }
 }
 
@@ -239,7 +239,7 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 }
 
 /** `full` and `--strict` promise that nothing is evicted: say what does not fit before it is forwarded. */
-function refuseEviction(policy: Policy, strict: boolean, reader: Reader, chunk: number, slots: number): void {
+function refuseEviction(policy: Policy, strict: boolean, reader: Reading, chunk: number, slots: number): void {
   if (policy.evicts && !strict) return;
   const tokens = reader.tokensRead + chunk;
   if (tokens <= slots) return;

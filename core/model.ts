@@ -1,6 +1,6 @@
 /** A model that is open: its tokenizer and the engine that runs it. */
 import { type OnnxRuntime, openCpu } from "./engine/cpu.ts";
-import type { Engine } from "./engine/engine.ts";
+import type { Device, Engine } from "./engine/engine.ts";
 import type { GraphFeatures } from "./engine/features.ts";
 import { openGguf } from "./engine/gguf.ts";
 import { prepare, type WeightFormat } from "./engine/prepare.ts";
@@ -9,7 +9,9 @@ import type { ModelConfig } from "./engine/weights.ts";
 import { DeviceError } from "./errors.ts";
 import type { FileSystem } from "./files.ts";
 import { parsePolicy } from "./policies.ts";
-import { featuresFor } from "./policy.ts";
+import { featuresFor, type Policy } from "./policy.ts";
+import { Reader, type ReaderOptions } from "./reader.ts";
+import type { Reading } from "./reading.ts";
 import { type Tokenizer, tokenizerFromGguf } from "./text/tokenizer.ts";
 
 export interface OpenModelOptions {
@@ -41,7 +43,10 @@ export interface LoadedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly engine: Engine;
+  readonly device: Device;
   readonly loadMs: number;
+  /** Starts to read a prompt. @throws {UsageError} when the model was opened for a policy that needs less, or the policy needs a question and there is none */
+  openReading(policy: Policy, options: ReaderOptions): Reading;
   close(): Promise<void>;
 }
 
@@ -84,6 +89,8 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
       config: model.config,
       tokenizer,
       engine,
+      device: engine.device,
+      openReading: (policy, reading) => new Reader(engine, policy, reading),
       loadMs: performance.now() - started,
       close: () => engine.close(),
     };

@@ -1,5 +1,5 @@
 /**
- * One reading: the state of a prompt that flows through the cache. `read` forwards a chunk and compacts when live slots exceed the budget; `write`
+ * A reading over arrays: the state of a prompt that flows through the cache. `read` forwards a chunk and compacts when live slots exceed the budget; `write`
  * forwards the question and what is generated. This is the pipeline from forward to compact.
  */
 import type { Budget } from "./budget.ts";
@@ -21,6 +21,7 @@ import {
 } from "./policy.ts";
 import { UsageError } from "./errors.ts";
 import { KnownText } from "./recall/known_text.ts";
+import type { Reading } from "./reading.ts";
 import type { Positions } from "./record.ts";
 import { Rope } from "./rope.ts";
 
@@ -42,18 +43,14 @@ export interface ReaderOptions {
   decodeBlock?: number;
 }
 
-export class Reader {
+export class Reader implements Reading {
   readonly cache: KvCache;
-  /** Tokens forwarded so far, probes not counted. */
   tokensRead = 0;
   nextPosition = 0;
   positions: Positions = "original";
   compactions = 0;
-  /** Slots evicted so far, per head on average; written ones not counted. */
   evicted = 0;
-  /** Written slots evicted so far, per head. */
   evictedWritten = 0;
-  /** Milliseconds for all that `full` would not do. */
   policyMs = 0;
   /** Written slots, per head: the last ones. */
   private written = 0;
@@ -84,10 +81,18 @@ export class Reader {
     if (options.positions === "compact") this.positions = "compact";
   }
 
-  /**
-   * Forwards one chunk; if the budget is then exceeded, probes, selects and compacts.
-   * @param whileWhole called in between, when the chunk's slots are all there still
-   */
+  get kvBytes(): number {
+    return this.cache.bytes;
+  }
+
+  get liveSlots(): number {
+    return this.cache.meanLive;
+  }
+
+  get peakLiveSlots(): number {
+    return this.cache.peakLive;
+  }
+
   async read(tokens: number[], whileWhole?: () => Promise<void>): Promise<void> {
     const { engine, cache, policy, options } = this;
     const due = policy.evicts && cache.meanLive + tokens.length > options.budget.slots;
@@ -179,8 +184,7 @@ export class Reader {
     return this.policy.evicts && (valueNorms || queryMoments);
   }
 
-  /** Share of all live slots in each tenth of what was read from token `first` on. */
-  coverage(first: number): number[] {
+  async coverage(first: number): Promise<number[]> {
     const { cache } = this, tenths = Array<number>(10).fill(0), length = this.tokensRead - first;
     let counted = 0;
     for (let head = 0; head < cache.heads; head++) {
@@ -195,10 +199,6 @@ export class Reader {
     return tenths.map((slots) => slots / Math.max(1, counted));
   }
 
-  /**
-   * Lets `work` write and decode over what was read from token `firstToken` of the prompt on (and the sinks), then forgets what it wrote: a question
-   * on the side, in the room that stands free between two chunks.
-   */
   async aside<T>(firstToken: number, work: () => Promise<T>): Promise<T> {
     const { tokensRead, nextPosition } = this;
     this.isAside = true;
@@ -211,7 +211,6 @@ export class Reader {
     }
   }
 
-  /** Passages to read again before the answer; none while nothing was evicted. @param firstSource the document's first token in the prompt */
   async recall(questionTokens: number[], firstSource: number): Promise<Passage[]> {
     if (this.compactions === 0) return [];
     const started = performance.now(), { engine, cache, nextPosition, policy, options: { tokenizer } } = this;
@@ -228,7 +227,6 @@ export class Reader {
     return passages;
   }
 
-  /** Forwards the rest of the prompt, which stays whatever the budget, and gives the logits of its last token. */
   async write(tokens: number[]): Promise<Float32Array> {
     let logits: Float32Array | null = null;
     for (let from = 0; from < tokens.length; from += this.options.chunkTokens) {
@@ -240,7 +238,6 @@ export class Reader {
     return logits!;
   }
 
-  /** Forwards a written token and gives the logits of the next; under a decode budget, the least wanted written tokens make room. */
   next(token: number): Promise<Float32Array> {
     return this.follow([token]);
   }
@@ -283,6 +280,9 @@ export class Reader {
     }
     return all;
   }
+
+  /** Arrays need no giving back. */
+  [Symbol.dispose](): void {}
 
   private async forward(tokens: number[], logitsRows: number, newestSlots = 0) {
     const result = await this.engine.pass(this.cache, {

@@ -1,5 +1,5 @@
 /** The end of a prompt: passages that are read again, the question, the start of the answer. Up to where decoding begins. */
-import type { Reader } from "./reader.ts";
+import type { Reading } from "./reading.ts";
 import type { RecalledPassage } from "./record.ts";
 import { passageBlock, passageText } from "./text/passages.ts";
 import { type PromptRequest, renderPrompt } from "./text/prompt.ts";
@@ -30,7 +30,7 @@ export function plainTail(tokenizer: Tokenizer, request: TailRequest): number[] 
 
 /** The tail with the passages that the reader's policy recalls: as many as its reserve holds, the best one as long as there is any. */
 export async function recalledTail(
-  reader: Pick<Reader, "policy" | "recall" | "tokensRead">,
+  reader: Pick<Reading, "policy" | "recall" | "tokensRead">,
   tokenizer: Tokenizer,
   request: TailRequest,
   headTokens: number,

@@ -1,5 +1,5 @@
 /** Greedy decoding: the same answer every time on the same device. */
-import type { Reader } from "../reader.ts";
+import type { Reading } from "../reading.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 /** Index of the largest logit, the first of equals. */
@@ -24,7 +24,7 @@ export interface Decoded {
  * @param ignoreStops writes `maxTokens` whatever they are
  */
 export async function* decode(
-  reader: Reader,
+  reader: Reading,
   tokenizer: Tokenizer,
   tail: number[],
   maxTokens: number,
