@@ -228,9 +228,11 @@ export class Reader implements Reading {
   }
 
   async write(tokens: number[]): Promise<Float32Array> {
+    // slots' biases count where few rows look
+    const most = this.engine.features.logBias ? FEW_ROWS : this.options.chunkTokens;
     let logits: Float32Array | null = null;
-    for (let from = 0; from < tokens.length; from += this.options.chunkTokens) {
-      const piece = tokens.slice(from, from + this.options.chunkTokens);
+    for (let from = 0; from < tokens.length; from += most) {
+      const piece = tokens.slice(from, from + most);
       const last = from + piece.length === tokens.length;
       logits = (await this.forward(piece, last ? 1 : 0)).logits;
     }

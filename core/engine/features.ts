@@ -10,7 +10,7 @@ export interface GraphFeatures {
   queryMoments: boolean;
   /** Attention of a pass of few rows to the newest slots, one tensor for all heads. */
   newestMass: boolean;
-  /** Every slot has a bias that is added to its attention logits. */
+  /** Every slot has a bias that is added to its attention logits, where up to `FEW_ROWS` rows look (`attention.ts`). */
   logBias: boolean;
   /** The residual stream after every layer: `hidden.0` (embedding) to `hidden.L` (after the final norm). */
   hidden: boolean;

@@ -13,7 +13,6 @@ import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
-import { biasColumns } from "./slot_bias.ts";
 
 const MS = "com.microsoft";
 
@@ -87,7 +86,6 @@ export function writeLlama(
   const all: SharedWires = { ...scored, firstRow: graph.int64s("zero", [0]), mask: "small_mask" };
   graph.node("Shape", ["input_ids"], ["S64"], { start: 1, end: 2 });
   graph.node("Cast", ["S64"], ["S32"], { to: 6 });
-  if (features.logBias) biasColumns(graph, shape);
   graph.int64s("split.qkv", [(heads + kvHeads) * headDim, ...Array<number>(kvHeads).fill(headDim)]);
   graph.int64s("shape.flat", [1, -1, heads * headDim]);
   graph.int64s("shape.flat.k", [1, -1, kvHeads * headDim]);
