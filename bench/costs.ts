@@ -1,6 +1,6 @@
 /**
- * What a policy costs while a document is read. Every named policy reads the same text, round after round, beside `streaming`, whose passes ask nothing.
- * A policy's cost is all that it takes beyond such passes: what `policyMs` counts (probe, scores, selection, compensation, moving rows) and what
+ * What a policy costs while a document is read. Every named policy reads the same text, round after round, between two readings of `streaming`, whose
+ * passes ask nothing. A policy's cost is all that it takes beyond such passes: what `policyMs` counts (probe, scores, selection, compensation, moving rows) and what
  * it adds to the chunk's own pass (attention of a window, value norms, moments), which `policyMs` cannot see.
  *
  *   npm run costs -- --tokens 4096 --budget 1024 --rounds 3 --threads 2 [--policies snapkv,h2o] [--write]
@@ -15,6 +15,7 @@ import { featuresFor } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { answerTokens } from "../core/tail.ts";
 import { type LoadedModel, parsePolicy, resolveBudget } from "../mod.ts";
+import { mean } from "../core/eval/statistics.ts";
 import { median } from "./llama/report.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick } from "./prose.ts";
@@ -50,6 +51,11 @@ interface Reading {
   policy: number;
 }
 
+/** With what it took beyond the passes of the bare readings beside it. */
+interface Compared extends Reading {
+  beyond: number;
+}
+
 async function read(model: LoadedModel, name: string, ids: number[]): Promise<Reading> {
   const policy = parsePolicy(name), reserve = 128;
   const budget = resolveBudget({
@@ -78,29 +84,35 @@ async function read(model: LoadedModel, name: string, ids: number[]): Promise<Re
 
 const featuresOf = (name: string) => spell(featuresFor(parsePolicy(name)));
 const byFeatures = Map.groupBy(names, featuresOf);
-const rows = new Map<string, { all: number; policy: number; beyond: number }>();
+const rows = new Map<string, Compared & { share: number }>();
 const plain = await openForBench(flags.model, BASELINE, threads);
 const ids = plain.tokenizer.encode(mobyDick().slice(0, 8 * tokens), { control: false }).slice(0, tokens);
 const chunks = ids.length / chunkTokens;
 // one set of graph features after the other: all models at once would not leave room for what is measured
 for (const [features, group] of byFeatures) {
-  const isPlain = features === featuresOf(BASELINE), seen = new Map<string, Reading[]>();
+  const isPlain = features === featuresOf(BASELINE), seen = new Map<string, Compared[]>();
   const model = isPlain ? plain : await openForBench(flags.model, group[0]!, threads);
-  const baseline: Reading[] = [], mine = group.filter((name) => name !== BASELINE);
   for (let round = -1; round < rounds; round++) {
-    const bare = await read(plain, BASELINE, ids);
-    if (round >= 0) baseline.push(bare);
-    for (const name of mine) {
-      const reading = await read(model, name, ids);
-      if (round >= 0) seen.set(name, [...seen.get(name) ?? [], reading]); // the first round warms up
+    // a machine's speed drifts by several percent within a minute, so every reading stands between two bare ones
+    let before = await read(plain, BASELINE, ids);
+    for (const name of group) {
+      const reading = await read(model, name, ids), after = await read(plain, BASELINE, ids);
+      const passes = mean([before, after].map(({ all, policy }) => all - policy));
+      before = after;
+      // the first round warms up
+      if (round >= 0) seen.set(name, [...seen.get(name) ?? [], { ...reading, beyond: reading.all - passes }]);
     }
   }
-  const passes = median(baseline.map(({ all, policy }) => all - policy));
-  if (isPlain) seen.set(BASELINE, baseline);
   for (const [name, readings] of seen) {
-    const all = median(readings.map((reading) => reading.all));
-    rows.set(name, { all, policy: median(readings.map((reading) => reading.policy)), beyond: all - passes });
-    process.stderr.write(`${name}: ${(100 * (all - passes) / all).toFixed(1)} %\n`);
+    const middle = (of: (reading: Compared) => number) => median(readings.map(of));
+    const row = {
+      all: middle(({ all }) => all),
+      policy: middle(({ policy }) => policy),
+      beyond: middle(({ beyond }) => beyond),
+      share: middle(({ all, beyond }) => beyond / all),
+    };
+    rows.set(name, row);
+    process.stderr.write(`${name}: ${(100 * row.share).toFixed(1)} %\n`);
   }
   if (!isPlain) await model.close();
 }
@@ -110,13 +122,13 @@ console.log(
   "| policy | cost per chunk, ms | share of reading | of it in the chunk's pass, ms | tok/s |\n| --- | ---: | ---: | ---: | ---: |",
 );
 for (const name of names) {
-  const { all, policy, beyond } = rows.get(name)!;
+  const { all, policy, beyond, share } = rows.get(name)!;
   console.log(
-    `| \`${name}\` | ${(beyond / chunks).toFixed(0)} | ${(100 * beyond / all).toFixed(1)} % | ${
+    `| \`${name}\` | ${(beyond / chunks).toFixed(0)} | ${(100 * share).toFixed(1)} % | ${
       Math.max(0, (beyond - policy) / chunks).toFixed(0)
     } | ${(1000 * ids.length / all).toFixed(0)} |`,
   );
 }
 if (flags.write) {
-  writeMeasured(Object.fromEntries([...rows].map(([name, { all, beyond }]) => [name, { cost: beyond / all }])));
+  writeMeasured(Object.fromEntries([...rows].map(([name, { share }]) => [name, { cost: share }])));
 }
