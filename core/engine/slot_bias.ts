@@ -6,7 +6,7 @@ import type { AttentionShape, LayerWires } from "./attention.ts";
 import type { Graph } from "./onnx.ts";
 
 /** Extra dimensions of a head that carry the bias: one would do, but kernels like multiples of eight. */
-const BIAS_DIMS = 8;
+export const BIAS_DIMS = 8;
 
 /** What `widened` appends to the rows of a pass, the same in all layers. */
 const WIDE = { rows: "wide.rows", queries: "wide.queries" };
