@@ -4,7 +4,14 @@
  *
  * Attention is one GroupQueryAttention node per layer over a cache [1, kvHeads, C, slot] that it fills in place. Its KV heads end at the same slot; where
  * they hold different numbers of slots (`features.logBias`), those before a head's first are hidden by their bias, which rides in the slots' own rows
- * (`slot_bias.ts`). Measured beside it, on SmolLM2-135M: a node per KV head, and `attention_bias` (CHANGELOG).
+ * (`slot_bias.ts`). Dispatches per layer for a chunk and for a token, float32, two KV heads, all with the same logits:
+ *
+ * | form | chunk | token | beside that |
+ * | --- | --- | --- | --- |
+ * | equal heads | 12 | 15 | |
+ * | bias in the slots | 14 | 17 | slots longer by 8 numbers |
+ * | `attention_bias` | 13 | 16 | heads × rows × slots numbers per layer, sent and spread out in every pass |
+ * | a node per KV head | 18 | 22 | more with every KV head, and each too small to fill a GPU |
  */
 import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";

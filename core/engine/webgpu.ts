@@ -4,6 +4,7 @@
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import type { FileSystem } from "../files.ts";
+import { attentionSelfTest } from "./attention_self_test.ts";
 import { DeviceError } from "../errors.ts";
 import type { GpuKvCache } from "../gpu_cache.ts";
 import { Rope } from "../rope.ts";
@@ -40,7 +41,7 @@ export interface GpuPassResult {
   release(): void;
 }
 
-/** Opens the model on `device`. @throws {DeviceError} when ONNX Runtime cannot run every node of it there */
+/** Opens the model on `device`. @throws {DeviceError} when ONNX Runtime cannot run every node of it there, or computes attention wrongly */
 export async function openWebgpu(
   runtime: OnnxRuntime,
   device: GPUDevice,
@@ -51,6 +52,7 @@ export async function openWebgpu(
 ): Promise<WebgpuEngine> {
   let session: InferenceSession;
   try {
+    await attentionSelfTest(runtime, device, slotDim(config, features), config.heads / config.kvHeads);
     session = await runtime.InferenceSession.create(await files.readFile(prepared.graphPath), {
       executionProviders: [{ name: "webgpu", device } as InferenceSession.WebGpuExecutionProviderOption],
       preferredOutputLocation: "gpu-buffer",
@@ -60,6 +62,7 @@ export async function openWebgpu(
       extra: { session: { disable_cpu_ep_fallback: "1" } },
     });
   } catch (error) {
+    if (error instanceof DeviceError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new DeviceError(`ONNX Runtime's WebGPU device cannot open ${prepared.graphPath}: ${reason}`, {
       cause: error,

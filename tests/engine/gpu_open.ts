@@ -8,6 +8,8 @@ import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
 import { GpuKvCache } from "../../core/gpu_cache.ts";
+import { readBuffer } from "../../kernels/read.ts";
+import { STORAGE } from "../../kernels/usage.ts";
 import { type Opened, using } from "../golden/open.ts";
 import { files } from "../host.ts";
 
@@ -70,15 +72,7 @@ export async function forwardGpu(
 
 /** Reads a buffer's first `count` numbers. */
 export async function readFloats(device: GPUDevice, buffer: GPUBuffer, count: number): Promise<Float32Array> {
-  const staging = device.createBuffer({ size: count * 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, 0, staging, 0, count * 4);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
-  const numbers = new Float32Array(staging.getMappedRange().slice(0));
-  staging.unmap();
-  staging.destroy();
-  return numbers;
+  return new Float32Array(await readBuffer(device, buffer, count * 4));
 }
 
 /**
@@ -94,7 +88,7 @@ export function keepRows(cache: GpuKvCache, keep: number[][]): void {
   const encoder = device.createCommandEncoder(), copies: GPUBuffer[] = [];
   for (let layer = 0; layer < layers; layer++) {
     for (const buffer of [cache.keys[layer]!, cache.values[layer]!]) {
-      const copy = device.createBuffer({ size: buffer.size, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+      const copy = device.createBuffer({ size: buffer.size, usage: STORAGE });
       copies.push(copy);
       encoder.copyBufferToBuffer(buffer, 0, copy, 0, buffer.size);
       for (let head = layer * kvHeads; head < (layer + 1) * kvHeads; head++) {

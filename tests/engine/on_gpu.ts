@@ -4,14 +4,17 @@
  */
 import process from "node:process";
 import { checks } from "./gpu_checks.ts";
-import { openTestDevice } from "./gpu_device.ts";
+import { openTestGpu } from "./gpu_device.ts";
 
-const device = await openTestDevice();
+const gpu = await openTestGpu();
+console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
 const words = process.argv.slice(2);
 for (const [name, check] of Object.entries(checks)) {
   if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
   const started = performance.now();
-  const found = await check(device).catch((error) => [{ ok: false, text: String(error?.stack ?? error) }]);
+  const found = await check(gpu.device, gpu.memory).catch((
+    error,
+  ) => [{ ok: false, text: String(error?.stack ?? error) }]);
   console.log(JSON.stringify({ name, ms: Math.round(performance.now() - started), found }));
 }
 process.exit(0);
