@@ -1,6 +1,6 @@
 /**
  * A real model on the GPU that the runtime finds against the CPU engine, greedy, by hand: a software GPU needs minutes for it.
- * `bun tests/engine/real_on_gpu.ts MODEL.gguf [blocks|f32] [TOKENS] [WRITTEN]`, with the driver chosen by the environment.
+ * `bun tests/engine/real_on_gpu.ts MODEL.gguf [blocks|f32] [TOKENS] [WRITTEN] [CHUNK]`, with the driver chosen by the environment.
  */
 import process from "node:process";
 import type { WeightFormat } from "../../core/engine/prepare.ts";
@@ -12,7 +12,7 @@ import { fixture } from "../host.ts";
 import { openTestGpu } from "./gpu_device.ts";
 import { forwardGpu, gpuCache, usingGpu } from "./gpu_open.ts";
 
-const [path, weights = "blocks", count = "200", written = "16"] = process.argv.slice(2);
+const [path, weights = "blocks", count = "200", written = "16", chunk = count] = process.argv.slice(2);
 if (!path) throw new Error("Say which model: the path of a GGUF file");
 const real = await readJson(fixture("golden/real/smollm2_135m_q4_1.json"));
 const ids: number[] = real.text_ids.slice(0, Number(count));
@@ -27,7 +27,7 @@ await usingGpu(gpu.device, path, { weights: weights as WeightFormat }, async ({ 
     started = performance.now();
     return `${seconds.toFixed(1)} s`;
   };
-  let got = await forwardGpu(engine, on, ids);
+  let got = await forwardGpu(engine, on, ids, { sizes: [Number(chunk)] });
   console.log(`prompt on the GPU: ${took()}`);
   let { logits } = await forward(cpu, plain, ids, { logitsRows: 1 });
   console.log(`prompt on the CPU: ${took()}; largest difference of its logits ${difference(got, logits).toFixed(4)}`);
