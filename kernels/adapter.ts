@@ -22,6 +22,11 @@ export interface AdapterFacts {
 
 /** Adapter names of CPUs that play a GPU. */
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|software/i;
+/**
+ * ONNX Runtime 1.30's attention over 32 rows and more is silently wrong in subgroups of 4 (SwiftShader): all rows but the first four. Without the feature it
+ * takes another way, which is right.
+ */
+const LEAST_SUBGROUP = 8;
 /** Dawn's own numbers, which bun-webgpu passes on. */
 const DAWN_NULL_BACKEND = 1, DAWN_CPU_ADAPTER = 3;
 
@@ -42,7 +47,9 @@ export function describeAdapter(adapter: GPUAdapter): AdapterFacts {
     name: info.description || info.device || info.architecture || "unnamed adapter",
     vendor: info.vendor ?? "",
     kind,
-    features: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)),
+    features: WANTED_FEATURES.filter((feature) =>
+      adapter.features.has(feature) && (feature !== "subgroups" || (info.subgroupMinSize ?? 0) >= LEAST_SUBGROUP)
+    ),
     limits: adapterLimits(adapter.limits),
   };
 }

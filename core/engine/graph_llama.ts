@@ -13,6 +13,7 @@ import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
+import { afterAttention, embedded, headsNormed, type NextLayer } from "./llama_blocks.ts";
 
 const MS = "com.microsoft";
 
@@ -36,12 +37,11 @@ export function writeLlama(
   location: string,
   features: GraphFeatures,
 ): Uint8Array<ArrayBuffer> {
-  const { layers, hidden, heads, kvHeads, headDim, ffn, vocab } = config;
+  const { layers, hidden, heads, kvHeads, headDim, vocab } = config;
   const group = heads / kvHeads;
   const shape = { kvHeads, group, headDim };
   const graph = new Graph("llama");
   const weights = new WeightWriter(graph, index, location);
-  const epsilon = { epsilon: { float: config.normEps } };
 
   graph.input("input_ids", "int64", [1, "S"]);
   graph.input("position_ids", "int64", [1, "S"]); // rows of cos and sin, not positions
@@ -92,19 +92,8 @@ export function writeLlama(
   graph.int64s("split.q_k", [heads * headDim, kvHeads * headDim]);
   graph.int64s("split.qk", [heads * headDim, ...Array<number>(kvHeads).fill(headDim)]);
   graph.int64s("split.groups", Array<number>(kvHeads).fill(group * headDim));
-  graph.int64s("split.ffn", [ffn, ffn]);
 
-  const normalise = (g: Graph, residual: string, x: string, gain: string, out: string, sum: string) =>
-    g.node("SkipSimplifiedLayerNormalization", [residual, x, gain], [out, "", "", sum], epsilon, MS);
-
-  weights.embedding("embed_tokens", "input_ids", "residual.0");
-  let residual = "residual.0";
-  let x = graph.node(
-    "SimplifiedLayerNormalization",
-    [residual, weights.vector("layers.0.input_layernorm")],
-    ["x.0"],
-    { axis: -1, stash_type: 1, ...epsilon },
-  );
+  let { residual, x } = embedded(graph, weights, config);
   if (features.hidden) {
     graph.node("Identity", [residual], ["hidden.0"]);
     graph.output("hidden.0", "float32", [1, "S", hidden]);
@@ -121,17 +110,8 @@ export function writeLlama(
     graph.node("Split", [qkv, "split.qkv"], [config.qkNorm ? `${p}qk.raw` : `${p}qk`, ...newValues], { axis: 2 });
     if (config.qkNorm) {
       graph.node("Split", [`${p}qk.raw`, "split.q_k"], [`${p}q.raw`, `${p}k.raw`], { axis: 2 });
-      const normed = (which: "q" | "k", count: number, flat: string) => {
-        const split = graph.int64s(`${p}${which}.split`, [1, -1, count, headDim]);
-        const perHead = graph.node("Reshape", [`${p}${which}.raw`, split], [`${p}${which}.perhead`]);
-        const out = graph.node(
-          "SimplifiedLayerNormalization",
-          [perHead, weights.vector(`${w}self_attn.${which}_norm`)],
-          [`${p}${which}.normed`],
-          { axis: -1, stash_type: 1, ...epsilon },
-        );
-        return graph.node("Reshape", [out, flat], [`${p}${which}.flat`]);
-      };
+      const normed = (which: "q" | "k", count: number, flat: string) =>
+        headsNormed(graph, weights, config, layer, which, `${p}${which}.raw`, count, flat);
       graph.node("Concat", [normed("q", heads, "shape.flat"), normed("k", kvHeads, "shape.flat.k")], [`${p}qk`], {
         axis: 2,
       });
@@ -193,21 +173,13 @@ export function writeLlama(
     newestLayers.push(...newest);
     graph.node("If", ["small"], [`${p}att`, ...mass, ...newest], { then_branch: small, else_branch: large });
 
-    /** Everything of a layer after its attention. */
-    const finish = (g: Graph, writer: WeightWriter, nextNorm: string, out: string, sum: string) => {
-      const o = writer.linear([`${w}self_attn.o_proj`], `${p}att`, `${p}o`);
-      const h = normalise(g, residual, o, writer.vector(`${w}post_attention_layernorm`), `${p}h`, `${p}mid`);
-      const gateUp = writer.linear([`${w}mlp.gate_proj`, `${w}mlp.up_proj`], h, `${p}gu`);
-      g.node("Split", [gateUp, "split.ffn"], [`${p}gate`, `${p}up`], { axis: 2 });
-      g.node("QuickGelu", [`${p}gate`], [`${p}silu`], { alpha: { float: 1 } }, MS); // x * sigmoid(x)
-      g.node("Mul", [`${p}silu`, `${p}up`], [`${p}act`]);
-      const down = writer.linear([`${w}mlp.down_proj`], `${p}act`, `${p}down`);
-      return normalise(g, `${p}mid`, down, writer.vector(nextNorm), out, sum);
-    };
+    const finish = (g: Graph, writer: WeightWriter, next: NextLayer) =>
+      afterAttention(g, writer, config, layer, `${p}att`, residual, next);
 
     if (!isLast) {
-      x = finish(graph, weights, `layers.${layer + 1}.input_layernorm`, `x.${layer + 1}`, `residual.${layer + 1}`);
-      residual = `residual.${layer + 1}`;
+      const after = `residual.${layer + 1}`;
+      x = finish(graph, weights, { norm: `layers.${layer + 1}.input_layernorm`, x: `x.${layer + 1}`, residual: after });
+      residual = after;
       if (features.hidden) {
         graph.node("Identity", [residual], [`hidden.${layer + 1}`]);
         graph.output(`hidden.${layer + 1}`, "float32", [1, "S", hidden]);
@@ -215,7 +187,7 @@ export function writeLlama(
       continue;
     }
     const yes = new Graph("logits");
-    const last = finish(yes, weights.within(yes), "norm", "final", "final.sum");
+    const last = finish(yes, weights.within(yes), { norm: "norm", x: "final", residual: "final.sum" });
     const rows = yes.node("Slice", [last, "logits_start", "S64", "axis1"], ["final.rows"]);
     const outputs = [weights.within(yes).linear([config.tied ? "embed_tokens" : "lm_head"], rows, "logits.rows")];
     yes.output("logits.rows", "float32", [1, "R", vocab]);

@@ -37,19 +37,23 @@ export interface WeightIndex {
   entries: Record<string, BlockEntry | FloatEntry>;
 }
 
+/** The node that multiplies by a float32 matrix as it is stored, transposed: WebGPU has no FusedMatMul, and Gemm takes matrices only. */
+export type FloatProduct = "FusedMatMul" | "Gemm";
+
 /** Writes nodes that read weights. Initializers always go into the outermost graph: sub-graphs see them there. */
 export class WeightWriter {
   constructor(
     private readonly graph: Graph,
     private readonly index: WeightIndex,
     private readonly location: string,
+    private readonly product: FloatProduct = "FusedMatMul",
     private readonly root: Graph = graph,
     private readonly declared: Set<string> = new Set(),
   ) {}
 
   /** The same weights, with nodes going into a sub-graph. */
   within(graph: Graph): WeightWriter {
-    return new WeightWriter(graph, this.index, this.location, this.root, this.declared);
+    return new WeightWriter(graph, this.index, this.location, this.product, this.root, this.declared);
   }
 
   private entry(name: string): BlockEntry | FloatEntry {
@@ -82,8 +86,12 @@ export class WeightWriter {
     }
     const entry = this.entry(joined);
     if (entry.kind === "float") {
-      const b = this.external(joined, "float32", entry.shape, entry.data);
-      return this.graph.node("FusedMatMul", [x, b], [y], { transB: 1 }, MS);
+      const b = this.external(joined, "float32", entry.shape, entry.data), [rows, columns] = entry.shape;
+      if (this.product === "FusedMatMul") return this.graph.node("FusedMatMul", [x, b], [y], { transB: 1 }, MS);
+      const shape = (name: string, dims: number[]) => this.once(name, () => this.root.int64s(name, dims));
+      const flat = this.graph.node("Reshape", [x, shape(`rows.${columns}`, [-1, columns!])], [`${y}.x`]);
+      const out = this.graph.node("Gemm", [flat, b], [`${y}.flat`], { transB: 1 });
+      return this.graph.node("Reshape", [out, shape(`batch.${rows}`, [1, -1, rows!])], [y]);
     }
     const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize);
     const inputs = [

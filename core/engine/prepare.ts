@@ -8,6 +8,7 @@ import { type BlockMatrix, toBlocks } from "./blocks.ts";
 import { dequantise } from "./dequantise.ts";
 import { type GraphFeatures, spell } from "./features.ts";
 import { writeLlama } from "./graph_llama.ts";
+import { writeLlamaWebgpu } from "./graph_webgpu.ts";
 import type { BlockEntry, FloatEntry, Range, WeightIndex } from "./linear.ts";
 import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 
@@ -21,8 +22,14 @@ const GRAPH_VERSION = 3;
 /** External data is mapped into memory, which asks for page alignment. */
 const ALIGNMENT = 4096;
 
-/** Architectures for which there is a graph, one file each. */
-const graphs: Record<string, typeof writeLlama> = { llama: writeLlama, qwen3: writeLlama };
+/** Which ONNX Runtime runs the graph: its WebGPU device takes another attention and no branches. */
+export type GraphTarget = "cpu" | "webgpu";
+
+/** Architectures for which there are graphs, one file each. */
+const graphs: Record<string, Record<GraphTarget, typeof writeLlama>> = {
+  llama: { cpu: writeLlama, webgpu: writeLlamaWebgpu },
+  qwen3: { cpu: writeLlama, webgpu: writeLlamaWebgpu },
+};
 export const architectures = Object.keys(graphs);
 
 export interface PreparedModel {
@@ -43,9 +50,10 @@ export async function prepare(
   model: ModelFile,
   format: WeightFormat,
   features: GraphFeatures,
+  target: GraphTarget = "cpu",
 ): Promise<PreparedModel> {
   const { config } = model;
-  const write = graphs[config.architecture];
+  const write = graphs[config.architecture]?.[target];
   if (!write) {
     throw new ModelError(
       `Cannot run architecture "${config.architecture}" of ${model.path}: supported are ${architectures.join(", ")}`,
@@ -60,7 +68,10 @@ export async function prepare(
     const json = new TextEncoder().encode(JSON.stringify(index));
     await files.writeAtomically(indexPath, (put) => put(json));
   }
-  const graphPath = files.join(folder, `${stem}.${GRAPH_VERSION}-${spell(features)}.onnx`);
+  const graphPath = files.join(
+    folder,
+    `${stem}.${GRAPH_VERSION}-${target === "cpu" ? "" : `${target}-`}${spell(features)}.onnx`,
+  );
   if (!(await files.exists(graphPath))) {
     const graph = write(config, index, weightsName, features);
     await files.writeAtomically(graphPath, (put) => put(graph));

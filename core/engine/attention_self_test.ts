@@ -1,0 +1,106 @@
+/**
+ * Whether ONNX Runtime's attention is right on a GPU. Its kernels choose their way by what the adapter says it can, and where it says something that they
+ * did not expect they are wrong without a word: on SwiftShader, whose subgroups have 4 threads, all rows of a chunk but the first four (1.30).
+ */
+import type { InferenceSession } from "onnxruntime-common";
+import { DeviceError } from "../errors.ts";
+import type { OnnxRuntime } from "./cpu.ts";
+import { Graph, serializeModel } from "./onnx.ts";
+
+/** Rows of a chunk and slots before them: more than one tile of the kernels, and no multiple of anything. */
+const ROWS = 70, PAST = 21, CAPACITY = 96;
+/** Sums of float32 products in any order. */
+const TOLERANCE = 1e-4;
+
+/**
+ * Runs attention of one KV head over a chunk and over a single row, against plain loops.
+ * @param headDim as the model's slots have it, so that the pipelines are those that it needs anyway
+ * @throws {DeviceError} when a number is wrong
+ */
+export async function attentionSelfTest(runtime: OnnxRuntime, device: GPUDevice, headDim: number, group: number) {
+  const graph = new Graph("attention"), width = group * headDim;
+  graph.input("query", "float32", [1, "S", width]);
+  for (const name of ["key", "value"]) graph.input(name, "float32", [1, "S", headDim]);
+  for (const name of ["past.k", "past.v"]) graph.input(name, "float32", [1, 1, "C", headDim]);
+  for (const name of ["last", "total"]) graph.input(name, "int32", [1]);
+  graph.node(
+    "GroupQueryAttention",
+    ["query", "key", "value", "past.k", "past.v", "last", "total"],
+    ["out", "present.k", "present.v"],
+    { num_heads: group, kv_num_heads: 1, do_rotary: 0 },
+    "com.microsoft",
+  );
+  graph.output("out", "float32", [1, "S", width]);
+  for (const name of ["present.k", "present.v"]) graph.output(name, "float32", [1, 1, "C", headDim]);
+
+  const session = await runtime.InferenceSession.create(serializeModel(graph), {
+    executionProviders: [{ name: "webgpu", device } as InferenceSession.WebGpuExecutionProviderOption],
+    logSeverityLevel: 3,
+    extra: { session: { disable_cpu_ep_fallback: "1" } },
+  });
+  try {
+    for (const rows of [ROWS, 1]) {
+      const total = PAST + rows, { Tensor } = runtime;
+      const query = wave(rows * width, 0.37),
+        keys = wave(CAPACITY * headDim, 0.61),
+        values = wave(CAPACITY * headDim, 0.23);
+      const fresh = (all: Float32Array) =>
+        new Tensor("float32", all.slice(PAST * headDim, total * headDim), [1, rows, headDim]);
+      const past = (all: Float32Array) =>
+        new Tensor("float32", all.slice().fill(9, PAST * headDim), [1, 1, CAPACITY, headDim]);
+      const { out } = await session.run({
+        query: new Tensor("float32", query, [1, rows, width]),
+        key: fresh(keys),
+        value: fresh(values),
+        "past.k": past(keys),
+        "past.v": past(values),
+        last: new Tensor("int32", Int32Array.of(total - 1), [1]),
+        total: new Tensor("int32", Int32Array.of(total), [1]),
+      }, ["out"]);
+      const got = await out!.getData() as Float32Array, asked = attention(query, keys, values, rows, group, headDim);
+      const wrong = asked.findIndex((value, i) => !(Math.abs(got[i]! - value) <= TOLERANCE));
+      if (wrong >= 0) {
+        throw new DeviceError(
+          `ONNX Runtime's attention is wrong on this GPU: row ${Math.floor(wrong / width)} of ${rows} gave ${
+            got[wrong]
+          }, ` +
+            `and ${asked[wrong]} is right; a device without the feature "subgroups", or --device cpu, works`,
+        );
+      }
+    }
+  } finally {
+    await session.release();
+  }
+}
+
+/** Numbers that repeat nowhere. */
+function wave(length: number, step: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from({ length }, (_, i) => Math.sin(step * i + 0.001 * i * i));
+}
+
+/** [rows, group, headDim]: row r sees the slots up to PAST + r. */
+function attention(
+  query: Float32Array,
+  keys: Float32Array,
+  values: Float32Array,
+  rows: number,
+  group: number,
+  headDim: number,
+): Float32Array {
+  const out = new Float32Array(rows * group * headDim), weights = new Float64Array(CAPACITY);
+  for (let row = 0; row < rows * group; row++) {
+    const seen = PAST + Math.floor(row / group) + 1;
+    let most = -Infinity, sum = 0;
+    for (let slot = 0; slot < seen; slot++) {
+      let dot = 0;
+      for (let d = 0; d < headDim; d++) dot += query[row * headDim + d]! * keys[slot * headDim + d]!;
+      weights[slot] = dot / Math.sqrt(headDim);
+      most = Math.max(most, weights[slot]!);
+    }
+    for (let slot = 0; slot < seen; slot++) sum += weights[slot] = Math.exp(weights[slot]! - most);
+    for (let slot = 0; slot < seen; slot++) {
+      for (let d = 0; d < headDim; d++) out[row * headDim + d]! += weights[slot]! / sum * values[slot * headDim + d]!;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,178 @@
+/**
+ * The decoder of `graph_llama.ts` as a graph that ONNX Runtime runs on a GPU to its last node: no branches, and no arithmetic on shapes, which it would
+ * do on the CPU. What a pass does not want has no rows: nodes without rows dispatch nothing.
+ *
+ * Attention is one GroupQueryAttention node per layer over a cache [1, kvHeads, C, slot] that it fills in place. Its KV heads end at the same slot; where
+ * they hold different numbers of slots (`features.logBias`), those before a head's first are hidden by their bias, which rides in the slots' own rows
+ * (`gpu_cache.ts`). Dispatches per layer for a chunk and for a token, float32, two KV heads, all with the same logits:
+ *
+ * | form | chunk | token | beside that |
+ * | --- | --- | --- | --- |
+ * | equal heads | 12 | 15 | |
+ * | bias in the slots | 14 | 17 | slots longer by 8 numbers |
+ * | `attention_bias` | 13 | 16 | heads × rows × slots numbers per layer, sent and spread out in every pass |
+ * | a node per KV head | 18 | 22 | more with every KV head, and each too small to fill a GPU |
+ */
+import { BIAS_DIMS } from "../gpu_cache.ts";
+import type { GraphFeatures } from "./features.ts";
+import { type WeightIndex, WeightWriter } from "./linear.ts";
+import { afterAttention, embedded, headsNormed } from "./llama_blocks.ts";
+import { Graph, serializeModel } from "./onnx.ts";
+import type { ModelConfig } from "./weights.ts";
+
+const MS = "com.microsoft";
+
+/** Names of a layer's inputs and outputs, and of the inputs that carry the extra dimensions. */
+export const webgpuNames = {
+  pastKey: (layer: number) => `past.k.${layer}`,
+  pastValue: (layer: number) => `past.v.${layer}`,
+  presentKey: (layer: number) => `present.k.${layer}`,
+  presentValue: (layer: number) => `present.v.${layer}`,
+  /** Index of the last slot that the pass fills. */
+  last: (layer: number) => `last.${layer}`,
+  /** How many slots that makes. */
+  total: (layer: number) => `total.${layer}`,
+  /** Rotated queries from row `query_start` on: [1, Q, heads * slot], as wide as the slots, so that their product with a key has its bias. */
+  query: (layer: number) => `query.${layer}`,
+  /** Queries of all rows before rotation. */
+  rawQuery: (layer: number) => `query.raw.${layer}`,
+  hidden: (layer: number) => `hidden.${layer}`,
+};
+
+/** Whether stages will ask for rotated queries. */
+export function givesQueries(features: GraphFeatures): boolean {
+  return features.mass.length > 0 || features.newestMass;
+}
+
+/** Numbers of a slot's key, and of its value, in the cache. */
+export function slotDim(config: ModelConfig, features: GraphFeatures): number {
+  return config.headDim + (features.logBias ? BIAS_DIMS : 0);
+}
+
+/**
+ * Inputs [1, S, heads, BIAS_DIMS] with the extra dimensions of a slot: `queries` heads, whose first number is sqrt(headDim), then heads of zeros.
+ * Queries, keys and values are widened together where nothing must be normalised before.
+ */
+export function wideInputs(
+  { heads, kvHeads, qkNorm }: ModelConfig,
+): { name: string; heads: number; queries: number }[] {
+  if (!qkNorm) return [{ name: "wide", heads: heads + 2 * kvHeads, queries: heads }];
+  return [{ name: "wide.q", heads, queries: heads }, { name: "wide.kv", heads: kvHeads, queries: 0 }];
+}
+
+/** @returns the serialized model, whose weights lie in `location`, a file beside it. */
+export function writeLlamaWebgpu(
+  config: ModelConfig,
+  index: WeightIndex,
+  location: string,
+  features: GraphFeatures,
+): Uint8Array<ArrayBuffer> {
+  const { layers, hidden, heads, kvHeads, headDim, vocab } = config, names = webgpuNames;
+  const graph = new Graph("llama");
+  const weights = new WeightWriter(graph, index, location, "Gemm");
+  const slot = slotDim(config, features);
+
+  graph.input("input_ids", "int64", [1, "S"]);
+  graph.input("position_ids", "int64", [1, "S"]); // rows of cos and sin, not positions
+  graph.input("cos", "float32", ["S", headDim / 2]);
+  graph.input("sin", "float32", ["S", headDim / 2]);
+  graph.input("logits_rows", "int64", ["R"]);
+  if (givesQueries(features)) graph.input("query_start", "int64", [1]);
+  const wide = features.logBias ? wideInputs(config) : [];
+  for (const { name, heads } of wide) graph.input(name, "float32", [1, "S", heads, BIAS_DIMS]);
+  // normalised first or widened first
+  const width = config.qkNorm ? headDim : slot;
+  graph.int64s("split.qkv", [heads * width, kvHeads * width, kvHeads * width]);
+  graph.int64s("shape.flat", [1, -1, heads * headDim]);
+  graph.int64s("shape.flat.k", [1, -1, kvHeads * headDim]);
+  graph.int64s("shape.out", [1, -1, heads, slot]);
+  graph.int64s("end", [Number.MAX_SAFE_INTEGER]);
+  graph.int64s("axis1", [1]);
+  for (const [name, value] of [["own.from", 0], ["own.to", headDim], ["own.axis", 3]] as const) {
+    graph.int64s(name, [value]);
+  }
+  for (const count of new Set([heads, kvHeads, heads + 2 * kvHeads])) {
+    graph.int64s(`shape.heads.${count}`, [1, -1, count, headDim]);
+    graph.int64s(`shape.wide.${count}`, [1, -1, count * slot]);
+  }
+  /** Rows of `count` heads with `BIAS_DIMS` more dimensions each, those of the input `more`. */
+  const widened = (rows: string, count: number, more: string): string => {
+    const perHead = graph.node("Reshape", [rows, `shape.heads.${count}`], [`${rows}.heads`]);
+    const joined = graph.node("Concat", [perHead, more], [`${rows}.more`], { axis: 3 });
+    return graph.node("Reshape", [joined, `shape.wide.${count}`], [`${rows}.wide`]);
+  };
+
+  let { residual, x } = embedded(graph, weights, config);
+  for (let layer = 0; layer < layers; layer++) {
+    const p = `l${layer}.`, w = `layers.${layer}.`, isLast = layer === layers - 1;
+    if (features.hidden) {
+      graph.node("Identity", [residual], [names.hidden(layer)]);
+      graph.output(names.hidden(layer), "float32", [1, "S", hidden]);
+    }
+    graph.input(names.last(layer), "int32", [1]);
+    graph.input(names.total(layer), "int32", [1]);
+    for (const past of [names.pastKey(layer), names.pastValue(layer)]) {
+      graph.input(past, "float32", [1, kvHeads, "C", slot]);
+    }
+    for (const present of [names.presentKey(layer), names.presentValue(layer)]) {
+      graph.output(present, "float32", [1, kvHeads, "C", slot]);
+    }
+
+    let qkv = weights.linear([`${w}self_attn.q_proj`, `${w}self_attn.k_proj`, `${w}self_attn.v_proj`], x, `${p}qkv`);
+    if (wide.length === 1) qkv = widened(qkv, wide[0]!.heads, wide[0]!.name);
+    let parts = [`${p}q.raw`, `${p}k.raw`, `${p}v.raw`];
+    graph.node("Split", [qkv, "split.qkv"], parts, { axis: 2 });
+    if (config.qkNorm) {
+      parts[0] = headsNormed(graph, weights, config, layer, "q", parts[0]!, heads, "shape.flat");
+      parts[1] = headsNormed(graph, weights, config, layer, "k", parts[1]!, kvHeads, "shape.flat.k");
+    }
+    if (wide.length === 2) {
+      parts = parts.map((rows, i) => i === 0 ? widened(rows, heads, "wide.q") : widened(rows, kvHeads, "wide.kv"));
+    }
+    const [rawQuery, rawKey, value] = parts as [string, string, string];
+    const rotated = (rows: string, name: string, count: number) =>
+      graph.node("RotaryEmbedding", [rows, "position_ids", "cos", "sin"], [name], {
+        num_heads: count,
+        ...(slot > headDim ? { rotary_embedding_dim: headDim } : {}),
+      }, MS);
+    const query = rotated(rawQuery, `${p}q`, heads), key = rotated(rawKey, `${p}k`, kvHeads);
+    if (features.queryMoments) {
+      graph.node("Identity", [rawQuery], [names.rawQuery(layer)]);
+      graph.output(names.rawQuery(layer), "float32", [1, "S", heads * slot]);
+    }
+    if (givesQueries(features)) {
+      graph.node("Slice", [query, "query_start", "end", "axis1"], [names.query(layer)]);
+      graph.output(names.query(layer), "float32", [1, "Q", heads * slot]);
+    }
+
+    const cache = [names.pastKey(layer), names.pastValue(layer), names.last(layer), names.total(layer)];
+    let attention = graph.node(
+      "GroupQueryAttention",
+      [query, key, value, ...cache],
+      [`${p}att`, names.presentKey(layer), names.presentValue(layer)],
+      { num_heads: heads, kv_num_heads: kvHeads, do_rotary: 0, scale: { float: 1 / Math.sqrt(headDim) } },
+      MS,
+    );
+    if (slot > headDim) {
+      const perHead = graph.node("Reshape", [attention, "shape.out"], [`${p}att.heads`]);
+      const own = graph.node("Slice", [perHead, "own.from", "own.to", "own.axis"], [`${p}att.own`]);
+      attention = graph.node("Reshape", [own, "shape.flat"], [`${p}att.flat`]);
+    }
+    if (isLast) { // what follows serves the logits only
+      attention = graph.node("Gather", [attention, "logits_rows"], [`${p}att.rows`], { axis: 1 });
+      residual = graph.node("Gather", [residual, "logits_rows"], [`${p}residual.rows`], { axis: 1 });
+    }
+    const next = isLast
+      ? { norm: "norm", x: "final", residual: "final.sum" }
+      : { norm: `layers.${layer + 1}.input_layernorm`, x: `x.${layer + 1}`, residual: `residual.${layer + 1}` };
+    x = afterAttention(graph, weights, config, layer, attention, residual, next);
+    residual = next.residual;
+  }
+  if (features.hidden) {
+    graph.node("Identity", [x], [names.hidden(layers)]);
+    graph.output(names.hidden(layers), "float32", [1, "R", hidden]);
+  }
+  weights.linear([config.tied ? "embed_tokens" : "lm_head"], x, "logits");
+  graph.output("logits", "float32", [1, "R", vocab]);
+  return serializeModel(graph);
+}

@@ -1,0 +1,72 @@
+/** The parts of a decoder that are the same whatever computes attention: embedding, norms, the projections around attention, the MLP. */
+import type { Graph } from "./onnx.ts";
+import type { WeightWriter } from "./linear.ts";
+import type { ModelConfig } from "./weights.ts";
+
+const MS = "com.microsoft";
+
+/** The residual stream [1, S, hidden] of the input `input_ids`, and `x`, what the first layer's projections take. */
+export function embedded(graph: Graph, weights: WeightWriter, config: ModelConfig): { residual: string; x: string } {
+  const residual = weights.embedding("embed_tokens", "input_ids", "residual.0");
+  const gain = weights.vector("layers.0.input_layernorm");
+  return { residual, x: graph.node("SimplifiedLayerNormalization", [residual, gain], ["x.0"], norm(config)) };
+}
+
+/**
+ * Queries or keys [1, S, count * headDim] normalised per head, in the same shape.
+ * @param flat name of the int64 shape [1, -1, count * headDim]
+ */
+export function headsNormed(
+  graph: Graph,
+  weights: WeightWriter,
+  config: ModelConfig,
+  layer: number,
+  which: "q" | "k",
+  rows: string,
+  count: number,
+  flat: string,
+): string {
+  const p = `l${layer}.${which}`, gain = weights.vector(`layers.${layer}.self_attn.${which}_norm`);
+  const perHead = graph.node("Reshape", [rows, graph.int64s(`${p}.split`, [1, -1, count, config.headDim])], [
+    `${p}.perhead`,
+  ]);
+  const out = graph.node("SimplifiedLayerNormalization", [perHead, gain], [`${p}.normed`], norm(config));
+  return graph.node("Reshape", [out, flat], [`${p}.flat`]);
+}
+
+/** What a layer hands on: the gain of the norm that comes after it, and the names of the normed rows and of the residual stream. */
+export interface NextLayer {
+  norm: string;
+  x: string;
+  residual: string;
+}
+
+/** Everything of a layer after its attention (rows [1, S, heads * headDim]); returns `next.x`. */
+export function afterAttention(
+  graph: Graph,
+  weights: WeightWriter,
+  config: ModelConfig,
+  layer: number,
+  attention: string,
+  residual: string,
+  next: NextLayer,
+): string {
+  const p = `l${layer}.`, w = `layers.${layer}.`;
+  const normalise = (residual: string, x: string, gain: string, out: string, sum: string) =>
+    graph.node("SkipSimplifiedLayerNormalization", [residual, x, weights.vector(gain)], [out, "", "", sum], {
+      epsilon: { float: config.normEps },
+    }, MS);
+  const o = weights.linear([`${w}self_attn.o_proj`], attention, `${p}o`);
+  const h = normalise(residual, o, `${w}post_attention_layernorm`, `${p}h`, `${p}mid`);
+  const gateUp = weights.linear([`${w}mlp.gate_proj`, `${w}mlp.up_proj`], h, `${p}gu`);
+  const split = graph.int64s(`${p}split.ffn`, [config.ffn, config.ffn]);
+  graph.node("Split", [gateUp, split], [`${p}gate`, `${p}up`], { axis: 2 });
+  graph.node("QuickGelu", [`${p}gate`], [`${p}silu`], { alpha: { float: 1 } }, MS); // x * sigmoid(x)
+  graph.node("Mul", [`${p}silu`, `${p}up`], [`${p}act`]);
+  const down = weights.linear([`${w}mlp.down_proj`], `${p}act`, `${p}down`);
+  return normalise(`${p}mid`, down, next.norm, next.x, next.residual);
+}
+
+function norm(config: ModelConfig) {
+  return { axis: -1, stash_type: 1, epsilon: { float: config.normEps } };
+}

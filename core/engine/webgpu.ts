@@ -1,0 +1,188 @@
+/**
+ * The engine on a GPU: ONNX Runtime's WebGPU device over a `GPUDevice` that our kernels share. A pass writes its rows into the cache in place; what it
+ * hands to policies stays on the GPU, and only the wanted rows of logits come back.
+ */
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import type { FileSystem } from "../files.ts";
+import { attentionSelfTest } from "./attention_self_test.ts";
+import { DeviceError } from "../errors.ts";
+import { BIAS_DIMS, type GpuKvCache } from "../gpu_cache.ts";
+import { Rope } from "../rope.ts";
+import type { OnnxRuntime } from "./cpu.ts";
+import type { GraphFeatures } from "./features.ts";
+import { givesQueries, slotDim, webgpuNames as names, wideInputs } from "./graph_webgpu.ts";
+import type { PreparedModel } from "./prepare.ts";
+import type { ModelConfig } from "./weights.ts";
+
+/** One forward pass: S rows behind the live slots of the cache. */
+export interface GpuPass {
+  /** Token ids of the S rows. */
+  tokens: ArrayLike<number>;
+  /** RoPE index of the first row; the others follow. */
+  firstPosition: number;
+  /** Rotated queries of the last so many rows are wanted. Default 0. */
+  queryRows?: number;
+  /** Logits of the last so many rows are wanted. Default 0. */
+  logitsRows?: number;
+}
+
+/** Tensors on the GPU belong to ONNX Runtime until `release`; a buffer may be larger than its tensor. */
+export interface GpuPassResult {
+  /** [logitsRows, vocab], on the CPU. */
+  logits: Float32Array | null;
+  /** Per layer float32 [queryRows, heads * slotDim of the cache], rotated; null without `queryRows` or the features that give queries. */
+  queries: GPUBuffer[] | null;
+  /** Per layer float32 [S, heads * slotDim], before rotation, with the feature `queryMoments`. */
+  rawQueries: GPUBuffer[] | null;
+  /** Residual stream: per layer float32 [S, hidden], the last [logitsRows, hidden] after the final norm; with the feature `hidden`. */
+  hidden: GPUBuffer[] | null;
+  /** Gives the buffers back. */
+  release(): void;
+}
+
+/** Opens the model on `device`. @throws {DeviceError} when ONNX Runtime cannot run every node of it there, or computes attention wrongly */
+export async function openWebgpu(
+  runtime: OnnxRuntime,
+  device: GPUDevice,
+  files: FileSystem,
+  prepared: PreparedModel,
+  config: ModelConfig,
+  features: GraphFeatures,
+): Promise<WebgpuEngine> {
+  let session: InferenceSession;
+  try {
+    await attentionSelfTest(runtime, device, slotDim(config, features), config.heads / config.kvHeads);
+    session = await runtime.InferenceSession.create(await files.readFile(prepared.graphPath), {
+      executionProviders: [{ name: "webgpu", device } as InferenceSession.WebGpuExecutionProviderOption],
+      preferredOutputLocation: "gpu-buffer",
+      logSeverityLevel: 3,
+      externalData: [{ path: prepared.weightsName, data: await files.readFile(prepared.weightsPath) }],
+      // a node that the GPU cannot run would else run on the CPU without a word, and the cache would cross the bus for it
+      extra: { session: { disable_cpu_ep_fallback: "1" } },
+    });
+  } catch (error) {
+    if (error instanceof DeviceError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DeviceError(`ONNX Runtime's WebGPU device cannot open ${prepared.graphPath}: ${reason}`, {
+      cause: error,
+    });
+  }
+  return new WebgpuEngine(config, features, device, session, runtime.Tensor);
+}
+
+export class WebgpuEngine {
+  private readonly rope: Rope;
+  /** int32 per layer: the last slot that the pass fills. */
+  private readonly last: GPUBuffer[];
+
+  constructor(
+    readonly config: ModelConfig,
+    readonly features: GraphFeatures,
+    readonly device: GPUDevice,
+    private readonly session: InferenceSession,
+    private readonly tensor: OnnxRuntime["Tensor"],
+  ) {
+    this.rope = new Rope(config);
+    const usage = 0x80 | 0x04 | 0x08; // STORAGE, COPY_SRC, COPY_DST
+    this.last = Array.from({ length: config.layers }, () => device.createBuffer({ size: 16, usage }));
+  }
+
+  /** Numbers of a slot in the cache that its passes take. */
+  get slotDim(): number {
+    return slotDim(this.config, this.features);
+  }
+
+  /**
+   * Forwards S rows and writes their keys and values behind the live slots of `cache`, whose `append` makes them live; a pass that is not appended leaves no
+   * trace, as the next one writes over it.
+   */
+  async pass(cache: GpuKvCache, pass: GpuPass): Promise<GpuPassResult> {
+    const { config, features } = this, rows = pass.tokens.length, logitsRows = pass.logitsRows ?? 0;
+    const queryRows = givesQueries(features) ? pass.queryRows ?? 0 : 0;
+    if (cache.slotDim !== this.slotDim) {
+      throw new Error(`The cache's slots have ${cache.slotDim} numbers, and the graph was written for ${this.slotDim}`);
+    }
+    if (rows > cache.free) throw new Error(`${rows} rows do not fit: ${cache.free} slots of the cache are free`);
+    const { feeds, fetches } = this.tensors(cache, pass);
+    if (logitsRows > 0) fetches["logits"] = null;
+    const perLayer = (name: (layer: number) => string, count = config.layers) =>
+      Array.from({ length: count }, (_, layer) => name(layer));
+    const queries = queryRows > 0 ? perLayer(names.query) : [];
+    const rawQueries = features.queryMoments ? perLayer(names.rawQuery) : [];
+    const hidden = features.hidden ? perLayer(names.hidden, config.layers + (logitsRows > 0 ? 1 : 0)) : [];
+    for (const name of [...queries, ...rawQueries, ...hidden]) fetches[name] = null;
+
+    let results: Record<string, Tensor>, logits: Float32Array | null = null;
+    try {
+      results = await this.session.run(feeds, fetches) as Record<string, Tensor>;
+      if (logitsRows > 0) logits = await results["logits"]!.getData(true) as Float32Array;
+    } catch (error) {
+      const reason = String(error instanceof Error ? error.message : error).split("\n")[0]!;
+      throw new DeviceError(`The forward pass failed on the GPU: ${reason}`, { cause: error });
+    }
+    const buffers = (wanted: string[]) =>
+      wanted.length > 0 ? wanted.map((name) => results[name]!.gpuBuffer as unknown as GPUBuffer) : null;
+    return {
+      logits,
+      queries: buffers(queries),
+      rawQueries: buffers(rawQueries),
+      hidden: buffers(hidden),
+      release: () => {
+        for (const name of [...queries, ...rawQueries, ...hidden]) results[name]!.dispose();
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+    for (const buffer of this.last) buffer.destroy();
+  }
+
+  private tensors(cache: GpuKvCache, pass: GpuPass) {
+    const { config, features } = this, { headDim, kvHeads } = config, rows = pass.tokens.length;
+    const { cos, sin } = this.rope.rows(pass.firstPosition, rows);
+    const count = (wanted = 0) => Array.from({ length: wanted }, (_, i) => rows - wanted + i);
+    const wanted = count(pass.logitsRows);
+    const feeds: Record<string, Tensor> = {
+      input_ids: this.int64(Array.from(pass.tokens), [1, rows]),
+      position_ids: this.int64(count(rows), [1, rows]),
+      cos: this.floats(cos, [rows, headDim / 2]),
+      sin: this.floats(sin, [rows, headDim / 2]),
+      logits_rows: this.int64(wanted, [wanted.length]),
+    };
+    if (givesQueries(features)) feeds["query_start"] = this.int64([rows - (pass.queryRows ?? 0)], [1]);
+    if (features.logBias) {
+      for (const { name, heads, queries } of wideInputs(config)) {
+        const more = new Float32Array(rows * heads * BIAS_DIMS);
+        for (let row = 0; row < rows; row++) {
+          for (let head = 0; head < queries; head++) more[(row * heads + head) * BIAS_DIMS] = Math.sqrt(headDim);
+        }
+        feeds[name] = this.floats(more, [1, rows, heads, BIAS_DIMS]);
+      }
+    }
+    const fetches: Record<string, Tensor | null> = {};
+    const slots = [1, kvHeads, cache.capacity, cache.slotDim];
+    for (let layer = 0; layer < config.layers; layer++) {
+      const total = cache.end[layer]! + rows;
+      this.device.queue.writeBuffer(this.last[layer]!, 0, Int32Array.of(total - 1));
+      feeds[names.last(layer)] = this.onGpu(this.last[layer]!, [1], "int32");
+      feeds[names.total(layer)] = new this.tensor("int32", Int32Array.of(total), [1]);
+      // the same tensor in and out: rows are written in place
+      fetches[names.presentKey(layer)] = feeds[names.pastKey(layer)] = this.onGpu(cache.keys[layer]!, slots);
+      fetches[names.presentValue(layer)] = feeds[names.pastValue(layer)] = this.onGpu(cache.values[layer]!, slots);
+    }
+    return { feeds, fetches };
+  }
+
+  private onGpu(buffer: GPUBuffer, dims: number[], dataType: "float32" | "int32" = "float32"): Tensor {
+    return this.tensor.fromGpuBuffer(buffer as never, { dataType, dims });
+  }
+
+  private floats(data: Float32Array, dims: number[]): Tensor {
+    return new this.tensor("float32", data, dims);
+  }
+
+  private int64(values: number[], dims: number[]): Tensor {
+    return new this.tensor("int64", BigInt64Array.from(values, BigInt), dims);
+  }
+}

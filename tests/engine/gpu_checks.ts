@@ -1,0 +1,264 @@
+/** What the engine on a GPU must do, each check opening what it needs. */
+import { join } from "node:path";
+import process from "node:process";
+import * as runtime from "onnxruntime-web/webgpu";
+import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
+import { attentionSelfTest } from "../../core/engine/attention_self_test.ts";
+import { describeAdapter } from "../../kernels/adapter.ts";
+import type { DeviceMemory } from "../../kernels/memory.ts";
+import { readBuffer } from "../../kernels/read.ts";
+import { GpuKvCache, HIDDEN } from "../../core/gpu_cache.ts";
+import { KvCache } from "../../core/cache.ts";
+import { compact } from "../../core/compact.ts";
+import { argmax } from "../../core/decode/write.ts";
+import type { Engine } from "../../core/engine/engine.ts";
+import type { WebgpuEngine } from "../../core/engine/webgpu.ts";
+import { Rope } from "../../core/rope.ts";
+import { cacheFor, forward } from "../golden/forward.ts";
+import { isSupported, list, readArrays, readJson } from "../golden/open.ts";
+import { type Check, close, equal } from "../golden/report.ts";
+import { fixture, randomNumbers } from "../host.ts";
+import { tokens } from "../tiny_llama.ts";
+import { forwardGpu, gpuCache, keepRows, readFloats, usingGpu } from "./gpu_open.ts";
+
+const LOGITS = 2e-4;
+/** Small models with reference vectors: those of the fixtures, or of GOLDEN_DIR, which has more architectures. */
+const models = process.env["GOLDEN_DIR"] ? join(process.env["GOLDEN_DIR"], "models") : fixture("golden/models");
+const folderOf = (model: string) => join(models, model);
+const goldenOf = async (model: string) => ({
+  golden: await readJson(join(folderOf(model), "golden.json")),
+  arrays: await readArrays(join(folderOf(model), "golden.safetensors")),
+});
+
+/** Greedy tokens after the prompt's last logits. */
+async function greedy(count: number, logits: Float32Array, next: (token: number, i: number) => Promise<Float32Array>) {
+  const ids: number[] = [];
+  for (let i = 0; i < count; i++) {
+    ids.push(argmax(logits));
+    logits = await next(ids[i]!, i);
+  }
+  return ids;
+}
+
+/** Keeps of every head of a cache after `count` tokens. @param ragged each head another number, one of them few */
+function keeps(heads: number, count: number, ragged: boolean): number[][] {
+  const random = randomNumbers(3);
+  return Array.from({ length: heads }, (_, head) => {
+    const all = Array.from({ length: count }, (_, slot) => slot);
+    if (!ragged) return all.filter((slot) => (slot * 7 + head) % 3 === 0).slice(0, Math.floor(count / 3) - 1);
+    if (head === 2) return [0, count - 1];
+    const share = 0.1 + 0.8 * random();
+    return all.filter(() => random() < share);
+  });
+}
+
+/** After a compaction: chunks and single tokens, on the GPU as on the CPU. */
+async function continues(engine: WebgpuEngine, cpu: Engine, ids: number[], ragged: boolean): Promise<Check[]> {
+  const { config } = engine, capacity = ids.length + 120, more = tokens(90, 7);
+  const gpu = gpuCache(engine, capacity), plain = cacheFor(cpu, capacity);
+  const keep = keeps(gpu.heads, ids.length, ragged);
+  await forwardGpu(engine, gpu, ids, { sizes: [100] });
+  await forward(cpu, plain, ids);
+  keepRows(gpu, keep);
+  compact(plain, keep.map((slots) => Int32Array.from(slots)), "original", new Rope(config), ids.length);
+  const checks = [equal("live slots", keep.map((_, head) => gpu.live(head)), plain.live)];
+  for (const [from, to] of [[0, 64], [64, 65], [65, 88], [88, 90]] as const) {
+    const piece = more.slice(from, to), firstPosition = ids.length + from, logitsRows = piece.length;
+    const got = await forwardGpu(engine, gpu, piece, { logitsRows, firstPosition });
+    const { logits } = await forward(cpu, plain, piece, { logitsRows, firstPosition });
+    checks.push(close(`logits of ${piece.length} rows`, got, logits, LOGITS));
+  }
+  gpu.close();
+  return checks;
+}
+
+export const checks: Record<string, (device: GPUDevice, memory: DeviceMemory) => Promise<Check[]>> = {};
+
+for (const model of await list(models)) {
+  if (!isSupported((await goldenOf(model)).golden.model_type)) continue;
+
+  checks[`${model}: golden logits, hidden states, greedy tokens`] = async (device) => {
+    const { golden, arrays } = await goldenOf(model), ids: number[] = golden.prompt_ids;
+    return await usingGpu(device, folderOf(model), { features: { hidden: true } }, async ({ engine }) => {
+      const { hidden, layers } = engine.config,
+        cache = gpuCache(engine, ids.length + 20),
+        last = new Float32Array((layers + 1) * hidden);
+      const found = await engine.pass(cache, { tokens: ids, firstPosition: 0, logitsRows: 8 });
+      cache.append(ids.length, 0, 0);
+      for (const [layer, buffer] of found.hidden!.entries()) {
+        const rows = layer < layers ? ids.length : 8, all = await readFloats(device, buffer, rows * hidden);
+        last.set(all.subarray((rows - 1) * hidden), layer * hidden);
+      }
+      found.release();
+      const written = await greedy(
+        golden.greedy_ids.length,
+        found.logits!.subarray(7 * engine.config.vocab),
+        (token, i) => forwardGpu(engine, cache, [token], { firstPosition: ids.length + i }),
+      );
+      cache.close();
+      return [
+        close("logits_last8", found.logits!, arrays.data("logits_last8"), LOGITS),
+        close("hidden_last", last, arrays.data("hidden_last"), LOGITS),
+        equal("greedy_ids", written, golden.greedy_ids),
+      ];
+    });
+  };
+
+  // frequencies and tied embeddings are attention's business no more
+  if (model === "llama3rope") continue;
+  for (const logBias of [false, true]) {
+    const how = logBias ? "slots with a bias" : "plain slots";
+    checks[`${model}, ${how}: chunks of any size, compacted heads`] = async (device) => {
+      const { golden, arrays } = await goldenOf(model), ids: number[] = golden.prompt_ids;
+      return await usingGpu(device, folderOf(model), { features: { logBias } }, async ({ engine, cpu }) => {
+        const found: Check[] = [], sizes = [1, 64, 7, 100, 65, 33], cache = gpuCache(engine, ids.length);
+        const logits = await forwardGpu(engine, cache, ids, { sizes, logitsRows: 8 });
+        found.push(close(`logits_last8, chunks of ${sizes}`, logits, arrays.data("logits_last8"), LOGITS));
+        cache.close();
+        for (const ragged of logBias ? [false, true] : [false]) {
+          for (const check of await continues(engine, cpu, ids.slice(0, 200), ragged)) {
+            found.push({ ...check, text: `${ragged ? "ragged" : "equal"} heads: ${check.text}` });
+          }
+        }
+        return found;
+      });
+    };
+  }
+}
+
+checks["a slot with bias log 3 counts as three equal slots"] = (device) =>
+  usingGpu(device, folderOf("llama"), { features: { logBias: true } }, async ({ engine, cpu }) => {
+    const { config } = engine, ids = tokens(60, 4), more = tokens(20, 5);
+    const gpu = gpuCache(engine, 100), plain = new KvCache(config, 100);
+    await forwardGpu(engine, gpu, ids);
+    await forward(cpu, plain, ids);
+    for (let head = 0; head < gpu.heads; head++) {
+      const slot = 17 + head, layer = Math.floor(head / config.kvHeads);
+      const at = gpu.offset(head, slot) + config.headDim * 4;
+      device.queue.writeBuffer(gpu.keys[layer]!, at, Float32Array.of(Math.log(3)));
+      for (let again = 0; again < 2; again++) {
+        const to = plain.start[head]! + plain.live[head]!;
+        plain.move(plain.start[head]! + slot, to, 1);
+        plain.live[head]!++;
+      }
+    }
+    const found: Check[] = [];
+    for (const rows of [1, 20]) {
+      const pass = { tokens: more.slice(0, rows), firstPosition: 60, logitsRows: rows };
+      const got = await engine.pass(gpu, pass), asked = await cpu.pass(plain, pass);
+      found.push(close(`${rows} rows`, got.logits!, asked.logits!, LOGITS));
+      got.release();
+    }
+    gpu.close();
+    return found;
+  });
+
+checks["queries of the last rows stay on the GPU: rotated, and before rotation"] = (device) =>
+  usingGpu(
+    device,
+    folderOf("llama"),
+    { features: { mass: ["mean"], logBias: true, queryMoments: true } },
+    async (opened) => {
+      const { engine } = opened, { headDim, heads, layers } = engine.config, ids = tokens(90, 4);
+      const cache = gpuCache(engine, 120), slot = cache.slotDim, R = 5;
+      const none = await engine.pass(cache, { tokens: ids, firstPosition: 0 });
+      const result = await engine.pass(cache, { tokens: ids, firstPosition: 0, queryRows: R });
+      const found: Check[] = [
+        equal("what was not asked for", [Number(none.queries === null), Number(none.logits === null)], [1, 1]),
+      ];
+      for (let layer = 0; layer < layers; layer++) {
+        const query = await readFloats(device, result.queries![layer]!, R * heads * slot);
+        const raw = (await readFloats(device, result.rawQueries![layer]!, ids.length * heads * slot)).subarray(
+          (ids.length - R) * heads * slot,
+        );
+        const rope = new Rope(engine.config), turned = raw.slice();
+        for (let row = 0; row < R; row++) {
+          for (let head = 0; head < heads; head++) {
+            const at = (row * heads + head) * slot;
+            rope.shift(turned, at, at, ids.length - R + row);
+          }
+        }
+        found.push(close(`layer ${layer}: rotated`, query, turned, 1e-4));
+        const columns = Array.from({ length: R * heads }, (_, i) => query[i * slot + headDim]!);
+        found.push(close("sqrt(D) carries the bias", columns, columns.map(() => Math.sqrt(headDim)), 1e-6));
+      }
+      none.release();
+      result.release();
+      cache.close();
+      return found;
+    },
+  );
+
+checks["the attention self-test finds a device on which attention is wrong"] = async (device) => {
+  const test = (of: GPUDevice) => attentionSelfTest(runtime, of, 32, 2).then(() => "", (error) => String(error));
+  const found = [equal("refusals of the device as it is opened", [Number((await test(device)) !== "")], [0])];
+  const adapter = (await (await loadWebGpu()).requestAdapter())!, size = adapter.info.subgroupMinSize;
+  if (!adapter.features.has("subgroups") || size !== 4) return found; // the runtime does not let it be opened so
+  const limits = describeAdapter(adapter).limits;
+  const wrong = await adapter.requestDevice({ requiredLimits: limits, requiredFeatures: ["subgroups"] });
+  const refused = /row \d+ of 70 gave .*without the feature "subgroups"/.test(await test(wrong));
+  wrong.destroy();
+  return [...found, equal("refusals of one with subgroups of 4", [Number(refused)], [1])];
+};
+
+checks["the cache: its bytes, sources and positions, hidden slots, what it refuses"] = async (device, memory) => {
+  const shape = { layers: 2, kvHeads: 3, headDim: 16 }, before = memory.current, capacity = 11;
+  const cache = new GpuKvCache(device, shape, capacity, true),
+    found = [
+      equal("bytes", [memory.current - before], [cache.bytes]),
+    ];
+  const { created } = memory;
+  cache.append(4, 0, 0);
+  cache.append(2, 4, 100);
+  cache.flush();
+  cache.settle([0, 2, 1, 0, 0, 3], [5, 6]);
+  cache.append(1, 6, 102);
+  cache.flush();
+  found.push(
+    equal("live slots", Array.from({ length: 6 }, (_, head) => cache.live(head)), [6, 4, 5, 7, 7, 4]),
+    equal("free slots", [cache.free], [4]),
+    equal("buffers made after opening", [memory.created - created], [0]),
+  );
+  const numbers = async (buffer: GPUBuffer) => new Int32Array(await readBuffer(device, buffer, 6 * capacity * 4));
+  const asked = (rows: number[], last: number) =>
+    Array.from({ length: 6 }, (_, head) => {
+      const slots = [...rows, ...Array<number>(capacity - rows.length).fill(0)];
+      slots[head < 3 ? 5 : 6] = last; // where the layer ended
+      return slots;
+    }).flat();
+  found.push(
+    equal("sources", await numbers(cache.source), asked([0, 1, 2, 3, 4, 5], 6)),
+    equal("positions", await numbers(cache.position), asked([0, 1, 2, 3, 100, 101], 102)),
+  );
+  const keys = await readFloats(device, cache.keys[0]!, 3 * capacity * cache.slotDim);
+  const biases = Array.from({ length: 3 * capacity }, (_, slot) => keys[slot * cache.slotDim + shape.headDim]!);
+  const hidden = Array<number>(3 * capacity).fill(0);
+  for (const slot of [capacity, capacity + 1, 2 * capacity]) hidden[slot] = HIDDEN;
+  found.push(equal("biases of layer 0", biases, hidden));
+
+  const narrow = new GpuKvCache(device, shape, capacity, false);
+  const refusals = ([
+    ["more rows than are free", /5 rows, and 4 slots are free/, () => cache.append(5, 0, 0)],
+    [
+      "a head that ends before it begins",
+      /cannot hold slots 7…6 of 11/,
+      () => cache.settle([7, 0, 0, 0, 0, 0], [6, 6]),
+    ],
+    ["ragged heads without a bias", /need a wide cache/, () => narrow.settle([1, 0, 0, 0, 0, 0], [6, 6])],
+    [
+      "a layer larger than a buffer may be",
+      /use a --kv-budget of at most \d+/,
+      () => new GpuKvCache(device, shape, 1e9, false),
+    ],
+  ] as const).map(([what, message, attempt]) => {
+    try {
+      attempt();
+      return { ok: false, text: `${what}: not refused` };
+    } catch (error) {
+      return { ok: message.test(String(error)), text: `${what}: ${error}` };
+    }
+  });
+  narrow.close();
+  cache.close();
+  return [...found, ...refusals, equal("bytes after closing", [memory.current], [before])];
+};
