@@ -15,10 +15,10 @@ import {
   type Passage,
   type Policy,
   type ProbeTokenizer,
-  RECENT,
   SINKS,
   type StageContext,
 } from "./policy.ts";
+import { protectedSlots } from "./protected_slots.ts";
 import { UsageError } from "./errors.ts";
 import { KnownText } from "./recall/known_text.ts";
 import type { Positions } from "./record.ts";
@@ -118,7 +118,7 @@ export class Reader {
         ? Infinity
         : Math.max(options.budget.slots, engine.config.trainedPositions - options.chunkTokens - options.reserve),
       tokensRead: this.tokensRead,
-      protectedSlots: Array.from({ length: cache.heads }, (_, head) => this.protectedSlots(head)),
+      protectedSlots: Array.from({ length: cache.heads }, (_, head) => protectedSlots(cache.sources(head))),
     };
     const evidence = await policy.probe.look({
       ...context,
@@ -295,13 +295,6 @@ export class Reader {
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
     return result;
-  }
-
-  private protectedSlots(head: number): Uint8Array {
-    const source = this.cache.sources(head), live = source.length, slots = new Uint8Array(live);
-    for (let slot = 0; slot < live; slot++) if (source[slot]! < SINKS) slots[slot] = 1; // memory slots too
-    slots.fill(1, Math.max(0, live - RECENT));
-    return slots;
   }
 }
 

@@ -1,17 +1,21 @@
 /** Every kernel, for the test loop. */
 import { advance } from "./advance.ts";
-import { append } from "./append.ts";
 import { compactPositions } from "./compact_positions.ts";
 import { gather } from "./gather.ts";
 import { gatherRotate } from "./gather_rotate.ts";
 import type { AnyKernel } from "./kernel.ts";
+import { labelRows } from "./label_rows.ts";
+import { protect } from "./protect.ts";
+import { settle } from "./settle.ts";
 import { topK } from "./top_k.ts";
 
 export const kernels: readonly AnyKernel[] = [
-  append,
+  labelRows,
   advance,
+  protect,
   topK,
   gather,
   gatherRotate,
   compactPositions,
+  settle,
 ];

@@ -26,7 +26,9 @@ for (const least of [false, true]) {
       if (wrong) failures.push(`${kernel.name}, ${one.name}${least ? ", least limits" : ""}: ${wrong}`);
     }
   }
-  failures.push(...await checkCompaction(gpu).catch((error) => [`compaction: ${error.message}`]));
+  for (const positions of ["compact", "original"] as const) {
+    failures.push(...await checkCompaction(gpu, positions).catch((error) => [`compaction: ${error.message}`]));
+  }
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
   }
