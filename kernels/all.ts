@@ -6,6 +6,8 @@ import { gatherRotate } from "./gather_rotate.ts";
 import type { AnyKernel } from "./kernel.ts";
 import { labelRows } from "./label_rows.ts";
 import { protect } from "./protect.ts";
+import { quotaChoose } from "./quota_choose.ts";
+import { quotaCounts } from "./quota_counts.ts";
 import { settle } from "./settle.ts";
 import { topK } from "./top_k.ts";
 
@@ -13,6 +15,8 @@ export const kernels: readonly AnyKernel[] = [
   labelRows,
   advance,
   protect,
+  quotaCounts,
+  quotaChoose,
   topK,
   gather,
   gatherRotate,

@@ -6,6 +6,7 @@ import process from "node:process";
 import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { kernels } from "../../kernels/all.ts";
 import { LEAST_LIMITS, openGpu } from "../../kernels/device.ts";
+import { checkAllocation } from "./allocation.ts";
 import { checkCompaction } from "./compaction.ts";
 import { checkDevice } from "./device_behaviour.ts";
 import { runCase } from "./run_case.ts";
@@ -29,6 +30,7 @@ for (const least of [false, true]) {
   for (const positions of ["compact", "original"] as const) {
     failures.push(...await checkCompaction(gpu, positions).catch((error) => [`compaction: ${error.message}`]));
   }
+  failures.push(...await checkAllocation(gpu).catch((error) => [`quotas: ${error.message}`]));
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
   }
