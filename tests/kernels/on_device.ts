@@ -10,6 +10,7 @@ import { checkAllocation } from "./allocation.ts";
 import { checkCompaction } from "./compaction.ts";
 import { checkDevice } from "./device_behaviour.ts";
 import { runCase } from "./run_case.ts";
+import { checkSelection } from "./selection.ts";
 
 const webgpu = await loadWebGpu();
 const failures: string[] = [];
@@ -31,6 +32,7 @@ for (const least of [false, true]) {
     failures.push(...await checkCompaction(gpu, positions).catch((error) => [`compaction: ${error.message}`]));
   }
   failures.push(...await checkAllocation(gpu).catch((error) => [`quotas: ${error.message}`]));
+  failures.push(...await checkSelection(gpu).catch((error) => [`selection: ${error.message}`]));
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
   }
