@@ -3,6 +3,7 @@ import { advance } from "./advance.ts";
 import { bestStretch } from "./best_stretch.ts";
 import { chunkMeans } from "./chunk_means.ts";
 import { compactPositions } from "./compact_positions.ts";
+import { coverage } from "./coverage.ts";
 import { criticalScores } from "./critical_scores.ts";
 import { gather } from "./gather.ts";
 import { gatherRotate } from "./gather_rotate.ts";
@@ -32,4 +33,5 @@ export const kernels: readonly AnyKernel[] = [
   gatherRotate,
   compactPositions,
   settle,
+  coverage,
 ];
