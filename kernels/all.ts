@@ -5,6 +5,7 @@ import { chunkMeans } from "./chunk_means.ts";
 import { compactPositions } from "./compact_positions.ts";
 import { coverage } from "./coverage.ts";
 import { criticalScores } from "./critical_scores.ts";
+import { fillRows } from "./fill_rows.ts";
 import { gather } from "./gather.ts";
 import { gatherRotate } from "./gather_rotate.ts";
 import type { AnyKernel } from "./kernel.ts";
@@ -19,6 +20,7 @@ import { topK } from "./top_k.ts";
 
 export const kernels: readonly AnyKernel[] = [
   labelRows,
+  fillRows,
   advance,
   protect,
   quotaCounts,

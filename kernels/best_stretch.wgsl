@@ -1,8 +1,7 @@
-// Of the run that the quota cut, the stretch with the highest sum stays instead of its first slots (core/select/chunks.ts): changes kept[h, :] in place, after
-// top_k.wgsl chose by chunk_means. The cut run is the one whose kept slots are followed by one of its own that is not kept; up to there all its slots stand
-// one after the other in kept, protected ones between them included.
-// scores (f32, as bits), shielded, source, kept [heads, stride]; end, count [heads]; run of LENGTH tokens.
-// A workgroup is a head: all threads look for the cut, then one chooses.
+// Of the run that the quota cut, the stretch with the highest sum stays instead of its first slots (core/select/chunks.ts): changes kept[h, :] in
+// place, after top_k.wgsl chose by chunk_means. The cut run is the one whose kept slots are followed by one of its own that is not kept; up to there
+// all its slots stand one after the other in kept, protected ones between them included. scores (f32, as bits), shielded, source, kept [heads,
+// stride]; end, count [heads]; run of LENGTH tokens. A workgroup is a head: all threads look for the cut, then one chooses.
 struct Params { heads: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<u32>;

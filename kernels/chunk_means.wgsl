@@ -1,8 +1,8 @@
-// means[h, slot] = the mean score of the run of LENGTH neighbouring tokens that the slot is of, protected slots aside, for live slots that are not protected:
-// by it whole runs are chosen (chunks.ts). -inf where it is NaN: such runs come last, the earlier first.
-// scores, means (f32, as bits: infinities and NaN must not reach arithmetic, which may assume that there are none), shielded, source (ascending but for
-// protected slots without a place, < 0) [heads, stride]; start, end [heads]. A thread is a slot, and the first of a run writes for all of it; workgroups: x over
-// slots, y over heads.
+// means[h, slot] = the mean score of the run of LENGTH neighbouring tokens that the slot is of, protected slots aside, for live slots that are not
+// protected: by it whole runs are chosen (chunks.ts). -inf where it is NaN: such runs come last, the earlier first. scores, means (f32, as bits:
+// infinities and NaN must not reach arithmetic, which may assume that there are none), shielded, source (ascending but for protected slots without a
+// place, < 0) [heads, stride]; start, end [heads]. A thread is a slot, and the first of a run writes for all of it; workgroups: x over slots, y over
+// heads.
 struct Params { heads: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<u32>;

@@ -1,5 +1,5 @@
-// tenths[i] += live slots of all heads whose token is in the i-th tenth of `length` tokens from token `first` of the prompt on; slots without a place (< 0) count
-// nowhere. source [heads, stride]; start, end [heads]. A workgroup is a head.
+// tenths[i] += live slots of all heads whose token is in the i-th tenth of `length` tokens from token `first` of the prompt on; slots without a place
+// (< 0) count nowhere. source [heads, stride]; start, end [heads]. A workgroup is a head.
 struct Params { heads: u32, stride: u32, first: i32, length: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<i32>;

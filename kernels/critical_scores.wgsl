@@ -1,7 +1,7 @@
-// final[h, slot] = (scores[h, slot] - lowest[h] + epsilon) valueNorm[h, slot] for live slots, lowest the head's lowest score where that is negative, else 0; and
-// first[h] = min(quota[h], max(guarded[h], 1, trunc(share quota[h]))): what the second stage of critical.ts compares, and how many slots the first takes.
-// scores, final (f32, as bits: infinities and NaN must not reach arithmetic, which may assume that there are none), valueNorm (finite) [heads, stride]; start, end,
-// quota, guarded, first [heads]. A workgroup is a head.
+// final[h, slot] = (scores[h, slot] - lowest[h] + epsilon) valueNorm[h, slot] for live slots, lowest the head's lowest score where that is negative,
+// else 0; and first[h] = min(quota[h], max(guarded[h], 1, trunc(share quota[h]))): what the second stage of critical.ts compares, and how many slots
+// the first takes. scores, final (f32, as bits: infinities and NaN must not reach arithmetic, which may assume that there are none), valueNorm
+// (finite) [heads, stride]; start, end, quota, guarded, first [heads]. A workgroup is a head.
 struct Params { heads: u32, stride: u32, share: f32, epsilon: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<u32>;

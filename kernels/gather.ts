@@ -25,7 +25,7 @@ export const gather = defineKernel({
     pool: "write",
   },
   params: { heads: "u32", firstHead: "u32", kvHeads: "u32", stride: "u32" },
-  /** Words of a row; how many move, as those after are the same in all rows; whether the last that moves is a bias that hides the slots before a head's first. */
+  /** Words of a row; how many move, as those after are the same in all rows; 1 where the last that moves is a bias (f32), to hide slots before `start`. */
   constants: ["WORDS", "MOVED", "HIDES"],
   threads: 256,
   grid: ({ heads, MOVED }) => [Math.ceil(MOVED / Math.min(MOVED, GATHER_COLUMNS)), heads],

@@ -1,11 +1,11 @@
-// pool[h, start + i, :] = pool[h, kept[h, i], :] for i < count[h], in place: the kept rows of a head become its last ones before the slot at which its
-// layer now ends, the largest count among its heads; start = that end - count[h]. With HIDES, slots before start get the bias that hides them.
-// pool [heads, stride, WORDS], of which columns 0…MOVED - 1 move, the last of them the bias where HIDES; kept [all heads, stride], ascending; count [all heads].
-// Called once per layer for keys and values, once for all heads for a slot attribute.
-// A workgroup owns a head's columns (x: stripes of COLUMNS words, y: heads) and walks its rows a block at a time: all threads read their words of the block,
-// then, behind a barrier, write them; no other workgroup touches these columns. As kept rises faster than the targets, the rows that go right come before
-// those that go left, and neither kind's old or new places meet the other's. Those that go right are walked from the last to the first, the others from
-// the first on, so no block reads what an earlier one wrote.
+// pool[h, start + i, :] = pool[h, kept[h, i], :] for i < count[h], in place: the kept rows of a head become its last ones before the slot at which
+// its layer now ends, the largest count among its heads; start = that end - count[h]. With HIDES, slots before start get the bias that hides them.
+// pool [heads, stride, WORDS], of which columns 0…MOVED - 1 move, the last of them the bias where HIDES; kept [all heads, stride], ascending; count
+// [all heads]. Called once per layer for keys and values, once for all heads for a slot attribute. A workgroup owns a head's columns (x: stripes of
+// COLUMNS words, y: heads) and walks its rows a block at a time: all threads read their words of the block, then, behind a barrier, write them; no
+// other workgroup touches these columns. As kept rises faster than the targets, the rows that go right come before those that go left, and neither
+// kind's old or new places meet the other's. Those that go right are walked from the last to the first, the others from the first on, so no block
+// reads what an earlier one wrote.
 struct Params { heads: u32, firstHead: u32, kvHeads: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> kept: array<u32>;

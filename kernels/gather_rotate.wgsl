@@ -1,10 +1,10 @@
-// pool[h, start + i, :] = R(target(h, i) - position[h, kept[h, i]]) pool[h, kept[h, i], :] for i < count[h], in place: kept keys move as in gather.wgsl, which
-// says where to and why it is right, and turn to where they stand under compact positions: the sinks at 0…, every other slot right-aligned to the longest
-// head of all. R(n) turns the pair (x_j, x_{j + D/2}) by n times the angle of frequency j; its cos and sin are put together of two rows of a table: row
-// n % 256, and row 256 + n / 256 (rotation.ts), as single-precision angles of large n would be off.
-// pool [heads, stride, WORDS], f32, or two f16 in a word (HALF); a row is KEY words of key and, where WORDS > KEY, a word with the slot's bias, which does not
-// turn and hides the slots before start, and others that stay as they are. kept, position [all heads, stride]; count [all heads]; turns [rows, D / 2].
-// A thread holds a word of the row's first half and its partner, or the bias.
+// pool[h, start + i, :] = R(target(h, i) - position[h, kept[h, i]]) pool[h, kept[h, i], :] for i < count[h], in place: kept keys move as in
+// gather.wgsl, which says where to and why it is right, and turn to where they stand under compact positions: the sinks at 0…, every other slot
+// right-aligned to the longest head of all. R(n) turns the pair (x_j, x_{j + D/2}) by n times the angle of frequency j; its cos and sin are put
+// together of two rows of a table: row n % 256, and row 256 + n / 256 (rotation.ts), as single-precision angles of large n would be off. pool [heads,
+// stride, WORDS], f32, or two f16 in a word (HALF); a row is KEY words of key and, where WORDS > KEY, a word with the slot's bias, which does not
+// turn and hides the slots before start, and others that stay as they are. kept, position [all heads, stride]; count [all heads]; turns [rows, D /
+// 2]. A thread holds a word of the row's first half and its partner, or the bias.
 struct Params { heads: u32, firstHead: u32, kvHeads: u32, allHeads: u32, stride: u32, sinks: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> kept: array<u32>;

@@ -1,5 +1,5 @@
-// source[h, end[h] + i] = firstSource + i and position[h, end[h] + i] = firstPosition + i for i < count: whose the rows are that a pass wrote behind the live
-// slots. source, position [heads, stride]; end [heads]. A thread is a row; workgroups: x over rows, y over heads. Before `advance`.
+// source[h, end[h] + i] = firstSource + i and position[h, end[h] + i] = firstPosition + i for i < count: whose the rows are that a pass wrote behind
+// the live slots. source, position [heads, stride]; end [heads]. A thread is a row; workgroups: x over rows, y over heads. Before `advance`.
 struct Params { heads: u32, stride: u32, count: u32, firstSource: i32, firstPosition: i32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> end: array<u32>;

@@ -1,6 +1,6 @@
-// marked[h, slot] = shielded[h, slot], or 1 where the slot is in one of the head's lists of kept slots, for live slots: what an earlier stage chose is protected
-// from the next. kept: list l stands from its head's first place on, or where runs > 1 from first[l] on, as top_k.wgsl writes it, count[l] slots.
-// shielded, kept, marked [heads, stride]; start, end [heads]; first, count [heads × runs]. A workgroup is a head.
+// marked[h, slot] = shielded[h, slot], or 1 where the slot is in one of the head's lists of kept slots, for live slots: what an earlier stage chose
+// is protected from the next. kept: list l stands from its head's first place on, or where runs > 1 from first[l] on, as top_k.wgsl writes it,
+// count[l] slots. shielded, kept, marked [heads, stride]; start, end [heads]; first, count [heads × runs]. A workgroup is a head.
 struct Params { heads: u32, runs: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> shielded: array<u32>;

@@ -1,6 +1,6 @@
-// shielded[h, slot] = 1 for live slots that must stay: sources before `sinks` (sinks, and slots that stand for several tokens, whose source is negative) and
-// the newest `recent` slots; 0 for other live slots. guarded[h] = how many must. source, shielded [heads, stride]; start, end, guarded [heads].
-// A workgroup is a head.
+// shielded[h, slot] = 1 for live slots that must stay: sources before `sinks` (sinks, and slots that stand for several tokens, whose source is
+// negative) and the newest `recent` slots; 0 for other live slots. guarded[h] = how many must. source, shielded [heads, stride]; start, end, guarded
+// [heads]. A workgroup is a head.
 struct Params { heads: u32, stride: u32, sinks: i32, recent: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<i32>;

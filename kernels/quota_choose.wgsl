@@ -1,7 +1,8 @@
-// prefix[g] = prefix[g], then the largest b for which Σ over the heads of group g of clamp(atLeast[h, b], sure[h], most[h]) reaches what the group may hold: a
-// step of the radix selection over many heads at once (quotas.ts). sure[h] = min(most[h], max(guarded[h], floor)), most[h] = min(live slots, mostSlots); a group may
-// hold budget slots per head, or all that are sure. After digit 3 also quota[h]: the slots above the rank that was found, and of its holders the first heads'.
-// atLeast [heads, 257]; start, end, guarded, quota [heads]; prefix [groups of `together` heads]. A workgroup is a group.
+// prefix[g] = prefix[g], then the largest b for which Σ over the heads of group g of clamp(atLeast[h, b], sure[h], most[h]) reaches what the group
+// may hold: a step of the radix selection over many heads at once (quotas.ts). sure[h] = min(most[h], max(guarded[h], floor)), most[h] = min(live
+// slots, mostSlots); a group may hold budget slots per head, or all that are sure. After digit 3 also quota[h]: the slots above the rank that was
+// found, and of its holders the first heads'. atLeast [heads, 257]; start, end, guarded, quota [heads]; prefix [groups of `together` heads]. A
+// workgroup is a group.
 struct Params { heads: u32, together: u32, budget: u32, mostSlots: u32, least: u32, digit: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> at_least: array<u32>;

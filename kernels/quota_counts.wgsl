@@ -1,7 +1,7 @@
-// atLeast[h, b] = live slots of head h whose rank is at least the number with the bits prefix, then b, then zeros: a step of the radix selection over many
-// heads at once (quotas.ts). Digit 0 is the highest 8 bits, and has no prefix. atLeast[h, 256]: those above all that begin with the prefix.
-// scores (f32, read as bits), shielded [heads, stride]; start, end [heads]; prefix [groups of `together` heads]; atLeast [heads, 257].
-// A workgroup is a head.
+// atLeast[h, b] = live slots of head h whose rank is at least the number with the bits prefix, then b, then zeros: a step of the radix selection over
+// many heads at once (quotas.ts). Digit 0 is the highest 8 bits, and has no prefix. atLeast[h, 256]: those above all that begin with the prefix.
+// scores (f32, read as bits), shielded [heads, stride]; start, end [heads]; prefix [groups of `together` heads]; atLeast [heads, 257]. A workgroup is
+// a head.
 struct Params { heads: u32, together: u32, stride: u32, digit: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<u32>;

@@ -1,8 +1,8 @@
-// Equal parts of the document as stretches of slots, and how many slots of each stay: of a share of the quota, an equal number from every part; what small parts
-// cannot fill goes to the others (core/select/spread.ts). partStart, partEnd, partQuota [heads, PARTS]: lists for top_k.wgsl, protected slots counted; of no slots
-// where a part has nothing to choose, and for all parts where the head has nothing to choose.
-// source, shielded [heads, stride]; slots without a place in the document (source < 0) are protected. start, end, quota [heads].
-// A workgroup is a head: all threads measure the parts, then one shares out, the smallest parts first.
+// Equal parts of the document as stretches of slots, and how many slots of each stay: of a share of the quota, an equal number from every part; what
+// small parts cannot fill goes to the others (core/select/spread.ts). partStart, partEnd, partQuota [heads, PARTS]: lists for top_k.wgsl, protected
+// slots counted; of no slots where a part has nothing to choose, and for all parts where the head has nothing to choose. source, shielded [heads,
+// stride]; slots without a place in the document (source < 0) are protected. start, end, quota [heads]. A workgroup is a head: all threads measure
+// the parts, then one shares out, the smallest parts first.
 struct Params { heads: u32, stride: u32, tokensRead: u32, free: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<i32>;

@@ -23,7 +23,7 @@ export const topK = defineKernel({
     end: "read",
     /** Slots to keep, [lists]; more than there are keeps all. */
     quota: "read",
-    /** Ascending slots that stay, [heads, stride]: a head's from its first place on, or, where `runs > 1`, a list's from its `start` on; the rest as it was. */
+    /** Ascending slots that stay, [heads, stride]: a head's from its first place on, or, where `runs > 1`, a list's from its `start` on. */
     kept: "write",
     /** How many stay, [lists]. */
     count: "write",

@@ -1,9 +1,8 @@
-// kept[list, :] = ascending slots of the quota[list] highest scores among a list's slots start[list] ≤ slot < end[list]; protected ones before all others,
-// equal scores to the earlier slot, NaN below everything. count[list] = how many that are. A list is a head; or a stretch of one, `runs` of them to a head, and
-// then its slots stand in kept from start[list] on, else from the head's first place on.
-// scores (f32, read as bits), shielded (1: stays), kept [heads, stride]; start, end, quota, count [lists].
-// A workgroup is a list: a radix selection on the scores' order as integers, 8 bits a pass from the highest; then every thread takes a stretch of slots,
-// and a prefix sum over the threads says where it writes.
+// kept[list, :] = ascending slots of the quota[list] highest scores among a list's slots start[list] ≤ slot < end[list]; protected ones before all
+// others, equal scores to the earlier slot, NaN below everything. count[list] = how many that are. A list is a head; or a stretch of one, `runs` of
+// them to a head, and then its slots stand in kept from start[list] on, else from the head's first place on. scores (f32, read as bits), shielded (1:
+// stays), kept [heads, stride]; start, end, quota, count [lists]. A workgroup is a list: a radix selection on the scores' order as integers, 8 bits a
+// pass from the highest; then every thread takes a stretch of slots, and a prefix sum over the threads says where it writes.
 struct Params { lists: u32, runs: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<u32>;
