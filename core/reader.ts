@@ -15,10 +15,10 @@ import {
   type Passage,
   type Policy,
   type ProbeTokenizer,
-  RECENT,
   SINKS,
   type StageContext,
 } from "./policy.ts";
+import { protectedSlots } from "./protected_slots.ts";
 import { UsageError } from "./errors.ts";
 import { KnownText } from "./recall/known_text.ts";
 import type { Reading } from "./reading.ts";
@@ -123,7 +123,7 @@ export class Reader implements Reading {
         ? Infinity
         : Math.max(options.budget.slots, engine.config.trainedPositions - options.chunkTokens - options.reserve),
       tokensRead: this.tokensRead,
-      protectedSlots: Array.from({ length: cache.heads }, (_, head) => this.protectedSlots(head)),
+      protectedSlots: Array.from({ length: cache.heads }, (_, head) => protectedSlots(cache.sources(head))),
     };
     const evidence = await policy.probe.look({
       ...context,
@@ -297,13 +297,6 @@ export class Reader implements Reading {
     this.tokensRead += tokens.length;
     this.nextPosition += tokens.length;
     return result;
-  }
-
-  private protectedSlots(head: number): Uint8Array {
-    const source = this.cache.sources(head), live = source.length, slots = new Uint8Array(live);
-    for (let slot = 0; slot < live; slot++) if (source[slot]! < SINKS) slots[slot] = 1; // memory slots too
-    slots.fill(1, Math.max(0, live - RECENT));
-    return slots;
   }
 }
 

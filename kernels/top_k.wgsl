@@ -1,16 +1,17 @@
-// kept[h, :] = ascending slots of the quota[h] highest scores among the live[h] slots of head h; protected ones before all others, equal scores to the
-// earlier slot, NaN below everything. count[h] = how many that are.
-// scores (f32, read as bits), shielded (1: stays), kept [heads, stride]; live, quota, count [heads].
-// A workgroup is a head: a radix selection on the scores' order as integers, 8 bits a pass from the highest; then every thread takes a stretch of slots,
-// and a prefix sum over the threads says where it writes.
-struct Params { heads: u32, stride: u32 }
+// kept[list, :] = ascending slots of the quota[list] highest scores among a list's slots start[list] ≤ slot < end[list]; protected ones before all
+// others, equal scores to the earlier slot, NaN below everything. count[list] = how many that are. A list is a head; or a stretch of one, `runs` of
+// them to a head, and then its slots stand in kept from start[list] on, else from the head's first place on. scores (f32, read as bits), shielded (1:
+// stays), kept [heads, stride]; start, end, quota, count [lists]. A workgroup is a list: a radix selection on the scores' order as integers, 8 bits a
+// pass from the highest; then every thread takes a stretch of slots, and a prefix sum over the threads says where it writes.
+struct Params { lists: u32, runs: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<u32>;
 @group(0) @binding(2) var<storage, read> shielded: array<u32>;
-@group(0) @binding(3) var<storage, read> live: array<u32>;
-@group(0) @binding(4) var<storage, read> quota: array<u32>;
-@group(0) @binding(5) var<storage, read_write> kept: array<u32>;
-@group(0) @binding(6) var<storage, read_write> count: array<u32>;
+@group(0) @binding(3) var<storage, read> start: array<u32>;
+@group(0) @binding(4) var<storage, read> end: array<u32>;
+@group(0) @binding(5) var<storage, read> quota: array<u32>;
+@group(0) @binding(6) var<storage, read_write> kept: array<u32>;
+@group(0) @binding(7) var<storage, read_write> count: array<u32>;
 
 override THREADS: u32;
 
@@ -33,16 +34,20 @@ fn rank(at: u32) -> u32 {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let head = group.x;
-  let base = head * params.stride;
-  let n = live[head];
-  let wanted = min(quota[head], n);
+  // dimensions of a grid have a limit that lists can pass
+  let list = group.y * params.runs + group.x;
+  let base = group.y * params.stride;
+  let first = start[list];
+  let last = end[list];
+  let n = last - first;
+  let wanted = min(quota[list], n);
+  let out = base + select(first, 0u, params.runs == 1u);
   if (lane == 0u) {
-    count[head] = wanted;
+    count[list] = wanted;
     chosen = vec2u(0u, wanted);
   }
   if (wanted == n) {
-    for (var slot = lane; slot < n; slot += THREADS) { kept[base + slot] = slot; }
+    for (var i = lane; i < n; i += THREADS) { kept[out + i] = first + i; }
     return;
   }
 
@@ -51,7 +56,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     for (var i = lane; i < 256u; i += THREADS) { atomicStore(&histogram[i], 0u); }
     workgroupBarrier();
     let prefix = chosen.x;
-    for (var slot = lane; slot < n; slot += THREADS) {
+    for (var slot = first + lane; slot < last; slot += THREADS) {
       let r = rank(base + slot);
       // the first pass has no prefix, and shifts by 32 are none
       if (digit == 0u || (r >> (shift + 8u)) == prefix) { atomicAdd(&histogram[(r >> shift) & 255u], 1u); }
@@ -80,10 +85,10 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let lowest = chosen.x;
   let ties = chosen.y;
   let stretch = (n + THREADS - 1u) / THREADS;
-  let begin = min(lane * stretch, n);
-  let end = min(begin + stretch, n);
+  let begin = first + min(lane * stretch, n);
+  let stop = min(begin + stretch, last);
   var own = vec2u(0u);
-  for (var slot = begin; slot < end; slot++) {
+  for (var slot = begin; slot < stop; slot++) {
     let r = rank(base + slot);
     own += vec2u(u32(r > lowest), u32(r == lowest));
   }
@@ -97,14 +102,14 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     workgroupBarrier();
   }
   var before = sums[lane] - own;
-  for (var slot = begin; slot < end; slot++) {
+  for (var slot = begin; slot < stop; slot++) {
     let r = rank(base + slot);
     let at = before.x + min(before.y, ties);
     if (r > lowest) {
-      kept[base + at] = slot;
+      kept[out + at] = slot;
       before.x++;
     } else if (r == lowest) {
-      if (before.y < ties) { kept[base + at] = slot; }
+      if (before.y < ties) { kept[out + at] = slot; }
       before.y++;
     }
   }

@@ -4,21 +4,36 @@
  * full slope. Differs: where the smallest layer would get less than its protected slots, kvpress gives every layer the same; here the slope is
  * gentler instead, else a long document would begin as a pyramid and go on without one.
  */
-import type { Allocate } from "../policy.ts";
+import type { Allocate, StageContext } from "../policy.ts";
 import { count } from "./across.ts";
 
 /** @param beta mean budget over the smallest layer's (paper and kvpress: 20) */
 export const pyramid = (beta = 20): Allocate => ({
   name: "pyramid",
   quotas(scores, { cache, budget, mostSlots, tokensRead, protectedSlots }) {
-    const { layers, kvHeads } = cache.shape, least = Int32Array.from(protectedSlots, count);
-    const window = Math.max(1, ...least), slope = Math.max(1, Math.min(beta, budget / window));
-    const perLayer = layerBudgets(tokensRead, budget, layers, window, slope);
-    const quotas = Int32Array.from(scores, (_, head) => perLayer[Math.floor(head / kvHeads)]!);
-    const most = Int32Array.from(scores, (row) => Math.min(row.length, mostSlots));
-    return settle(quotas, least, most, budget * scores.length);
+    const live = Int32Array.from(scores, (row) => row.length), least = Int32Array.from(protectedSlots, count);
+    return pyramidQuotas(live, least, cache.shape, { budget, mostSlots, tokensRead }, beta);
   },
 });
+
+/**
+ * The quotas, which depend on no score: where the scores are on a GPU, the lengths are known here all the same.
+ * @param live slots per head
+ * @param least protected slots per head
+ */
+export function pyramidQuotas(
+  live: Int32Array,
+  least: Int32Array,
+  { layers, kvHeads }: { layers: number; kvHeads: number },
+  { budget, mostSlots, tokensRead }: Pick<StageContext, "budget" | "mostSlots" | "tokensRead">,
+  beta = 20,
+): Int32Array {
+  const window = Math.max(1, ...least), slope = Math.max(1, Math.min(beta, budget / window));
+  const perLayer = layerBudgets(tokensRead, budget, layers, window, slope);
+  const quotas = live.map((_, head) => perLayer[Math.floor(head / kvHeads)]!);
+  const most = live.map((slots) => Math.min(slots, mostSlots));
+  return settle(quotas, least, most, budget * live.length);
+}
 
 /**
  * Slots per head of every layer, as kvpress's PyramidKVPress computes them.

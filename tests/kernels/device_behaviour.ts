@@ -35,7 +35,7 @@ export async function checkDevice(webgpu: WebGpu): Promise<string[]> {
 
   // many launches with parameters of their own in one recording
   const recording = gpu.record();
-  for (let i = 0; i < 700; i++) advance.record(recording, { live }, { heads: 1 + i % 300, count: i });
+  for (let i = 0; i < 700; i++) advance.record(recording, { end: live }, { heads: 1 + i % 300, count: i });
   recording.submit();
   const sums = new Uint32Array(300).fill(605);
   for (let i = 0; i < 700; i++) for (let h = 0; h <= i % 300; h++) sums[h]! += i;
@@ -49,7 +49,7 @@ export async function checkDevice(webgpu: WebGpu): Promise<string[]> {
   const broken = defineKernel({
     name: "broken",
     source: "@compute @workgroup_size(1) fn main() { nonsense; }",
-    bindings: { live: "write" },
+    bindings: { end: "write" },
     params: {},
     constants: [],
     threads: 1,
@@ -60,7 +60,7 @@ export async function checkDevice(webgpu: WebGpu): Promise<string[]> {
   });
   const said = await (async () => {
     const recording = gpu.record();
-    broken.record(recording, { live }, {});
+    broken.record(recording, { end: live }, {});
     recording.submit();
     await gpu.read(live, new Uint32Array(1));
     return "nothing";
@@ -80,7 +80,7 @@ export async function checkDevice(webgpu: WebGpu): Promise<string[]> {
 
   function advanceOnce(): void {
     const recording = gpu.record();
-    advance.record(recording, { live }, { heads: 300, count: 1 });
+    advance.record(recording, { end: live }, { heads: 300, count: 1 });
     recording.submit();
   }
 }

@@ -6,9 +6,11 @@ import process from "node:process";
 import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { kernels } from "../../kernels/all.ts";
 import { LEAST_LIMITS, openGpu } from "../../kernels/device.ts";
+import { checkAllocation } from "./allocation.ts";
 import { checkCompaction } from "./compaction.ts";
 import { checkDevice } from "./device_behaviour.ts";
 import { runCase } from "./run_case.ts";
+import { checkSelection } from "./selection.ts";
 
 const webgpu = await loadWebGpu();
 const failures: string[] = [];
@@ -26,7 +28,11 @@ for (const least of [false, true]) {
       if (wrong) failures.push(`${kernel.name}, ${one.name}${least ? ", least limits" : ""}: ${wrong}`);
     }
   }
-  failures.push(...await checkCompaction(gpu).catch((error) => [`compaction: ${error.message}`]));
+  for (const positions of ["compact", "original"] as const) {
+    failures.push(...await checkCompaction(gpu, positions).catch((error) => [`compaction: ${error.message}`]));
+  }
+  failures.push(...await checkAllocation(gpu).catch((error) => [`quotas: ${error.message}`]));
+  failures.push(...await checkSelection(gpu).catch((error) => [`selection: ${error.message}`]));
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
   }
