@@ -6,6 +6,7 @@ import process from "node:process";
 import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { kernels } from "../../kernels/all.ts";
 import { LEAST_LIMITS, openGpu } from "../../kernels/device.ts";
+import { checkAsking } from "./ask_layers.ts";
 import { checkCompaction } from "./compaction.ts";
 import { checkDevice } from "./device_behaviour.ts";
 import { runCase } from "./run_case.ts";
@@ -27,6 +28,7 @@ for (const least of [false, true]) {
     }
   }
   failures.push(...await checkCompaction(gpu).catch((error) => [`compaction: ${error.message}`]));
+  failures.push(...await checkAsking(gpu).catch((error) => [`asking: ${error.message}`]));
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
   }
