@@ -3,9 +3,9 @@
  * softmax over a row's logits needs to know of them, without ever holding them. The part of `probabilities` in `core/engine/attention.ts` before the
  * division.
  *
- * One dispatch a layer. Bytes: 4 · (T · WIDTH · kvHeads · ceil(rows · GROUP / (4 · ROW_LANES)) + queries · splits · …) at worst, T slots in sight; the
- * tiles of rows share the keys in the cache of the GPU, so what memory sees is
- * B = 4 · kvHeads · (T · WIDTH + rows · GROUP · (WIDTH + 2 · splits + 4)).
+ * One dispatch a layer. Bytes: B = 4 · kvHeads · (T · WIDTH + rows · GROUP · (WIDTH + 2 · splits + 4)), T slots in sight, as far as the GPU's cache
+ * holds what several workgroups read: each of ceil(rows · GROUP / (4 · ROW_LANES)) tiles of rows reads all keys, each of the `splits` all queries.
+ * Multiplications: T · WIDTH · rows · kvHeads · GROUP, as in `attention_mass`.
  */
 import { askings, logits, sight, wordsOf } from "./attention_rows.ts";
 import { defineKernel } from "./kernel.ts";
