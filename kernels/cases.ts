@@ -75,7 +75,7 @@ export function scores(n: number, seed = 5): number[] {
 }
 
 /** Scores that are hard to order: zeros of both signs, infinities, NaN, the smallest and the largest. */
-export const ODD_SCORES = [0, -0, Infinity, -Infinity, NaN, 1e-45, -1e-45, 3.4e38, -3.4e38, 1, -1, 1];
+export const ODD_SCORES = [-0, 0, Infinity, -Infinity, NaN, 1e-45, -1e-45, 3.4e38, -3.4e38, 1, -1, 1];
 
 /** Heads whose live slots are ragged runs inside their capacity. */
 export interface Ragged {

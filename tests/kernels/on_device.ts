@@ -7,6 +7,7 @@ import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { kernels } from "../../kernels/all.ts";
 import { LEAST_LIMITS, openGpu } from "../../kernels/device.ts";
 import { checkAllocation } from "./allocation.ts";
+import { checkAsking } from "./ask_layers.ts";
 import { checkCompaction } from "./compaction.ts";
 import { checkDevice } from "./device_behaviour.ts";
 import { runCase } from "./run_case.ts";
@@ -33,6 +34,7 @@ for (const least of [false, true]) {
   }
   failures.push(...await checkAllocation(gpu).catch((error) => [`quotas: ${error.message}`]));
   failures.push(...await checkSelection(gpu).catch((error) => [`selection: ${error.message}`]));
+  failures.push(...await checkAsking(gpu).catch((error) => [`asking: ${error.message}`]));
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
   }
