@@ -13,6 +13,21 @@ import { valueNorms } from "./value_norms.ts";
 import { valueNormsSum } from "./value_norms_sum.ts";
 import { unitSum } from "./unit_sum.ts";
 import { keydiff } from "./keydiff.ts";
+import { queryMoments } from "./query_moments.ts";
+import { expectation } from "./expectation.ts";
+import { expectedLogits } from "./expected_logits.ts";
+import { expectedSoftmax } from "./expected_softmax.ts";
+import { expectedScore } from "./expected_score.ts";
+import { expectedLeading } from "./expected_leading.ts";
+import { expectedMass } from "./expected_mass.ts";
+import { lagRank } from "./lag_rank.ts";
+import { lagkv } from "./lagkv.ts";
+import { momentum } from "./momentum.ts";
+import { writtenQuota } from "./written_quota.ts";
+import { writtenRecency } from "./written_recency.ts";
+import { writtenMomentum } from "./written_momentum.ts";
+import { rkvRedundancy } from "./rkv_redundancy.ts";
+import { rkvScore } from "./rkv_score.ts";
 
 export const kernels: readonly AnyKernel[] = [
   append,
@@ -28,4 +43,19 @@ export const kernels: readonly AnyKernel[] = [
   valueNormsSum,
   unitSum,
   keydiff,
+  queryMoments,
+  expectation,
+  expectedLogits,
+  expectedSoftmax,
+  expectedScore,
+  expectedLeading,
+  expectedMass,
+  lagRank,
+  lagkv,
+  momentum,
+  writtenQuota,
+  writtenRecency,
+  writtenMomentum,
+  rkvRedundancy,
+  rkvScore,
 ];

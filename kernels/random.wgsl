@@ -15,7 +15,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let slot = start[head] + id.x;
   if (slot >= end[head]) { return; }
   let at = head * params.stride + slot;
-  var bits = (u32(source[at]) + 1u) * 0x9e3779b1u ^ ((head + 1u) * 0x85ebca77u);
+  var bits = ((u32(source[at]) + 1u) * 0x9e3779b1u) ^ ((head + 1u) * 0x85ebca77u);
   bits = (bits ^ (bits >> 16u)) * 0x85ebca6bu;
   bits = (bits ^ (bits >> 13u)) * 0xc2b2ae35u;
   scores[at] = f32((bits ^ (bits >> 16u)) >> 8u) / 16777216.0;

@@ -72,7 +72,7 @@ export const valueNorms = defineKernel({
     [
       { WIDTH: 4, HEAD_DIM: 4, GROUP: 1, hidden: 4, newest: 1000 },
       { WIDTH: 44, HEAD_DIM: 36, GROUP: 3, hidden: 530, newest: 5 },
-      { WIDTH: 64, HEAD_DIM: 64, GROUP: 2, hidden: 67, newest: 1000 },
+      { WIDTH: 64, HEAD_DIM: 64, GROUP: 2, hidden: 67, newest: 70 },
     ].flatMap(({ newest, ...shape }) =>
       lives().map((live) => {
         const { heads, firstHead, stride, allHeads, start, end } = live;
