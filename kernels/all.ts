@@ -1,31 +1,53 @@
 /** Every kernel, for the test loop. */
 import { advance } from "./advance.ts";
+import { attentionMass } from "./attention_mass.ts";
 import { bestStretch } from "./best_stretch.ts";
 import { chunkMeans } from "./chunk_means.ts";
 import { compactPositions } from "./compact_positions.ts";
 import { coverage } from "./coverage.ts";
 import { criticalScores } from "./critical_scores.ts";
-import { fillRows } from "./fill_rows.ts";
-import { attentionMass } from "./attention_mass.ts";
 import { defensiveFacts } from "./defensive_facts.ts";
 import { defensiveScores } from "./defensive_scores.ts";
+import { expectation } from "./expectation.ts";
+import { expectedLeading } from "./expected_leading.ts";
+import { expectedLogits } from "./expected_logits.ts";
+import { expectedMass } from "./expected_mass.ts";
+import { expectedScore } from "./expected_score.ts";
+import { expectedSoftmax } from "./expected_softmax.ts";
+import { fillRows } from "./fill_rows.ts";
 import { gather } from "./gather.ts";
 import { gatherRotate } from "./gather_rotate.ts";
 import { h2oScores } from "./h2o_scores.ts";
 import type { AnyKernel } from "./kernel.ts";
+import { keydiff } from "./keydiff.ts";
+import { knorm } from "./knorm.ts";
 import { labelRows } from "./label_rows.ts";
-import { mark } from "./mark.ts";
-import { protect } from "./protect.ts";
-import { quotaChoose } from "./quota_choose.ts";
-import { quotaCounts } from "./quota_counts.ts";
-import { settle } from "./settle.ts";
-import { spreadParts } from "./spread_parts.ts";
+import { lagRank } from "./lag_rank.ts";
+import { lagkv } from "./lagkv.ts";
 import { layerMean } from "./layer_mean.ts";
+import { mark } from "./mark.ts";
 import { mergeMass } from "./merge_mass.ts";
+import { momentum } from "./momentum.ts";
+import { none } from "./none.ts";
 import { normShares } from "./norm_shares.ts";
 import { poolScores } from "./pool_scores.ts";
+import { protect } from "./protect.ts";
+import { queryMoments } from "./query_moments.ts";
+import { quotaChoose } from "./quota_choose.ts";
+import { quotaCounts } from "./quota_counts.ts";
+import { random } from "./random.ts";
+import { rkvRedundancy } from "./rkv_redundancy.ts";
+import { rkvScore } from "./rkv_score.ts";
+import { settle } from "./settle.ts";
 import { softmaxRows } from "./softmax_rows.ts";
+import { spreadParts } from "./spread_parts.ts";
 import { topK } from "./top_k.ts";
+import { unitSum } from "./unit_sum.ts";
+import { valueNorms } from "./value_norms.ts";
+import { valueNormsSum } from "./value_norms_sum.ts";
+import { writtenMomentum } from "./written_momentum.ts";
+import { writtenQuota } from "./written_quota.ts";
+import { writtenRecency } from "./written_recency.ts";
 
 export const kernels: readonly AnyKernel[] = [
   labelRows,
@@ -54,4 +76,26 @@ export const kernels: readonly AnyKernel[] = [
   normShares,
   defensiveFacts,
   defensiveScores,
+  none,
+  random,
+  knorm,
+  valueNorms,
+  valueNormsSum,
+  unitSum,
+  keydiff,
+  queryMoments,
+  expectation,
+  expectedLogits,
+  expectedSoftmax,
+  expectedScore,
+  expectedLeading,
+  expectedMass,
+  lagRank,
+  lagkv,
+  momentum,
+  writtenQuota,
+  writtenRecency,
+  writtenMomentum,
+  rkvRedundancy,
+  rkvScore,
 ];

@@ -15,7 +15,7 @@ export const keydiff = (): Probe => ({
 });
 
 /** −cos of each row and the mean direction: [rows, width] → [rows]. */
-function unlikeness(rows: Float32Array, width: number): Float32Array {
+export function unlikeness(rows: Float32Array, width: number): Float32Array {
   const scores = rowNorms(rows, width), anchor = new Float64Array(width);
   for (let row = 0, at = 0; row < scores.length; row++, at += width) {
     const scale = 1 / scores[row]!;

@@ -1,199 +1,151 @@
-/** The references of the kernels that score with attention, against the CPU path that they stand for: the graph's own nodes, and the aggregates. */
+/** Kernels that make a score together: their references in a row against the CPU's own variant. Needs no GPU: `devices_test.ts` holds each kernel to its reference. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { defensive } from "../../core/aggregate/defensive.ts";
 import { KvCache } from "../../core/cache.ts";
-import { probabilities } from "../../core/engine/attention.ts";
-import { type Aggregation, massIfScored } from "../../core/engine/attention_mass.ts";
-import { Graph, serializeModel } from "../../core/engine/onnx.ts";
-import type { StageContext } from "../../core/policy.ts";
-import { ALL_SLOTS, attentionMass } from "../../kernels/attention_mass.ts";
-import { wordsOf } from "../../kernels/attention_rows.ts";
+import { rkv } from "../../core/decode/rkv.ts";
+import { keydiff as keydiffProbe } from "../../core/probe/keydiff.ts";
+import { expected } from "../../core/probe/expected.ts";
+import { expectedMass as expectedMassProbe } from "../../core/probe/expected_mass.ts";
+import { lagkv as lagkvProbe } from "../../core/probe/lagkv.ts";
+import type { ProbeContext } from "../../core/policy.ts";
+import { Rope } from "../../core/rope.ts";
 import { numbers } from "../../kernels/cases.ts";
-import { defensiveFacts, FACTS } from "../../kernels/defensive_facts.ts";
-import { defensiveScores } from "../../kernels/defensive_scores.ts";
-import { normShares } from "../../kernels/norm_shares.ts";
-import { softmaxRows } from "../../kernels/softmax_rows.ts";
-import { difference, openTiny } from "../tiny_llama.ts";
+import { expectation, meanTurn } from "../../kernels/expectation.ts";
+import { expectedLeading } from "../../kernels/expected_leading.ts";
+import { expectedLogits } from "../../kernels/expected_logits.ts";
+import { expectedMass } from "../../kernels/expected_mass.ts";
+import { expectedScore } from "../../kernels/expected_score.ts";
+import { expectedSoftmax } from "../../kernels/expected_softmax.ts";
+import { keydiff } from "../../kernels/keydiff.ts";
+import { completePartitions, lagRank } from "../../kernels/lag_rank.ts";
+import { lagkv } from "../../kernels/lagkv.ts";
+import { rkvRedundancy } from "../../kernels/rkv_redundancy.ts";
+import { rkvScore } from "../../kernels/rkv_score.ts";
+import { look } from "../probe/context.ts";
+import { openTiny, tokens } from "../tiny_llama.ts";
 
-const { engine, close } = await openTiny();
-const D = 12, GROUP = 3, KV_HEADS = 2;
-const AGGREGATIONS: Aggregation[] = ["max", "mean", "defensive"];
+const { engine, close } = await openTiny({ features: { queryMoments: true } });
 
-describe("attention mass", () => {
-  after(close);
+const heads = 3, headDim = 8, stride = 300;
+const width = { WIDTH: headDim, HEAD_DIM: headDim };
+const start = Uint32Array.of(0, 17, 100), end = Uint32Array.of(300, 250, 280);
+const keys = numbers(heads * stride * headDim, 1), values = numbers(heads * stride * headDim, 2);
+const source = Int32Array.from({ length: heads * stride }, (_, i) => i % stride - start[Math.floor(i / stride)]!);
+const of = { heads, firstHead: 0, stride, ...width };
 
-  for (
-    const [what, past, newRows, scored] of [
-      ["the window of a chunk", 71, 40, 9],
-      ["all rows of a first chunk", 0, 33, 33],
-      ["one row", 50, 1, 1],
-      ["a question", 90, 7, 7],
-    ] as const
-  ) {
-    test(`of ${what} is what the graph gives, appended or not`, async () => {
-      const all = past + newRows, queries = numbers(newRows * KV_HEADS * GROUP * D, 1);
-      const keys = numbers(KV_HEADS * all * D, 2);
-      const asked = await graphMass(queries, keys, past, newRows, scored);
-      for (const behind of [0, newRows]) {
-        const live = all - behind, start = new Uint32Array(KV_HEADS), end = new Uint32Array(KV_HEADS).fill(live);
-        const values = {
-          kvHeads: KV_HEADS,
-          firstHead: 0,
-          stride: all,
-          rows: scored,
-          firstRow: newRows - scored,
-          behind,
-          splits: 2,
-          scale: 1 / Math.sqrt(D),
-          WIDTH: D,
-          GROUP,
-          ROW_LANES: 4,
-        };
-        const softmax = new Float32Array(KV_HEADS * scored * GROUP * wordsOf(2));
-        softmaxRows.cpu({ queries, keys, start, end, softmax }, values);
-        const out = () => new Float32Array(KV_HEADS * all);
-        const [mean, most, worst] = [out(), out(), out()];
-        attentionMass.cpu({ queries, keys, start, end, softmax, mean, most, worst }, {
-          ...values,
-          newest: ALL_SLOTS,
-          weight: 1 / (scored * GROUP),
-          MEAN: 1,
-          MOST: 1,
-          DEFENSIVE: 1,
-        });
-        for (let h = 0; h < KV_HEADS; h++) {
-          for (const [aggregation, met] of [["max", most], ["mean", mean], ["defensive", worst]] as const) {
-            const off = difference(
-              met.slice(h * all, h * all + live),
-              asked.get(`${aggregation}.${h}`)!.slice(0, live),
-            );
-            assert.ok(off < 1e-6, `${aggregation}, head ${h}, ${behind} rows behind: off by ${off}`);
-          }
-        }
-      }
-    });
+/** The same slots as the CPU has them. */
+function cpuCache(): KvCache {
+  const cache = new KvCache({ layers: 1, kvHeads: heads, headDim }, stride, ["score", "momentum"]);
+  for (let head = 0; head < heads; head++) {
+    const from = head * stride + start[head]!, to = head * stride + end[head]!;
+    cache.live[head] = to - from;
+    cache.keyRows(head).set(keys.subarray(from * headDim, to * headDim));
+    cache.valueRows(head).set(values.subarray(from * headDim, to * headDim));
+    cache.sources(head).set(source.subarray(from, to));
   }
-});
-
-/** What the graph's own nodes give. @param keys [KV_HEADS, past + newRows, D] @returns by `aggregation.head` [past + newRows] */
-async function graphMass(
-  queries: Float32Array,
-  keys: Float32Array,
-  past: number,
-  newRows: number,
-  scored: number,
-): Promise<Map<string, Float32Array>> {
-  const each = (name: string) => Array.from({ length: KV_HEADS }, (_, h) => `${name}.${h}`);
-  const result = await engine.dense(`mass.${past}.${newRows}.${scored}`, () => {
-    const graph = new Graph("mass");
-    graph.input("query", "float32", [1, newRows, KV_HEADS * GROUP * D]);
-    graph.input("mask", "float32", [GROUP * scored, newRows]);
-    for (const name of each("past")) graph.input(name, "float32", [1, 1, past, D]);
-    for (const name of each("new")) graph.input(name, "float32", [1, newRows, D]);
-    graph.constant("score", "bool", [1], Uint8Array.of(1));
-    graph.int64s("axis1", [1]);
-    graph.int64s("axis2", [2]);
-    graph.int64s("axes01", [0, 1]);
-    graph.int64s("shape.group", [1, GROUP, -1, 0]);
-    const shared = {
-      rowCount: "",
-      rowCount64: graph.int64s("S64", [newRows]),
-      firstRow: graph.int64s("first", [newRows - scored]),
-      mask: "mask",
-      headsShape: graph.int64s("shape.heads", [1, KV_HEADS, -1, D]),
-      querySplitShape: graph.int64s("shape.query", [-1, KV_HEADS, GROUP, D]),
-      outputSplitShape: "",
-      outputShape: "",
-    };
-    const wires = {
-      query: "query",
-      groupQueries: [],
-      newKeys: each("new"),
-      newValues: [],
-      pastKeys: each("past"),
-      pastValues: [],
-      pastBias: null,
-    };
-    const mass = AGGREGATIONS.map((aggregation) => ({ aggregation, outputs: each(aggregation) }));
-    const shape = { kvHeads: KV_HEADS, group: GROUP, headDim: D };
-    massIfScored(graph, "", mass, (graph) => probabilities(graph, "p.", wires, shared, shape));
-    for (const { outputs } of mass) for (const name of outputs) graph.output(name, "float32", ["T"]);
-    return serializeModel(graph);
-  });
-  const mask = new Float32Array(GROUP * scored * newRows);
-  for (let row = 0; row < GROUP * scored; row++) {
-    mask.fill(-1e9, row * newRows + newRows - scored + row % scored + 1, (row + 1) * newRows);
-  }
-  const inputs: Parameters<typeof result.run>[0] = {
-    query: { data: queries, dims: [1, newRows, KV_HEADS * GROUP * D] },
-    mask: { data: mask, dims: [GROUP * scored, newRows] },
-  };
-  for (let h = 0; h < KV_HEADS; h++) {
-    const rows = keys.subarray(h * (past + newRows) * D, (h + 1) * (past + newRows) * D);
-    inputs[`past.${h}`] = { data: rows.slice(0, past * D), dims: [1, 1, past, D] };
-    inputs[`new.${h}`] = { data: rows.slice(past * D), dims: [1, newRows, D] };
-  }
-  const outputs = await result.run(inputs);
-  return new Map(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]));
+  return cache;
 }
 
-test("norm_shares, defensive_facts and defensive_scores together are the aggregate defensive, of masses and of scores", () => {
-  const shape = { layers: 2, kvHeads: 2, headDim: 1 }, heads = 4, stride = 300, budget = 120, before = 211, fresh = 70;
-  const live = [281, 150, 90, 281], gone = (head: number) => live[head]! - fresh;
-  for (const SCORES of [0, 1]) {
-    const cache = new KvCache(shape, stride, ["valueNorm", "normShare"]);
-    const rows = (count: number, seed: number) => Array.from({ length: heads }, (_, h) => numbers(count, seed + h));
-    const norm = new Float32Array(heads * stride), share = norm.slice();
-    // what earlier compactions left has its shares, of other tokens in every head
-    for (let head = 0; head < heads; head++) {
-      const old = numbers(gone(head), 80 + head).map((x) => (x + 2.5) / 9), at = head * stride;
-      share.set(old, at);
-      norm.set(numbers(live[head]!, 90 + head).map((x) => x + 2), at);
-      cache.live[head] = gone(head);
-      cache.attribute("normShare", head).set(old);
-    }
-    cache.append(rows(fresh, 1), rows(fresh, 2), fresh, before, before);
-    const masses = rows(stride, 3).map((row, head) => {
-      const some = row.subarray(0, live[head]).map((x) => SCORES ? x : Math.exp(3 * x)),
-        sum = some.reduce((a, b) => a + b);
-      return SCORES ? some : some.map((x) => x / sum);
+/** Scores [heads, stride] against scores per head [live]. */
+function assertScores(scores: Float32Array, wanted: Float32Array[], tolerance: number): void {
+  wanted.forEach((row, head) => {
+    assert.equal(row.length, end[head]! - start[head]!);
+    row.forEach((score, i) => {
+      const met = scores[head * stride + start[head]! + i]!;
+      assert.ok(met === score || Math.abs(met - score) <= tolerance, `head ${head}, slot ${i}: ${met}, not ${score}`);
     });
-    const worst = SCORES ? masses : masses.map((row) => row.map((x, i) => Math.min(1, x * (1 + i % 5))));
-    const protectedSlots = live.map((n) => Uint8Array.from({ length: n }, (_, i) => Number(i < 4 || i >= n - 32)));
-    for (let head = 0; head < heads; head++) {
-      cache.attribute("valueNorm", head).set(norm.subarray(head * stride, head * stride + live[head]!));
-    }
-    const evidence = SCORES ? { score: masses } : { mean: masses, defensive: worst };
-    const asked = defensive().score(
-      evidence,
-      { cache, budget, protectedSlots } as unknown as StageContext,
-    ) as Float32Array[];
+  });
+}
 
-    const flat = <T extends Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
-      out: T,
-      rows: ArrayLike<number>[],
-    ) => {
-      rows.forEach((row, head) => out.set(row, head * stride));
-      return out;
+describe("kernels that score together", () => {
+  after(close);
+
+  test("keydiff is the probe's", async () => {
+    const scores = new Float32Array(heads * stride);
+    keydiff.cpu({ keys, parts: new Float32Array(0), start, end, scores }, of);
+    const { score } = await keydiffProbe().look({ cache: cpuCache() } as ProbeContext);
+    assertScores(scores, score!, 0);
+  });
+
+  test("lag_rank and lagkv are the probe's, in two steps as in one", async () => {
+    const LAG = 32, sinks = 4, scored = new Float32Array(heads * stride), scores = new Float32Array(heads * stride);
+    const complete = completePartitions(300, sinks, LAG);
+    for (const [firstPartition, partitions] of [[0, 3], [3, complete - 3]] as const) {
+      const values_ = { ...of, sinks, firstPartition, partitions, LAG };
+      lagRank.cpu({ keys, values, source, start, end, scored }, values_);
+    }
+    lagkv.cpu({ scored, start, end, scores }, { heads, stride });
+    const { score } = await lagkvProbe(LAG, sinks).look({ cache: cpuCache(), tokensRead: 300 } as ProbeContext);
+    assertScores(scores, score!, 1e-6);
+  });
+
+  test("rkv_redundancy and rkv_score are the decode policy's", () => {
+    const written = 150, lambda = 0.07, momentum = numbers(heads * stride, 4).map(Math.abs);
+    const cache = cpuCache(), scores = new Float32Array(heads * stride).fill(9);
+    for (let head = 0; head < heads; head++) {
+      const from = head * stride + start[head]!;
+      cache.attribute("momentum", head).set(momentum.subarray(from, head * stride + end[head]!));
+    }
+    const found = {
+      likeness: new Float32Array(heads * written),
+      duplicate: new Uint32Array(heads * written),
+      cosine: new Float32Array(heads * written),
     };
-    const start = new Uint32Array(heads), end = Uint32Array.from(live), size = heads * stride;
-    const buffers = {
-      worst: flat(new Float32Array(size), worst),
-      mean: flat(new Float32Array(size), masses),
-      share,
-      start,
-      end,
-      facts: new Float32Array(heads * FACTS),
-    };
-    normShares.cpu({ norm, end, share }, { heads, kvHeads: 2, stride, count: fresh });
-    const shielded = flat(new Uint32Array(size), protectedSlots);
-    defensiveFacts.cpu({ ...buffers, shielded }, { heads, stride, SCORES });
-    const scores = new Float32Array(size);
-    defensiveScores.cpu({ ...buffers, scores }, { heads, kvHeads: 2, stride, budget, certain: 0.9 });
-    asked.forEach((row, head) => {
-      const off = difference(scores.slice(head * stride, head * stride + live[head]!), row);
-      assert.ok(off < 1e-6, `head ${head}${SCORES ? ", scores" : ""}: off by ${off}`);
+    rkvRedundancy.cpu({ keys, parts: new Float32Array(0), end, ...found }, { ...of, written, blocks: 0 });
+    rkvScore.cpu({ ...found, end, momentum, scores }, { heads, stride, written, lambda });
+    const wanted = rkv(lambda).score!({ cache, written, budget: 64 });
+    wanted.forEach((row, head) => {
+      const from = head * stride + end[head]! - written;
+      row.forEach((score, i) => {
+        const met = scores[from + i]!;
+        assert.ok(met === score || Math.abs(met - score) < 1e-6, `head ${head}, slot ${i}: ${met}, not ${score}`);
+      });
+      assert.deepEqual(momentum.subarray(from, from + written), new Float32Array(written), "a new window begins");
+      assert.equal(scores[from - 1], 9, "what was read has no score");
     });
-  }
+  });
+
+  test("expectation and the expected kernels are the probes', on a document read in two chunks", async () => {
+    const ids = tokens(60, 9), sinks = 4, { config } = engine, { kvHeads, layers } = config;
+    const group = config.heads / kvHeads, d = config.headDim;
+    const { cache, context, evidence } = await look(engine, expected(512, sinks), { ids, size: 35 });
+    const stride = cache.capacity, all = cache.heads, scores = new Float32Array(all * stride);
+    const live = { start: new Uint32Array(all), end: Uint32Array.from(cache.live) };
+    const turn = meanTurn(new Rope(config), ids.length, 512);
+    const rowsOf = (pool: Float32Array, layer: number) =>
+      pool.slice(layer * kvHeads * stride * d, (layer + 1) * kvHeads * stride * d);
+    const source = cache.source.slice() as Int32Array<ArrayBuffer>;
+    const of = (layer: number) => ({
+      heads: kvHeads,
+      firstHead: layer * kvHeads,
+      stride,
+      sinks,
+      GROUP: group,
+      WIDTH: d,
+      HEAD_DIM: d,
+    });
+    for (let layer = 0; layer < layers; layer++) {
+      const { rows, sum, outer } = context.chunk.queryMoments![layer]!;
+      const mean = new Float32Array(config.heads * d), form = new Float32Array(config.heads * d * d);
+      const moments = { sum: Float32Array.from(sum), outer: Float32Array.from(outer) };
+      expectation.cpu({ ...moments, turn, mean, form }, { heads: config.heads, rows, HEAD_DIM: d });
+      const logits = new Float32Array(config.heads * stride), softmax = new Float32Array(2 * config.heads);
+      expectedLogits.cpu({ keys: rowsOf(cache.keys, layer), mean, form, source, ...live, logits }, of(layer));
+      expectedSoftmax.cpu({ logits, ...live, softmax }, of(layer));
+      expectedScore.cpu({ values: rowsOf(cache.values, layer), logits, softmax, ...live, scores }, of(layer));
+    }
+    expectedLeading.cpu({ source, ...live, scores }, { heads: all, stride, sinks });
+    const check = (wanted: Float32Array[]) =>
+      wanted.forEach((row, head) =>
+        row.forEach((score, slot) => {
+          const met = scores[head * stride + slot]!;
+          assert.ok(Math.abs(met - score) <= 1e-5 * score, `head ${head}, slot ${slot}: ${met}, not ${score}`);
+        })
+      );
+    check(evidence.score!);
+    for (let layer = 0; layer < layers; layer++) {
+      expectedMass.cpu({ values: rowsOf(cache.values, layer), ...live, scores }, of(layer));
+    }
+    check((await expectedMassProbe().look(context)).score!);
+  });
 });
