@@ -11,7 +11,6 @@ import { defensiveScores } from "./defensive_scores.ts";
 import { expectation } from "./expectation.ts";
 import { expectedLeading } from "./expected_leading.ts";
 import { expectedLogits } from "./expected_logits.ts";
-import { expectedMass } from "./expected_mass.ts";
 import { expectedScore } from "./expected_score.ts";
 import { expectedSoftmax } from "./expected_softmax.ts";
 import { fillRows } from "./fill_rows.ts";
@@ -89,7 +88,6 @@ export const kernels: readonly AnyKernel[] = [
   expectedSoftmax,
   expectedScore,
   expectedLeading,
-  expectedMass,
   lagRank,
   lagkv,
   momentum,

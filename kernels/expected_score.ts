@@ -1,5 +1,5 @@
 /**
- * Expected score: the expected attention of every slot, times the length of its value, as `core/probe/expected.ts` has it; after `expected_logits` and
+ * Expected score: the expected attention of every slot, times the length of its value as `core/probe/expected.ts` has it, or without as `expected_mass.ts` there; after `expected_logits` and
  * `expected_softmax`. What leading slots get, `expected_leading` says afterwards. One dispatch per layer; moves 4 (headDim + GROUP + 1) bytes per live slot
  * of every head.
  */
@@ -29,10 +29,11 @@ export const expectedScore = defineKernel({
     scores: "write",
   },
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
-  constants: ["WIDTH", "HEAD_DIM", "GROUP"],
+  /** WEIGHTED: whether the length counts. */
+  constants: ["WIDTH", "HEAD_DIM", "GROUP", "WEIGHTED"],
   threads: 256,
   grid: ({ heads, stride }, threads) => [Math.ceil(stride / (threads / SHARING)), heads],
-  cpu({ values, logits, softmax, start, end, scores }, { heads, firstHead, stride, WIDTH, HEAD_DIM, GROUP }) {
+  cpu({ values, logits, softmax, start, end, scores }, { heads, firstHead, stride, WIDTH, HEAD_DIM, GROUP, WEIGHTED }) {
     for (let h = 0; h < heads; h++) {
       const head = firstHead + h;
       for (let slot = start[head]!; slot < end[head]!; slot++) {
@@ -41,7 +42,8 @@ export const expectedScore = defineKernel({
         for (let query = h * GROUP; query < (h + 1) * GROUP; query++) {
           weight += Math.exp(logits[query * stride + slot]! - softmax[2 * query]!) / softmax[2 * query + 1]!;
         }
-        scores[head * stride + slot] = weight / GROUP * Math.hypot(...values.subarray(row, row + HEAD_DIM));
+        scores[head * stride + slot] = weight / GROUP *
+          (WEIGHTED ? Math.hypot(...values.subarray(row, row + HEAD_DIM)) : 1);
       }
     }
   },
@@ -50,7 +52,7 @@ export const expectedScore = defineKernel({
     WIDTHS.flatMap((width) =>
       lives().map((live) => {
         const { heads, firstHead, stride, start, end } = live, GROUP = width.HEAD_DIM === 36 ? 3 : 1;
-        const values = { heads, firstHead, stride, GROUP, ...width };
+        const values = { heads, firstHead, stride, GROUP, ...width, WEIGHTED: Number(width.HEAD_DIM !== 36) };
         const logits = numbers(heads * GROUP * stride, 4).map((x, i) => i % stride < 4 ? LOWEST : 4 * x);
         const softmax = new Float32Array(2 * heads * GROUP);
         expectedSoftmax.cpu({ logits, start, end, softmax }, values);

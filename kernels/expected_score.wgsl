@@ -1,4 +1,4 @@
-// scores[firstHead + h, s] = |v[h, s]| times the mean over the group's query heads q of exp(logits[q, s] - softmax[q].x) / softmax[q].y.
+// scores[firstHead + h, s] = |v[h, s]| (where WEIGHTED, else 1) times the mean over the group's query heads q of exp(logits[q, s] - softmax[q].x) / softmax[q].y.
 // values [heads, stride, WIDTH]; logits [heads GROUP, stride]; softmax [heads GROUP]; start, end [all heads]; scores [all heads, stride].
 // Sixteen threads share a row; workgroups: x over rows, y over heads.
 struct Params { heads: u32, firstHead: u32, stride: u32 }
@@ -14,6 +14,7 @@ override THREADS: u32;
 override WIDTH: u32;
 override HEAD_DIM: u32;
 override GROUP: u32;
+override WEIGHTED: bool;
 const SHARING = 16u;
 
 var<workgroup> squares: array<f32, THREADS>;
@@ -25,7 +26,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   if (first >= end[head]) { return; }
   let slot = first + lane / SHARING;
   var sum = 0.0;
-  if (slot < end[head]) {
+  if (WEIGHTED && slot < end[head]) {
     let row = (group.y * params.stride + slot) * WIDTH;
     for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) { sum += values[row + d] * values[row + d]; }
   }
@@ -39,5 +40,5 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   for (var query = group.y * GROUP; query < (group.y + 1u) * GROUP; query++) {
     weight += exp(logits[query * params.stride + slot] - softmax[query].x) / softmax[query].y;
   }
-  scores[head * params.stride + slot] = weight / f32(GROUP) * sqrt(squares[lane]);
+  scores[head * params.stride + slot] = weight / f32(GROUP) * select(1.0, sqrt(squares[lane]), WEIGHTED);
 }

@@ -13,7 +13,6 @@ import { numbers } from "../../kernels/cases.ts";
 import { expectation, meanTurn } from "../../kernels/expectation.ts";
 import { expectedLeading } from "../../kernels/expected_leading.ts";
 import { expectedLogits } from "../../kernels/expected_logits.ts";
-import { expectedMass } from "../../kernels/expected_mass.ts";
 import { expectedScore } from "../../kernels/expected_score.ts";
 import { expectedSoftmax } from "../../kernels/expected_softmax.ts";
 import { keydiff } from "../../kernels/keydiff.ts";
@@ -124,17 +123,22 @@ describe("kernels that score together", () => {
       WIDTH: d,
       HEAD_DIM: d,
     });
-    for (let layer = 0; layer < layers; layer++) {
-      const { rows, sum, outer } = context.chunk.queryMoments![layer]!;
-      const mean = new Float32Array(config.heads * d), form = new Float32Array(config.heads * d * d);
-      const moments = { sum: Float32Array.from(sum), outer: Float32Array.from(outer) };
-      expectation.cpu({ ...moments, turn, mean, form }, { heads: config.heads, rows, HEAD_DIM: d });
-      const logits = new Float32Array(config.heads * stride), softmax = new Float32Array(2 * config.heads);
-      expectedLogits.cpu({ keys: rowsOf(cache.keys, layer), mean, form, source, ...live, logits }, of(layer));
-      expectedSoftmax.cpu({ logits, ...live, softmax }, of(layer));
-      expectedScore.cpu({ values: rowsOf(cache.values, layer), logits, softmax, ...live, scores }, of(layer));
-    }
-    expectedLeading.cpu({ source, ...live, scores }, { heads: all, stride, sinks });
+    const record = (WEIGHTED: number) => {
+      for (let layer = 0; layer < layers; layer++) {
+        const { rows, sum, outer } = context.chunk.queryMoments![layer]!;
+        const mean = new Float32Array(config.heads * d), form = new Float32Array(config.heads * d * d);
+        const moments = { sum: Float32Array.from(sum), outer: Float32Array.from(outer) };
+        expectation.cpu({ ...moments, turn, mean, form }, { heads: config.heads, rows, HEAD_DIM: d });
+        const logits = new Float32Array(config.heads * stride), softmax = new Float32Array(2 * config.heads);
+        expectedLogits.cpu({ keys: rowsOf(cache.keys, layer), mean, form, source, ...live, logits }, of(layer));
+        expectedSoftmax.cpu({ logits, ...live, softmax }, of(layer));
+        expectedScore.cpu({ values: rowsOf(cache.values, layer), logits, softmax, ...live, scores }, {
+          ...of(layer),
+          WEIGHTED,
+        });
+      }
+      expectedLeading.cpu({ source, ...live, scores }, { heads: all, stride, sinks });
+    };
     const check = (wanted: Float32Array[]) =>
       wanted.forEach((row, head) =>
         row.forEach((score, slot) => {
@@ -142,10 +146,9 @@ describe("kernels that score together", () => {
           assert.ok(Math.abs(met - score) <= 1e-5 * score, `head ${head}, slot ${slot}: ${met}, not ${score}`);
         })
       );
+    record(1);
     check(evidence.score!);
-    for (let layer = 0; layer < layers; layer++) {
-      expectedMass.cpu({ values: rowsOf(cache.values, layer), ...live, scores }, of(layer));
-    }
+    record(0);
     check((await expectedMassProbe().look(context)).score!);
   });
 });
