@@ -5,7 +5,10 @@ import { compactPositions } from "./compact_positions.ts";
 import { gather } from "./gather.ts";
 import { gatherRotate } from "./gather_rotate.ts";
 import type { AnyKernel } from "./kernel.ts";
+import { rowNorms } from "./row_norms.ts";
+import { splitSlots } from "./split_slots.ts";
 import { topK } from "./top_k.ts";
+import { topSimilar } from "./top_similar.ts";
 
 export const kernels: readonly AnyKernel[] = [
   append,
@@ -14,4 +17,7 @@ export const kernels: readonly AnyKernel[] = [
   gather,
   gatherRotate,
   compactPositions,
+  splitSlots,
+  rowNorms,
+  topSimilar,
 ];
