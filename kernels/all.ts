@@ -2,9 +2,12 @@
 import { advance } from "./advance.ts";
 import { append } from "./append.ts";
 import { compactPositions } from "./compact_positions.ts";
+import { flowShares } from "./flow_shares.ts";
 import { gather } from "./gather.ts";
 import { gatherRotate } from "./gather_rotate.ts";
 import type { AnyKernel } from "./kernel.ts";
+import { receiveChains } from "./receive_chains.ts";
+import { receive } from "./receive.ts";
 import { rowNorms } from "./row_norms.ts";
 import { splitSlots } from "./split_slots.ts";
 import { topK } from "./top_k.ts";
@@ -20,4 +23,7 @@ export const kernels: readonly AnyKernel[] = [
   splitSlots,
   rowNorms,
   topSimilar,
+  receiveChains,
+  flowShares,
+  receive,
 ];
