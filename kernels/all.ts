@@ -1,10 +1,13 @@
 /** Every kernel, for the test loop. */
 import { advance } from "./advance.ts";
 import { append } from "./append.ts";
+import { chooseDigit } from "./choose_digit.ts";
 import { compactPositions } from "./compact_positions.ts";
 import { flowShares } from "./flow_shares.ts";
 import { gather } from "./gather.ts";
 import { gatherRotate } from "./gather_rotate.ts";
+import { heaviestSlots } from "./heaviest_slots.ts";
+import { massHistogram } from "./mass_histogram.ts";
 import type { AnyKernel } from "./kernel.ts";
 import { receiveChains } from "./receive_chains.ts";
 import { receive } from "./receive.ts";
@@ -26,4 +29,7 @@ export const kernels: readonly AnyKernel[] = [
   receiveChains,
   flowShares,
   receive,
+  massHistogram,
+  chooseDigit,
+  heaviestSlots,
 ];
