@@ -1,6 +1,8 @@
 /** Every kernel, for the test loop. */
 import { advance } from "./advance.ts";
 import { append } from "./append.ts";
+import { centroidJoin } from "./centroid_join.ts";
+import { centroidSeeds } from "./centroid_seeds.ts";
 import { chooseDigit } from "./choose_digit.ts";
 import { compactPositions } from "./compact_positions.ts";
 import { flowShares } from "./flow_shares.ts";
@@ -32,4 +34,6 @@ export const kernels: readonly AnyKernel[] = [
   massHistogram,
   chooseDigit,
   heaviestSlots,
+  centroidSeeds,
+  centroidJoin,
 ];
