@@ -7,6 +7,7 @@ import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { kernels } from "../../kernels/all.ts";
 import { LEAST_LIMITS, openGpu } from "../../kernels/device.ts";
 import { checkCompaction } from "./compaction.ts";
+import { checkCompensation } from "./compensation.ts";
 import { checkDevice } from "./device_behaviour.ts";
 import { runCase } from "./run_case.ts";
 
@@ -27,6 +28,7 @@ for (const least of [false, true]) {
     }
   }
   failures.push(...await checkCompaction(gpu).catch((error) => [`compaction: ${error.message}`]));
+  failures.push(...await checkCompensation(gpu).catch((error) => [`compensation: ${error.message}`]));
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
   }
