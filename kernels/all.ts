@@ -5,6 +5,7 @@ import { centroidJoin } from "./centroid_join.ts";
 import { centroidSeeds } from "./centroid_seeds.ts";
 import { chooseDigit } from "./choose_digit.ts";
 import { compactPositions } from "./compact_positions.ts";
+import { d2oThreshold } from "./d2o_threshold.ts";
 import { flowShares } from "./flow_shares.ts";
 import { gather } from "./gather.ts";
 import { gatherRotate } from "./gather_rotate.ts";
@@ -12,7 +13,9 @@ import { heaviestSlots } from "./heaviest_slots.ts";
 import { massHistogram } from "./mass_histogram.ts";
 import type { AnyKernel } from "./kernel.ts";
 import { receiveChains } from "./receive_chains.ts";
+import { mergeShares } from "./merge_shares.ts";
 import { receive } from "./receive.ts";
+import { receiveMean } from "./receive_mean.ts";
 import { rowNorms } from "./row_norms.ts";
 import { splitSlots } from "./split_slots.ts";
 import { topK } from "./top_k.ts";
@@ -36,4 +39,7 @@ export const kernels: readonly AnyKernel[] = [
   heaviestSlots,
   centroidSeeds,
   centroidJoin,
+  mergeShares,
+  d2oThreshold,
+  receiveMean,
 ];
