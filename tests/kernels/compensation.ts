@@ -1,12 +1,17 @@
 /** Compensating stages, each in one recording, against the stages of the CPU path on the same invented heads. */
 import { MEMORY_SOURCE } from "../../core/cache.ts";
+import { cam } from "../../core/compensate/cam.ts";
 import { centroids } from "../../core/compensate/centroids.ts";
+import { d2o } from "../../core/compensate/d2o.ts";
 import { flow } from "../../core/compensate/flow.ts";
+import { flowAdd } from "../../core/compensate/flow_add.ts";
 import { flowConvex } from "../../core/compensate/flow_convex.ts";
+import { merge } from "../../core/compensate/merge.ts";
 import type { Compensate, CompensateContext } from "../../core/policy.ts";
 import { recordFlow } from "../../kernels/attention_flow.ts";
 import { recordCentroids } from "../../kernels/centroid_slots.ts";
 import type { Gpu, Numbers } from "../../kernels/gpu.ts";
+import { recordCam, recordD2o, recordFlowAdd, recordMerge } from "../../kernels/merging.ts";
 import type { Recording } from "../../kernels/recording.ts";
 import { COSINE, PRODUCT } from "../../kernels/top_similar.ts";
 import { inventedContext } from "../compensate/head.ts";
@@ -52,6 +57,7 @@ class Rig {
     }
     for (const [name, size] of Object.entries(SCRATCH)) this.put(name, new Uint32Array(size).fill(0x7fc00001));
     this.put("histogram", new Uint32Array(256));
+    this.put("threshold", new Float32Array(heads));
   }
 
   private put(name: string, data: Numbers): void {
@@ -133,6 +139,7 @@ const SCRATCH = {
   headHistogram: heads * 256,
   chosen: 2,
   found: 2 * SLOTS,
+  longest: kvHeads,
   norms: OF_LAYER,
   load: OF_LAYER,
   likeness: 4 * OF_LAYER,
@@ -150,6 +157,14 @@ const STAGES: [name: string, stage: Compensate, record: (recording: Recording, o
     (recording, of) => recordFlow(recording, of, { ...flowing, share: 1, likeness: PRODUCT, temperature: 1, m: 3 }),
   ],
   ["flow-convex", flowConvex(), (recording, of) => recordFlow(recording, of, { ...flowing, share: 1, gamma: 0.5 })],
+  ["merge", merge(), (recording, of) => recordMerge(recording, of, { ...cache, threshold: 0 })],
+  ["d2o", d2o(), (recording, of) => recordD2o(recording, of, { ...cache, momentum: 0.5 })],
+  ["cam", cam({ m: 5 }), (recording, of) => recordCam(recording, of, { ...cache, m: 5, bounded: true })],
+  [
+    "flow-add",
+    flowAdd({ gate: 2 }),
+    (recording, of) => recordFlowAdd(recording, of, { ...flowing, gate: 2, bounded: true }),
+  ],
   ...(["mass", "count"] as const).map((weigh): typeof STAGES[number] => [
     `centroids by ${weigh}`,
     centroids({ weigh, share: 1 / 6 }),
