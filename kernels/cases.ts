@@ -7,6 +7,16 @@ export function numbers(count: number, seed: number): Float32Array<ArrayBuffer> 
   return values;
 }
 
+/** `count` numbers in -1…1 without any order in them: sums of their products lie apart. */
+export function scattered(count: number, seed: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from({ length: count }, (_, i) => {
+    let x = Math.imul(i + 1, 0x9e3779b1) ^ Math.imul(seed, 0x85ebca6b);
+    x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+    return ((x ^ (x >>> 16)) >> 8) / 2 ** 23;
+  });
+}
+
 /** What heads keep of their slots. */
 export interface Keeps {
   name: string;

@@ -56,7 +56,7 @@ export const cam = ({ m = 32, draw = uniform, bounded = true }: CamOptions = {})
 });
 
 /** A number in [0, 1) that only head and token decide (the finaliser of murmur3). */
-function uniform(head: number, token: number): number {
+export function uniform(head: number, token: number): number {
   let x = Math.imul(head + 1, 0x9e3779b1) ^ Math.imul(token + 1, 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);

@@ -68,7 +68,7 @@ export const centroids = (options: CentroidOptions = {}): Compensate => {
 };
 
 /** Up to `count` of the slots, ascending, with about as many tokens between any two. */
-function spread(slots: Int32Array, tokens: Float32Array, count: number): Int32Array {
+export function spread(slots: Int32Array, tokens: Float32Array, count: number): Int32Array {
   if (slots.length <= count) return slots;
   let left = 0;
   for (const slot of slots) left += tokensOf(tokens[slot]!);

@@ -9,6 +9,7 @@ import { LEAST_LIMITS, openGpu } from "../../kernels/device.ts";
 import { checkAllocation } from "./allocation.ts";
 import { checkAsking } from "./ask_layers.ts";
 import { checkCompaction } from "./compaction.ts";
+import { checkCompensation } from "./compensation.ts";
 import { checkDevice } from "./device_behaviour.ts";
 import { runCase } from "./run_case.ts";
 import { checkSelection } from "./selection.ts";
@@ -35,6 +36,7 @@ for (const least of [false, true]) {
   failures.push(...await checkAllocation(gpu).catch((error) => [`quotas: ${error.message}`]));
   failures.push(...await checkSelection(gpu).catch((error) => [`selection: ${error.message}`]));
   failures.push(...await checkAsking(gpu).catch((error) => [`asking: ${error.message}`]));
+  failures.push(...await checkCompensation(gpu).catch((error) => [`compensation: ${error.message}`]));
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
   }
