@@ -22,6 +22,7 @@ import { receiveBounded } from "./receive_bounded.ts";
 import { receiveMean } from "./receive_mean.ts";
 import { rowNorms } from "./row_norms.ts";
 import { splitSlots } from "./split_slots.ts";
+import { tokenMass } from "./token_mass.ts";
 import { topK } from "./top_k.ts";
 import { topSimilar } from "./top_similar.ts";
 
@@ -50,4 +51,5 @@ export const kernels: readonly AnyKernel[] = [
   receiveBounded,
   camParts,
   camReceive,
+  tokenMass,
 ];
