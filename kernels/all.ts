@@ -57,6 +57,7 @@ import { settle } from "./settle.ts";
 import { softmaxRows } from "./softmax_rows.ts";
 import { splitSlots } from "./split_slots.ts";
 import { spreadParts } from "./spread_parts.ts";
+import { tokenMass } from "./token_mass.ts";
 import { topK } from "./top_k.ts";
 import { topSimilar } from "./top_similar.ts";
 import { unitSum } from "./unit_sum.ts";
@@ -132,4 +133,5 @@ export const kernels: readonly AnyKernel[] = [
   receiveBounded,
   camParts,
   camReceive,
+  tokenMass,
 ];
