@@ -1,7 +1,7 @@
 /** What `doctor` says of the GPU: the adapters, what they can, whether they compute rightly, and what `--device auto` makes of it. */
 import { DeviceError } from "../core/errors.ts";
-import { type AdapterFacts, describeAdapter } from "../kernels/adapter.ts";
-import { LEAST_LIMITS, openGpu, refusal } from "../kernels/device.ts";
+import { type AdapterFacts, describeAdapter } from "../kernels/device/adapter.ts";
+import { LEAST_LIMITS, openGpu, refusal } from "../kernels/device/device.ts";
 import { readableBytes } from "./numbers.ts";
 import { adapters, loadWebGpu } from "./runtimes/webgpu.ts";
 

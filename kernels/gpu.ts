@@ -1,11 +1,11 @@
 /** An open GPU: the device that ONNX Runtime and the kernels share, and everything on it that is made once and used often. */
 import { DeviceError } from "../core/errors.ts";
-import type { AdapterFacts, WantedFeature } from "./adapter.ts";
-import { Launches } from "./launches.ts";
-import { DeviceMemory } from "./memory.ts";
-import { readBuffer } from "./read.ts";
+import type { AdapterFacts, WantedFeature } from "./device/adapter.ts";
+import { Launches } from "./device/launches.ts";
+import { DeviceMemory } from "./device/memory.ts";
+import { readBuffer } from "./device/read.ts";
 import { Recording } from "./recording.ts";
-import { STORAGE } from "./usage.ts";
+import { STORAGE } from "./device/usage.ts";
 
 /** Numbers that live in buffers. Float16Array where a buffer holds half precision. */
 export type Numbers =

@@ -4,7 +4,7 @@
  */
 import type { Gpu } from "./gpu.ts";
 import type { AnyKernel } from "./kernel.ts";
-import { BUFFER } from "./usage.ts";
+import { BUFFER } from "./device/usage.ts";
 
 /** Bytes between the parameters of successive launches: WebGPU's alignment of uniform offsets. */
 const STEP = 256;

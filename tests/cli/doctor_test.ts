@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { type AdapterReport, autoDevice } from "../../cli/doctor_webgpu.ts";
-import { LEAST_LIMITS } from "../../kernels/device.ts";
+import { LEAST_LIMITS } from "../../kernels/device/device.ts";
 import { palimpsest, root, runtimes } from "./helpers.ts";
 
 const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";

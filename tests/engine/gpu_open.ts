@@ -8,8 +8,8 @@ import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
 import { GpuKvCache } from "../../core/gpu_cache.ts";
-import { readBuffer } from "../../kernels/read.ts";
-import { STORAGE } from "../../kernels/usage.ts";
+import { readBuffer } from "../../kernels/device/read.ts";
+import { STORAGE } from "../../kernels/device/usage.ts";
 import { type Opened, using } from "../golden/open.ts";
 import { files } from "../host.ts";
 

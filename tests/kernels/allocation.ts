@@ -4,9 +4,9 @@ import { count, safeguard } from "../../core/allocate/across.ts";
 import { global } from "../../core/allocate/global.ts";
 import { layer } from "../../core/allocate/layer.ts";
 import type { StageContext } from "../../core/policy.ts";
-import { ODD_SCORES, ragged, scores } from "../../kernels/cases.ts";
+import { ODD_SCORES, ragged, scores } from "../../kernels/cases/cases.ts";
 import type { Gpu, Numbers } from "../../kernels/gpu.ts";
-import { quotaScratch, recordQuotas } from "../../kernels/quotas.ts";
+import { quotaScratch, recordQuotas } from "../../kernels/allocate/quotas.ts";
 
 const shape = { layers: 2, kvHeads: 3, headDim: 4 }, heads = 6, lengths = [700, 123, 701, 64, 900, 333];
 

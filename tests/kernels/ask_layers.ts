@@ -1,13 +1,13 @@
 /** From queries to DefensiveKV's scores on the device, in one recording, against the kernels' references in the same order. */
-import { askLayer, softmaxBytes } from "../../kernels/ask_layer.ts";
-import { ALL_SLOTS, attentionMass } from "../../kernels/attention_mass.ts";
-import { wordsOf } from "../../kernels/attention_rows.ts";
-import { numbers } from "../../kernels/cases.ts";
-import { defensiveFacts, FACTS } from "../../kernels/defensive_facts.ts";
-import { defensiveScores } from "../../kernels/defensive_scores.ts";
+import { askLayer, softmaxBytes } from "../../kernels/probe/ask_layer.ts";
+import { ALL_SLOTS, attentionMass } from "../../kernels/probe/attention_mass.ts";
+import { wordsOf } from "../../kernels/probe/attention_rows.ts";
+import { numbers } from "../../kernels/cases/cases.ts";
+import { defensiveFacts, FACTS } from "../../kernels/aggregate/defensive_facts.ts";
+import { defensiveScores } from "../../kernels/aggregate/defensive_scores.ts";
 import type { Gpu, Numbers } from "../../kernels/gpu.ts";
-import { mergeMass } from "../../kernels/merge_mass.ts";
-import { softmaxRows } from "../../kernels/softmax_rows.ts";
+import { mergeMass } from "../../kernels/probe/merge_mass.ts";
+import { softmaxRows } from "../../kernels/probe/softmax_rows.ts";
 
 const layers = 2, kvHeads = 2, group = 3, headDim = 20, stride = 700, rows = 16, heads = layers * kvHeads;
 const size = heads * stride;

@@ -8,12 +8,12 @@ import { flowAdd } from "../../core/compensate/flow_add.ts";
 import { flowConvex } from "../../core/compensate/flow_convex.ts";
 import { merge } from "../../core/compensate/merge.ts";
 import type { Compensate, CompensateContext } from "../../core/policy.ts";
-import { recordFlow } from "../../kernels/attention_flow.ts";
-import { recordCentroids } from "../../kernels/centroid_slots.ts";
+import { recordFlow } from "../../kernels/compensate/attention_flow.ts";
+import { recordCentroids } from "../../kernels/compensate/centroid_slots.ts";
 import type { Gpu, Numbers } from "../../kernels/gpu.ts";
-import { recordCam, recordD2o, recordFlowAdd, recordMerge } from "../../kernels/merging.ts";
+import { recordCam, recordD2o, recordFlowAdd, recordMerge } from "../../kernels/compensate/merging.ts";
 import type { Recording } from "../../kernels/recording.ts";
-import { COSINE, PRODUCT } from "../../kernels/top_similar.ts";
+import { COSINE, PRODUCT } from "../../kernels/compensate/top_similar.ts";
 import { inventedContext } from "../compensate/head.ts";
 import { plainEngine } from "./plain_engine.ts";
 

@@ -1,7 +1,7 @@
 /** What an open GPU promises besides its kernels, checked on the device present. */
 import type { WebGpu } from "../../cli/runtimes/webgpu.ts";
-import { advance } from "../../kernels/advance.ts";
-import { openGpu } from "../../kernels/device.ts";
+import { advance } from "../../kernels/forward/advance.ts";
+import { openGpu } from "../../kernels/device/device.ts";
 import { defineKernel } from "../../kernels/kernel.ts";
 
 /** @returns what is wrong */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DeviceError } from "../../core/errors.ts";
-import { describeAdapter } from "../../kernels/adapter.ts";
-import { LEAST_LIMITS, openGpu, refusal } from "../../kernels/device.ts";
+import { describeAdapter } from "../../kernels/device/adapter.ts";
+import { LEAST_LIMITS, openGpu, refusal } from "../../kernels/device/device.ts";
 import { fakeAdapter } from "./fake_adapter.ts";
 
 describe("describeAdapter", () => {

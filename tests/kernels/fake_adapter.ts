@@ -1,5 +1,5 @@
 /** An adapter that runs nothing and answers what a test says. */
-import { LEAST_LIMITS } from "../../kernels/device.ts";
+import { LEAST_LIMITS } from "../../kernels/device/device.ts";
 
 interface Fake {
   info?: object;

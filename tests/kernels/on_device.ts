@@ -5,7 +5,7 @@
 import process from "node:process";
 import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { kernels } from "../../kernels/all.ts";
-import { LEAST_LIMITS, openGpu } from "../../kernels/device.ts";
+import { LEAST_LIMITS, openGpu } from "../../kernels/device/device.ts";
 import { checkAllocation } from "./allocation.ts";
 import { checkAsking } from "./ask_layers.ts";
 import { checkCompaction } from "./compaction.ts";

@@ -9,17 +9,17 @@ import { expectedMass as expectedMassProbe } from "../../core/probe/expected_mas
 import { lagkv as lagkvProbe } from "../../core/probe/lagkv.ts";
 import type { ProbeContext } from "../../core/policy.ts";
 import { Rope } from "../../core/rope.ts";
-import { numbers } from "../../kernels/cases.ts";
-import { expectation, meanTurn } from "../../kernels/expectation.ts";
-import { expectedLeading } from "../../kernels/expected_leading.ts";
-import { expectedLogits } from "../../kernels/expected_logits.ts";
-import { expectedScore } from "../../kernels/expected_score.ts";
-import { expectedSoftmax } from "../../kernels/expected_softmax.ts";
-import { keydiff } from "../../kernels/keydiff.ts";
-import { completePartitions, lagRank } from "../../kernels/lag_rank.ts";
-import { lagkv } from "../../kernels/lagkv.ts";
-import { rkvRedundancy } from "../../kernels/rkv_redundancy.ts";
-import { rkvScore } from "../../kernels/rkv_score.ts";
+import { numbers } from "../../kernels/cases/cases.ts";
+import { expectation, meanTurn } from "../../kernels/probe/expectation.ts";
+import { expectedLeading } from "../../kernels/probe/expected_leading.ts";
+import { expectedLogits } from "../../kernels/probe/expected_logits.ts";
+import { expectedScore } from "../../kernels/probe/expected_score.ts";
+import { expectedSoftmax } from "../../kernels/probe/expected_softmax.ts";
+import { keydiff } from "../../kernels/probe/keydiff.ts";
+import { completePartitions, lagRank } from "../../kernels/probe/lag_rank.ts";
+import { lagkv } from "../../kernels/probe/lagkv.ts";
+import { rkvRedundancy } from "../../kernels/decode/rkv_redundancy.ts";
+import { rkvScore } from "../../kernels/decode/rkv_score.ts";
 import { look } from "../probe/context.ts";
 import { openTiny, tokens } from "../tiny_llama.ts";
 

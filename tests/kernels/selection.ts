@@ -4,13 +4,13 @@ import { chunks } from "../../core/select/chunks.ts";
 import { critical } from "../../core/select/critical.ts";
 import { spread } from "../../core/select/spread.ts";
 import { topk } from "../../core/select/topk.ts";
-import { runCases } from "../../kernels/chunk_cases.ts";
-import { recordChunks } from "../../kernels/chunks.ts";
-import { recordCritical } from "../../kernels/critical.ts";
+import { runCases } from "../../kernels/select/chunk_cases.ts";
+import { recordChunks } from "../../kernels/select/chunks.ts";
+import { recordCritical } from "../../kernels/select/critical.ts";
 import type { Gpu, Numbers } from "../../kernels/gpu.ts";
 import type { Recording } from "../../kernels/recording.ts";
-import { recordTopK, type SelectionBuffers, type SelectionShape } from "../../kernels/selection.ts";
-import { recordSpread } from "../../kernels/spread.ts";
+import { recordTopK, type SelectionBuffers, type SelectionShape } from "../../kernels/select/selection.ts";
+import { recordSpread } from "../../kernels/select/spread.ts";
 
 const tokensRead = 1201;
 
