@@ -5,7 +5,7 @@
  *
  * Bytes: 8 × Σ count × MOVED, at most; dispatches: one per layer and pool, one per attribute.
  */
-import { HIDDEN } from "./bias.ts";
+import { HIDDEN } from "../../core/gpu_cache.ts";
 import { keeps, newStart, numbers } from "../cases/cases.ts";
 import source from "./gather.wgsl" with { type: "text" };
 import { defineKernel, EXACT } from "../kernel.ts";

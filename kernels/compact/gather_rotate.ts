@@ -5,7 +5,7 @@
  * Bytes: 8 × Σ count × (KEY + 1 where there is a bias), and 4 × Σ count × (columns of a row / 8) positions; dispatches: one per layer.
  */
 import { Rope } from "../../core/rope.ts";
-import { HIDDEN } from "./bias.ts";
+import { HIDDEN } from "../../core/gpu_cache.ts";
 import { keeps, newStart, numbers } from "../cases/cases.ts";
 import { GATHER_COLUMNS } from "./gather.ts";
 import source from "./gather_rotate.wgsl" with { type: "text" };

@@ -6,8 +6,7 @@ import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { attentionSelfTest } from "../../core/engine/attention_self_test.ts";
 import { describeAdapter } from "../../kernels/device/adapter.ts";
 import type { DeviceMemory } from "../../kernels/device/memory.ts";
-import { readBuffer } from "../../kernels/device/read.ts";
-import { GpuKvCache, HIDDEN } from "../../core/gpu_cache.ts";
+import { GpuKvCache } from "../../core/gpu_cache.ts";
 import { KvCache } from "../../core/cache.ts";
 import { compact } from "../../core/compact.ts";
 import { argmax } from "../../core/decode/write.ts";
@@ -61,7 +60,7 @@ async function continues(engine: WebgpuEngine, cpu: Engine, ids: number[], ragge
   await forward(cpu, plain, ids);
   keepRows(gpu, keep);
   compact(plain, keep.map((slots) => Int32Array.from(slots)), "original", new Rope(config), ids.length);
-  const checks = [equal("live slots", keep.map((_, head) => gpu.live(head)), plain.live)];
+  const checks: Check[] = [];
   for (const [from, to] of [[0, 64], [64, 65], [65, 88], [88, 90]] as const) {
     const piece = more.slice(from, to), firstPosition = ids.length + from, logitsRows = piece.length;
     const got = await forwardGpu(engine, gpu, piece, { logitsRows, firstPosition });
@@ -84,7 +83,7 @@ for (const model of await list(models)) {
         cache = gpuCache(engine, ids.length + 20),
         last = new Float32Array((layers + 1) * hidden);
       const found = await engine.pass(cache, { tokens: ids, firstPosition: 0, logitsRows: 8 });
-      cache.append(ids.length, 0, 0);
+      cache.append(ids.length);
       for (const [layer, buffer] of found.hidden!.entries()) {
         const rows = layer < layers ? ids.length : 8, all = await readFloats(device, buffer, rows * hidden);
         last.set(all.subarray((rows - 1) * hidden), layer * hidden);
@@ -201,50 +200,20 @@ checks["the attention self-test finds a device on which attention is wrong"] = a
   return [...found, equal("refusals of one with subgroups of 4", [Number(refused)], [1])];
 };
 
-checks["the cache: its bytes, sources and positions, hidden slots, what it refuses"] = async (device, memory) => {
+checks["the cache: its bytes, where layers end, what it refuses"] = async (device, memory) => {
   const shape = { layers: 2, kvHeads: 3, headDim: 16 }, before = memory.current, capacity = 11;
-  const cache = new GpuKvCache(device, shape, capacity, true),
-    found = [
-      equal("bytes", [memory.current - before], [cache.bytes]),
-    ];
-  const { created } = memory;
-  cache.append(4, 0, 0);
-  cache.append(2, 4, 100);
-  cache.flush();
-  cache.settle([0, 2, 1, 0, 0, 3], [5, 6]);
-  cache.append(1, 6, 102);
-  cache.flush();
+  const cache = new GpuKvCache(device, shape, capacity, true);
+  const found = [equal("bytes", [memory.current - before], [cache.bytes])], { created } = memory;
+  cache.append(6);
+  cache.end.set([5, 6]);
+  cache.append(1);
   found.push(
-    equal("live slots", Array.from({ length: 6 }, (_, head) => cache.live(head)), [6, 4, 5, 7, 7, 4]),
+    equal("ends", cache.end, [6, 7]),
     equal("free slots", [cache.free], [4]),
     equal("buffers made after opening", [memory.created - created], [0]),
   );
-  const numbers = async (buffer: GPUBuffer) => new Int32Array(await readBuffer(device, buffer, 6 * capacity * 4));
-  const asked = (rows: number[], last: number) =>
-    Array.from({ length: 6 }, (_, head) => {
-      const slots = [...rows, ...Array<number>(capacity - rows.length).fill(0)];
-      slots[head < 3 ? 5 : 6] = last; // where the layer ended
-      return slots;
-    }).flat();
-  found.push(
-    equal("sources", await numbers(cache.source), asked([0, 1, 2, 3, 4, 5], 6)),
-    equal("positions", await numbers(cache.position), asked([0, 1, 2, 3, 100, 101], 102)),
-  );
-  const keys = await readFloats(device, cache.keys[0]!, 3 * capacity * cache.slotDim);
-  const biases = Array.from({ length: 3 * capacity }, (_, slot) => keys[slot * cache.slotDim + shape.headDim]!);
-  const hidden = Array<number>(3 * capacity).fill(0);
-  for (const slot of [capacity, capacity + 1, 2 * capacity]) hidden[slot] = HIDDEN;
-  found.push(equal("biases of layer 0", biases, hidden));
-
-  const narrow = new GpuKvCache(device, shape, capacity, false);
   const refusals = ([
-    ["more rows than are free", /5 rows, and 4 slots are free/, () => cache.append(5, 0, 0)],
-    [
-      "a head that ends before it begins",
-      /cannot hold slots 7…6 of 11/,
-      () => cache.settle([7, 0, 0, 0, 0, 0], [6, 6]),
-    ],
-    ["ragged heads without a bias", /need a wide cache/, () => narrow.settle([1, 0, 0, 0, 0, 0], [6, 6])],
+    ["more rows than are free", /5 rows, and 4 slots are free/, () => cache.append(5)],
     [
       "a layer larger than a buffer may be",
       /use a --kv-budget of at most \d+/,
@@ -258,7 +227,6 @@ checks["the cache: its bytes, sources and positions, hidden slots, what it refus
       return { ok: message.test(String(error)), text: `${what}: ${error}` };
     }
   });
-  narrow.close();
   cache.close();
   return [...found, ...refusals, equal("bytes after closing", [memory.current], [before])];
 };

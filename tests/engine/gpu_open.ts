@@ -7,7 +7,7 @@ import type { Engine } from "../../core/engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
-import { GpuKvCache } from "../../core/gpu_cache.ts";
+import { GpuKvCache, HIDDEN } from "../../core/gpu_cache.ts";
 import { readBuffer } from "../../kernels/device/read.ts";
 import { STORAGE } from "../../kernels/device/usage.ts";
 import { type Opened, using } from "../golden/open.ts";
@@ -61,7 +61,7 @@ export async function forwardGpu(
     const tokens = ids.slice(from, from + sizes[Math.min(i, sizes.length - 1)]!), end = from + tokens.length;
     const wanted = Math.max(0, Math.min(tokens.length, end - (ids.length - logitsRows)));
     const result = await engine.pass(cache, { tokens, firstPosition: firstPosition + from, logitsRows: wanted });
-    cache.append(tokens.length, firstPosition + from, firstPosition + from);
+    cache.append(tokens.length);
     if (result.logits) logits.set(result.logits, filled);
     filled += result.logits?.length ?? 0;
     result.release();
@@ -107,5 +107,15 @@ export function keepRows(cache: GpuKvCache, keep: number[][]): void {
   }
   device.queue.submit([encoder.finish()]);
   for (const copy of copies) copy.destroy();
-  cache.settle(keep.map((slots, head) => ends[Math.floor(head / kvHeads)]! - slots.length), ends);
+  keep.forEach((slots, head) => {
+    const layer = Math.floor(head / kvHeads), hidden = ends[layer]! - slots.length;
+    for (let slot = 0; slot < hidden; slot++) {
+      device.queue.writeBuffer(
+        cache.keys[layer]!,
+        cache.offset(head, slot) + cache.shape.headDim * 4,
+        Float32Array.of(HIDDEN),
+      );
+    }
+  });
+  cache.end.set(ends);
 }

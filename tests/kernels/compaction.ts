@@ -6,7 +6,7 @@ import { protectedSlots } from "../../core/protected_slots.ts";
 import { Rope } from "../../core/rope.ts";
 import { highest } from "../../core/select/topk.ts";
 import { advance } from "../../kernels/forward/advance.ts";
-import { HIDDEN } from "../../kernels/compact/bias.ts";
+import { HIDDEN } from "../../core/gpu_cache.ts";
 import { numbers } from "../../kernels/cases/cases.ts";
 import { compactPositions } from "../../kernels/compact/compact_positions.ts";
 import { gather } from "../../kernels/compact/gather.ts";
