@@ -3,8 +3,8 @@
  * new rows in place, behind the last live slot; `append` then makes them live.
  *
  * All KV heads of a layer end at the same slot, as a pass appends to all of them at one place. Heads that keep different numbers of slots begin at
- * different ones, which only the GPU knows (`kernels/slots.ts`): what stands before a head's first slot is hidden by its bias (a `wide` cache, whose
- * slots have `BIAS_DIMS` numbers more than the head).
+ * different ones, which only the GPU knows (`kernels/slots.ts`): what stands before a head's first slot is hidden by a bias. A `wide` cache has
+ * `BIAS_DIMS` numbers more per slot than the head: of keys, the first is the slot's log-bias and the second hides it; the others are zeros.
  */
 import type { CacheShape } from "./cache.ts";
 import { BudgetError } from "./errors.ts";
@@ -24,7 +24,7 @@ export function bytesPerGpuSlot(headDim: number, wide: boolean): number {
 export class GpuKvCache {
   /** Layers times KV heads; a *head* is numbered `layer * kvHeads + kvHead`, as in `KvCache`. */
   readonly heads: number;
-  /** Numbers of a key row and of a value row: the head's, and the bias with zeros in a wide cache. */
+  /** Numbers of a key row and of a value row. */
   readonly slotDim: number;
   /** Per layer float32 [kvHeads, capacity, slotDim], keys rotated to their positions. */
   readonly keys: GPUBuffer[];

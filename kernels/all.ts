@@ -53,6 +53,7 @@ import { receiveMean } from "./compensate/receive_mean.ts";
 import { rkvRedundancy } from "./decode/rkv_redundancy.ts";
 import { rkvScore } from "./decode/rkv_score.ts";
 import { rowNorms } from "./compensate/row_norms.ts";
+import { hide } from "./compact/hide.ts";
 import { settle } from "./compact/settle.ts";
 import { softmaxRows } from "./probe/softmax_rows.ts";
 import { splitSlots } from "./compensate/split_slots.ts";
@@ -83,6 +84,7 @@ export const kernels: readonly AnyKernel[] = [
   gather,
   gatherRotate,
   compactPositions,
+  hide,
   settle,
   coverage,
   softmaxRows,

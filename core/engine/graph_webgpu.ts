@@ -50,7 +50,7 @@ export function slotDim(config: ModelConfig, features: GraphFeatures): number {
 }
 
 /**
- * Inputs [1, S, heads, BIAS_DIMS] with the extra dimensions of a slot: `queries` heads, whose first number is sqrt(headDim), then heads of zeros.
+ * Inputs [1, S, heads, BIAS_DIMS] with the extra dimensions of a slot: `queries` heads, which meet the biases of slots, then heads of zeros.
  * Queries, keys and values are widened together where nothing must be normalised before.
  */
 export function wideInputs(

@@ -9,6 +9,7 @@ import { DeviceError } from "../errors.ts";
 import { BIAS_DIMS, type GpuKvCache } from "../gpu_cache.ts";
 import { Rope } from "../rope.ts";
 import type { OnnxRuntime } from "./cpu.ts";
+import { FEW_ROWS } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { givesQueries, slotDim, webgpuNames as names, wideInputs } from "./graph_webgpu.ts";
 import type { PreparedModel } from "./prepare.ts";
@@ -155,7 +156,12 @@ export class WebgpuEngine {
       for (const { name, heads, queries } of wideInputs(config)) {
         const more = new Float32Array(rows * heads * BIAS_DIMS);
         for (let row = 0; row < rows; row++) {
-          for (let head = 0; head < queries; head++) more[(row * heads + head) * BIAS_DIMS] = Math.sqrt(headDim);
+          for (let head = 0; head < queries; head++) {
+            const at = (row * heads + head) * BIAS_DIMS;
+            // slots' biases count where few rows look (`attention.ts`); what is hidden is hidden from all
+            if (rows <= FEW_ROWS) more[at] = Math.sqrt(headDim);
+            more[at + 1] = Math.sqrt(headDim);
+          }
         }
         feeds[name] = this.floats(more, [1, rows, heads, BIAS_DIMS]);
       }

@@ -5,7 +5,6 @@
  *
  * Bytes: 8 × Σ count × MOVED, at most; dispatches: one per layer and pool, one per attribute.
  */
-import { HIDDEN } from "../../core/gpu_cache.ts";
 import { keeps, newStart, numbers } from "../cases/cases.ts";
 import source from "./gather.wgsl" with { type: "text" };
 import { defineKernel, EXACT } from "../kernel.ts";
@@ -25,11 +24,11 @@ export const gather = defineKernel({
     pool: "write",
   },
   params: { heads: "u32", firstHead: "u32", kvHeads: "u32", stride: "u32" },
-  /** Words of a row; how many move, as those after are the same in all rows; 1 where the last that moves is a bias (f32), to hide slots before `start`. */
-  constants: ["WORDS", "MOVED", "HIDES"],
+  /** Words of a row, and how many of them move. */
+  constants: ["WORDS", "MOVED"],
   threads: 256,
   grid: ({ heads, MOVED }) => [Math.ceil(MOVED / Math.min(MOVED, GATHER_COLUMNS)), heads],
-  cpu({ kept, count, pool }, { heads, firstHead, kvHeads, stride, WORDS, MOVED, HIDES }) {
+  cpu({ kept, count, pool }, { heads, firstHead, kvHeads, stride, WORDS, MOVED }) {
     const before = pool.slice();
     for (let head = 0; head < heads; head++) {
       const list = (firstHead + head) * stride, start = newStart(count, firstHead + head, kvHeads);
@@ -37,16 +36,15 @@ export const gather = defineKernel({
         const from = (head * stride + kept[list + i]!) * WORDS, to = (head * stride + start + i) * WORDS;
         for (let word = 0; word < MOVED; word++) pool[to + word] = before[from + word]!;
       }
-      if (HIDES) { for (let slot = 0; slot < start; slot++) pool[(head * stride + slot) * WORDS + MOVED - 1] = HIDDEN; }
     }
   },
   tolerance: EXACT,
   cases: () =>
-    [[1, 1, 0], [3, 3, 0], [12, 12, 0], [64, 64, 0], [17, 10, 0], [28, 21, 1], [72, 65, 1]].flatMap((
-      [WORDS, MOVED, HIDES],
+    [[1, 1], [3, 3], [12, 12], [64, 64], [17, 10], [28, 21], [72, 65]].flatMap((
+      [WORDS, MOVED],
     ) =>
       keeps().map(({ name, stride, lists, kvHeads, firstHead, kept, count }) => ({
-        name: `${name}, ${MOVED} of ${WORDS} words${HIDES ? ", hiding" : ""}`,
+        name: `${name}, ${MOVED} of ${WORDS} words`,
         buffers: { kept, count, pool: numbers((lists - firstHead) * stride * WORDS!, 3) },
         values: {
           heads: lists - firstHead,
@@ -55,7 +53,6 @@ export const gather = defineKernel({
           stride,
           WORDS: WORDS!,
           MOVED: MOVED!,
-          HIDES: HIDES!,
         },
       }))
     ),

@@ -1,6 +1,6 @@
 // pool[h, start + i, :] = pool[h, kept[h, i], :] for i < count[h], in place: the kept rows of a head become its last ones before the slot at which
-// its layer now ends, the largest count among its heads; start = that end - count[h]. With HIDES, slots before start get the bias that hides them.
-// pool [heads, stride, WORDS], of which columns 0…MOVED - 1 move, the last of them the bias where HIDES; kept [all heads, stride], ascending; count
+// its layer now ends, the largest count among its heads; start = that end - count[h].
+// pool [heads, stride, WORDS], of which columns 0…MOVED - 1 move; kept [all heads, stride], ascending; count
 // [all heads]. Called once per layer for keys and values, once for all heads for a slot attribute. A workgroup owns a head's columns (x: stripes of
 // COLUMNS words, y: heads) and walks its rows a block at a time: all threads read their words of the block, then, behind a barrier, write them; no
 // other workgroup touches these columns. As kept rises faster than the targets, the rows that go right come before those that go left, and neither
@@ -15,11 +15,9 @@ struct Params { heads: u32, firstHead: u32, kvHeads: u32, stride: u32 }
 override THREADS: u32;
 override WORDS: u32;
 override MOVED: u32;
-override HIDES: bool;
 const COLUMNS = 8u;
 // Rows that a thread holds at once: enough reads in flight to hide their latency.
 const HELD = 4u;
-const HIDDEN = -1e9f;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
@@ -55,9 +53,5 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       let row = select(step, split - 1u - step, step < split);
       if (works && step < total) { pool[(run + start + row) * WORDS + column] = held[k]; }
     }
-  }
-  // everything was read before the last barrier, and nothing was written before start
-  if (HIDES && works && column == MOVED - 1u) {
-    for (var slot = lane / columns; slot < start; slot += rows) { pool[(run + slot) * WORDS + column] = bitcast<u32>(HIDDEN); }
   }
 }

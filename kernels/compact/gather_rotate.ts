@@ -5,7 +5,6 @@
  * Bytes: 8 × Σ count × (KEY + 1 where there is a bias), and 4 × Σ count × (columns of a row / 8) positions; dispatches: one per layer.
  */
 import { Rope } from "../../core/rope.ts";
-import { HIDDEN } from "../../core/gpu_cache.ts";
 import { keeps, newStart, numbers } from "../cases/cases.ts";
 import { GATHER_COLUMNS } from "./gather.ts";
 import source from "./gather_rotate.wgsl" with { type: "text" };
@@ -14,8 +13,6 @@ import { FINE, rotationTable } from "./rotation.ts";
 
 /** Words that threads own: a word of the first half with its partner is one, the bias another. */
 const columns = ({ WORDS, KEY }: { WORDS: number; KEY: number }) => KEY / 2 + (WORDS > KEY ? 1 : 0);
-/** The lowest number of f16. */
-const HIDDEN_HALF = -65504;
 
 export const gatherRotate = defineKernel({
   name: "gather_rotate",
@@ -64,12 +61,6 @@ export const gatherRotate = defineKernel({
         if (WORDS > KEY) {
           for (let j = 2 * half; j < 2 * half + (HALF ? 2 : 1); j++) pool[to + j] = before[from + j]!;
         }
-      }
-      if (WORDS === KEY) continue;
-      for (let slot = 0; slot < start; slot++) {
-        const bias = (head * stride + slot) * width + 2 * half;
-        pool[bias] = HALF ? HIDDEN_HALF : HIDDEN;
-        if (HALF) pool[bias + 1] = 0;
       }
     }
   },

@@ -3,7 +3,7 @@
 // right-aligned to the longest head of all. R(n) turns the pair (x_j, x_{j + D/2}) by n times the angle of frequency j; its cos and sin are put
 // together of two rows of a table: row n % 256, and row 256 + n / 256 (rotation.ts), as single-precision angles of large n would be off. pool [heads,
 // stride, WORDS], f32, or two f16 in a word (HALF); a row is KEY words of key and, where WORDS > KEY, a word with the slot's bias, which does not
-// turn and hides the slots before start, and others that stay as they are. kept, position [all heads, stride]; count [all heads]; turns [rows, D /
+// turn, and others that stay as they are. kept, position [all heads, stride]; count [all heads]; turns [rows, D /
 // 2]. A thread holds a word of the row's first half and its partner, or the bias.
 struct Params { heads: u32, firstHead: u32, kvHeads: u32, allHeads: u32, stride: u32, sinks: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,8 +19,6 @@ override KEY: u32;
 override HALF: bool;
 const COLUMNS = 8u;
 const HELD = 4u;
-const HIDDEN = -1e9f;
-const HIDDEN_HALF = 0x0000fbffu; // -65504, the lowest of f16, and 0
 
 var<workgroup> longest: atomic<u32>;
 
@@ -103,11 +101,6 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
         pool[at + select(column, KEY, is_bias)] = held[k].x;
         if (!is_bias) { pool[at + column + partner] = held[k].y; }
       }
-    }
-  }
-  if (works && is_bias) {
-    for (var slot = lane / columns; slot < start; slot += rows) {
-      pool[(run + slot) * WORDS + KEY] = select(bitcast<u32>(HIDDEN), HIDDEN_HALF, HALF);
     }
   }
 }

@@ -75,6 +75,7 @@ export function askLayer(gpu: Gpu, recording: Recording, { mass, ...buffers }: A
     splits: splits(ask),
     scale: 1 / Math.sqrt(headDim),
     WIDTH: width,
+    HEAD_DIM: headDim,
     GROUP: group,
     ROW_LANES: rowLanes(ask),
   };

@@ -47,7 +47,7 @@ export const attentionMass = defineKernel({
     /** 1 / (rows * GROUP) makes a mean of the sum, 1 leaves it, 1 / GROUP is H2O's sum over rows of the mean over heads. */
     weight: "f32",
   },
-  constants: ["WIDTH", "GROUP", "ROW_LANES", "MEAN", "MOST", "DEFENSIVE"],
+  constants: ["WIDTH", "HEAD_DIM", "GROUP", "ROW_LANES", "MEAN", "MOST", "DEFENSIVE"],
   threads: 256,
   grid: ({ kvHeads, stride, newest, ROW_LANES, DEFENSIVE }, threads) => [
     Math.ceil(Math.min(stride, newest) / (4 * threads / ROW_LANES - (DEFENSIVE ? 8 : 0))),

@@ -13,6 +13,7 @@ export interface Asking {
   splits: number;
   scale: number;
   WIDTH: number;
+  HEAD_DIM: number;
   GROUP: number;
 }
 
@@ -28,7 +29,7 @@ export function sight(i: number, first: number, all: number, { rows, GROUP }: As
 export function logits(
   queries: Numbers,
   keys: Numbers,
-  { kvHeads, stride, firstRow, scale, WIDTH, GROUP }: Asking,
+  { kvHeads, stride, firstRow, scale, WIDTH, HEAD_DIM, GROUP }: Asking,
   kvHead: number,
   i: number,
   from: number,
@@ -39,8 +40,8 @@ export function logits(
   for (let n = 0; n < out.length; n++) {
     const key = (kvHead * stride + from + n) * WIDTH;
     let dot = 0;
-    for (let d = 0; d < WIDTH; d++) dot += queries[query + d]! * keys[key + d]!;
-    out[n] = scale * dot;
+    for (let d = 0; d < HEAD_DIM; d++) dot += queries[query + d]! * keys[key + d]!;
+    out[n] = scale * dot + (WIDTH > HEAD_DIM ? keys[key + HEAD_DIM]! : 0);
   }
   return out;
 }
@@ -114,17 +115,18 @@ export function askings() {
       splits,
       scale: Math.fround(1 / Math.sqrt(headDim)),
       WIDTH,
+      HEAD_DIM: headDim,
       GROUP,
     };
     return { name, shape, asking, ROW_LANES, buffers: { queries, keys, start: bounds(0), end: bounds(1) } };
   });
 }
 
-/** As `core/engine/slot_bias.ts`: queries carry sqrt(headDim), keys their bias; every seventh slot is hidden. */
+/** As `core/gpu_cache.ts`: keys carry their bias, and queries something that must not matter; every seventh slot is as good as hidden. */
 function widen(queries: Float32Array, keys: Float32Array, headDim: number, width: number): void {
   for (let at = 0; at < queries.length; at += width) {
     queries.fill(0, at + headDim, at + width);
-    queries[at + headDim] = Math.sqrt(headDim);
+    queries[at + headDim] = at % 3;
   }
   for (let at = 0, slot = 0; at < keys.length; at += width, slot++) {
     keys.fill(0, at + headDim, at + width);

@@ -47,8 +47,11 @@ export const softmaxRows = defineKernel({
     /** 1 / sqrt(head dimension). */
     scale: "f32",
   },
-  /** ROW_LANES: a workgroup takes four times as many rows, a power of two. */
-  constants: ["WIDTH", "GROUP", "ROW_LANES"],
+  /**
+   * A wide cache has WIDTH > HEAD_DIM: column HEAD_DIM of a key is its slot's bias, whatever the queries carry there. ROW_LANES: a workgroup takes four times as
+   * many rows, a power of two.
+   */
+  constants: ["WIDTH", "HEAD_DIM", "GROUP", "ROW_LANES"],
   threads: 256,
   grid: ({ kvHeads, rows, splits, GROUP, ROW_LANES }) => [Math.ceil(rows * GROUP / (4 * ROW_LANES)), splits, kvHeads],
   cpu({ queries, keys, start, end, softmax }, values) {

@@ -178,8 +178,10 @@ checks["queries of the last rows stay on the GPU: rotated, and before rotation"]
           }
         }
         found.push(close(`layer ${layer}: rotated`, query, turned, 1e-4));
-        const columns = Array.from({ length: R * heads }, (_, i) => query[i * slot + headDim]!);
-        found.push(close("sqrt(D) carries the bias", columns, columns.map(() => Math.sqrt(headDim)), 1e-6));
+        const columns = Array.from({ length: R * heads }, (_, i) => query[i * slot + headDim + 1]!);
+        found.push(close("sqrt(D) meets what hides", columns, columns.map(() => Math.sqrt(headDim)), 1e-6));
+        const biases = Array.from({ length: R * heads }, (_, i) => query[i * slot + headDim]!);
+        found.push(equal("rows of a chunk meet no bias", biases, biases.map(() => 0)));
       }
       none.release();
       result.release();

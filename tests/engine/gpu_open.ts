@@ -112,7 +112,7 @@ export function keepRows(cache: GpuKvCache, keep: number[][]): void {
     for (let slot = 0; slot < hidden; slot++) {
       device.queue.writeBuffer(
         cache.keys[layer]!,
-        cache.offset(head, slot) + cache.shape.headDim * 4,
+        cache.offset(head, slot) + (cache.shape.headDim + 1) * 4,
         Float32Array.of(HIDDEN),
       );
     }

@@ -37,7 +37,14 @@ export async function checkAsking(gpu: Gpu): Promise<string[]> {
       const softmax = new Float32Array(kvHeads * rows * group * wordsOf(1));
       const buffers = { queries: queries[layer]!, keys: keys[layer]!, start, end, softmax };
       const of = { kvHeads, firstHead: layer * kvHeads, stride, rows, firstRow: 0, behind, splits: 1 };
-      const asking = { ...of, scale: 1 / Math.sqrt(headDim), WIDTH: headDim, GROUP: group, ROW_LANES: 4 };
+      const asking = {
+        ...of,
+        scale: 1 / Math.sqrt(headDim),
+        WIDTH: headDim,
+        HEAD_DIM: headDim,
+        GROUP: group,
+        ROW_LANES: 4,
+      };
       softmaxRows.cpu(buffers, asking);
       attentionMass.cpu({ ...buffers, mean, most: empty(), worst }, {
         ...asking,

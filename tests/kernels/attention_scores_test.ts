@@ -48,6 +48,7 @@ describe("attention mass", () => {
           scale: 1 / Math.sqrt(D),
           WIDTH: D,
           GROUP,
+          HEAD_DIM: D,
           ROW_LANES: 4,
         };
         const softmax = new Float32Array(KV_HEADS * scored * GROUP * wordsOf(2));

@@ -15,6 +15,7 @@ import type { Gpu } from "../../kernels/gpu.ts";
 import { labelRows } from "../../kernels/forward/label_rows.ts";
 import { protect } from "../../kernels/select/protect.ts";
 import { rotationTable } from "../../kernels/compact/rotation.ts";
+import { hide } from "../../kernels/compact/hide.ts";
 import { settle } from "../../kernels/compact/settle.ts";
 import { topK } from "../../kernels/select/top_k.ts";
 
@@ -119,11 +120,12 @@ export async function checkCompaction(gpu: Gpu, positions: "compact" | "original
           KEY: headDim,
           HALF: 0,
         });
-      } else gather.record(recording, { kept, count, pool }, { ...of, MOVED: headDim + 1, HIDES: 1 });
-      gather.record(recording, { kept, count, pool: values[layer]! }, { ...of, MOVED: headDim, HIDES: 0 });
+      } else gather.record(recording, { kept, count, pool }, { ...of, MOVED: headDim + 1 });
+      hide.record(recording, { count, pool }, { ...of, COLUMN: headDim + 1 });
+      gather.record(recording, { kept, count, pool: values[layer]! }, { ...of, MOVED: headDim });
     }
     for (const pool of positions === "compact" ? [source, attribute] : [source, attribute, position]) {
-      gather.record(recording, { kept, count, pool }, { ...all, firstHead: 0, WORDS: 1, MOVED: 1, HIDES: 0 });
+      gather.record(recording, { kept, count, pool }, { ...all, firstHead: 0, WORDS: 1, MOVED: 1 });
     }
     if (positions === "compact") compactPositions.record(recording, { count, position }, { ...all, sinks: SINKS });
     settle.record(recording, { count, start, end, summary }, all);
@@ -182,8 +184,10 @@ export async function checkCompaction(gpu: Gpu, positions: "compact" | "original
       expect(worst <= allowed, `${name}s of head ${head} differ by ${worst}`);
       if (name === "value") continue;
       for (let slot = 0; slot < stops[head]!; slot++) {
-        const bias = met[slot * WORDS + headDim], should = slot < from ? HIDDEN : mine.score[slot - from];
-        expect(bias === should, `slot ${slot} of head ${head} has the bias ${bias}, not ${should}`);
+        const hides = met[slot * WORDS + headDim + 1], hidden = slot < from ? HIDDEN : 0;
+        expect(hides === hidden, `slot ${slot} of head ${head} is hidden by ${hides}, not ${hidden}`);
+        const bias = met[slot * WORDS + headDim], should = mine.score[slot - from];
+        expect(slot < from || bias === should, `slot ${slot} of head ${head} has the bias ${bias}, not ${should}`);
       }
     }
   }
