@@ -169,10 +169,12 @@ export interface DocumentText {
 }
 
 export interface RecallContext {
-  engine: Engine;
-  cache: KvCache;
+  heads: number;
+  /** Source tokens of a head's live slots, ascending. */
+  sources(head: number): Int32Array;
+  /** Forwards tokens where the question will stand, and gives the most that any of them looks at each live slot, per head. */
+  ask(tokens: number[]): Promise<Scores>;
   questionTokens: number[];
-  nextPosition: number;
   /** Index of the document's first token in the prompt. */
   firstSource: number;
   /** What is known of the text, where the variant needs it; else empty. */

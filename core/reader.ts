@@ -20,6 +20,7 @@ import {
 } from "./policy.ts";
 import { protectedSlots } from "./protected_slots.ts";
 import { UsageError } from "./errors.ts";
+import { askWith } from "./probe/evidence.ts";
 import { KnownText } from "./recall/known_text.ts";
 import type { Reading } from "./reading.ts";
 import type { Positions } from "./record.ts";
@@ -215,10 +216,10 @@ export class Reader implements Reading {
     if (this.compactions === 0) return [];
     const started = performance.now(), { engine, cache, nextPosition, policy, options: { tokenizer } } = this;
     const passages = await policy.recall.passages({
-      engine,
-      cache,
+      heads: cache.heads,
+      sources: (head) => cache.sources(head),
+      ask: async (tokens) => (await askWith(engine, cache, tokens, nextPosition)).max!,
       questionTokens,
-      nextPosition,
       firstSource,
       text: this.text ?? new KnownText(),
       tokenizer,

@@ -4,8 +4,11 @@
  */
 import type { Aggregate } from "../policy.ts";
 
+/** Neighbours on each side. */
+export const MAX_RADIUS = 10;
+
 /** @param radius neighbours on each side. 0: no pooling. */
-export const max = (radius = 10): Aggregate => ({
+export const max = (radius = MAX_RADIUS): Aggregate => ({
   name: "max",
   rows: ["max"],
   score: (evidence) => (evidence.score ?? evidence.max!).map((row) => maxPool(row, radius)),

@@ -1,8 +1,11 @@
 /** Mean over probe rows and heads of a group, then average pooling over neighbouring slots (SnapKV, arXiv 2404.14469; kvpress's form). */
 import type { Aggregate } from "../policy.ts";
 
+/** Slots that are averaged. */
+export const MEAN_KERNEL = 5;
+
 /** @param kernel slots that are averaged, odd; beyond the ends counts as zero, as in torch's avg_pool1d. 1: no pooling. */
-export const mean = (kernel = 5): Aggregate => ({
+export const mean = (kernel = MEAN_KERNEL): Aggregate => ({
   name: "mean",
   rows: ["mean"],
   score: (evidence) => (evidence.score ?? evidence.mean!).map((row) => averagePool(row, kernel)),

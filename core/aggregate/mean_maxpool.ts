@@ -5,8 +5,11 @@
 import type { Aggregate } from "../policy.ts";
 import { maxPool } from "./max.ts";
 
-/** @param radius neighbours on each side; the papers' kernel of 7 is 3 */
-export const meanMaxpool = (radius = 3): Aggregate => ({
+/** Neighbours on each side: the papers' kernel of 7. */
+export const MAXPOOL_RADIUS = 3;
+
+/** @param radius neighbours on each side */
+export const meanMaxpool = (radius = MAXPOOL_RADIUS): Aggregate => ({
   name: "mean-maxpool",
   rows: ["mean"],
   score: (evidence) => (evidence.score ?? evidence.mean!).map((row) => maxPool(row, radius)),

@@ -6,7 +6,7 @@ import type { Probe } from "../policy.ts";
 import { askWith } from "./evidence.ts";
 
 /** A long question asks with its last tokens only, so that a probe stays cheap beside a chunk. */
-const MAX_ROWS = 64;
+export const MAX_ROWS = 64;
 
 export const question = (): Probe => ({
   name: "question",

@@ -35,7 +35,7 @@ export class KnownText implements DocumentText {
   }
 
   /** Forgets what is farther than `margin` from every slot. @param end index in the prompt after the last token read */
-  forget(cache: KvCache, end: number): void {
+  forget(cache: Pick<KvCache, "heads" | "sources">, end: number): void {
     const { sources, tokens, margin, length } = this;
     if (end > 32 * this.marks.length) this.marks = new Uint32Array(end >>> 4); // bits for twice as many
     const { marks } = this, stays = new Uint8Array(length);

@@ -11,8 +11,7 @@
  * documents of 8,000 tokens at 512 slots, and the kept slots gave its number in a third of them. To answer from the passages alone, with the kept slots
  * out of sight, was worse: 14 against 19 of 24 questions about one address.
  */
-import type { DocumentText, Passage, Recall, RecallContext } from "../policy.ts";
-import { askWith } from "../probe/evidence.ts";
+import type { DocumentText, Passage, Recall, RecallContext, Scores } from "../policy.ts";
 import { NEIGHBOURS } from "./known_text.ts";
 
 /** What draws attention to this, too, says nothing about the real question. */
@@ -30,11 +29,10 @@ export const quote = (count = 3): Recall => ({
   tokens: count * (WIDTH + 2 * MARGIN + 8) + 16,
   needs: { mass: ["max"], text: true },
   async passages(context) {
-    const { engine, cache, questionTokens, nextPosition, tokenizer } = context;
-    const general = tokenizer.encode(GENERAL, { control: false });
-    const asked = await askWith(engine, cache, questionTokens, nextPosition);
-    const drawn = await askWith(engine, cache, general, nextPosition);
-    return bestPassages(salience(context, asked.max!, drawn.max!), context.text, count);
+    const { questionTokens, tokenizer } = context;
+    const asked = await context.ask(questionTokens);
+    const drawn = await context.ask(tokenizer.encode(GENERAL, { control: false }));
+    return bestPassages(salience(context, asked, drawn), context.text, count);
   },
 });
 
@@ -50,12 +48,13 @@ export interface Salient {
 }
 
 /** Every document token that some head still has, ascending. */
-function salience({ cache, firstSource }: RecallContext, asked: Float32Array[], drawn: Float32Array[]): Salient[] {
+function salience(context: RecallContext, asked: Scores, drawn: Scores): Salient[] {
+  const { heads, firstSource } = context;
   let last = firstSource;
-  for (let head = 0; head < cache.heads; head++) last = Math.max(last, cache.sources(head).at(-1) ?? 0);
+  for (let head = 0; head < heads; head++) last = Math.max(last, context.sources(head).at(-1) ?? 0);
   const weights = new Float64Array(last + 1 - firstSource), isKnown = new Uint8Array(weights.length);
-  for (let head = 0; head < cache.heads; head++) {
-    const sources = cache.sources(head), mine = asked[head]!, any = drawn[head]!;
+  for (let head = 0; head < heads; head++) {
+    const sources = context.sources(head), mine = asked[head]!, any = drawn[head]!;
     for (let slot = 0; slot < sources.length; slot++) {
       const at = sources[slot]! - firstSource;
       if (at < 0) continue;

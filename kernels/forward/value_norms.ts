@@ -31,26 +31,26 @@ export const valueNorms = defineKernel({
     start: "read",
     /** The one behind the last live slot, [all heads]. */
     end: "read",
-    /** [all heads, stripes, behind - first], undefined where a slot is not live. */
+    /** [all heads, stripes, rows], undefined where a slot is not live. */
     parts: "write",
   },
-  /** Slots `first` to `behind`, the last one excluded, are the new rows, as far as they are live. */
-  params: { heads: "u32", firstHead: "u32", stride: "u32", first: "u32", behind: "u32", hidden: "u32" },
+  /** The last `rows` slots of every head are the new ones, as far as they are live. */
+  params: { heads: "u32", firstHead: "u32", stride: "u32", rows: "u32", hidden: "u32" },
   constants: ["WIDTH", "HEAD_DIM", "GROUP"],
   threads: 256,
-  grid: ({ heads, first, behind, hidden }, threads) => [
-    Math.ceil((behind - first) / (threads / 4)),
+  grid: ({ heads, rows, hidden }, threads) => [
+    Math.ceil(rows / (threads / 4)),
     heads,
     valueNormStripes(hidden),
   ],
   cpu(
     { values, matrix, start, end, parts },
-    { heads, firstHead, stride, first, behind, hidden, WIDTH, HEAD_DIM, GROUP },
+    { heads, firstHead, stride, rows, hidden, WIDTH, HEAD_DIM, GROUP },
   ) {
     const columns = heads * GROUP * HEAD_DIM, stripes = valueNormStripes(hidden);
     for (let h = 0; h < heads; h++) {
-      const head = firstHead + h;
-      for (let slot = Math.max(first, start[head]!); slot < Math.min(behind, end[head]!); slot++) {
+      const head = firstHead + h, first = Math.max(0, end[head]! - rows);
+      for (let slot = Math.max(first, start[head]!); slot < end[head]!; slot++) {
         const row = (h * stride + slot) * WIDTH;
         for (let stripe = 0; stripe < stripes; stripe++) {
           let sum = 0;
@@ -62,7 +62,7 @@ export const valueNorms = defineKernel({
               sum += Math.abs(product);
             }
           }
-          parts[(head * stripes + stripe) * (behind - first) + slot - first] = sum;
+          parts[(head * stripes + stripe) * rows + slot - first] = sum;
         }
       }
     }
@@ -76,17 +76,17 @@ export const valueNorms = defineKernel({
     ].flatMap(({ newest, ...shape }) =>
       lives().map((live) => {
         const { heads, firstHead, stride, allHeads, start, end } = live;
-        const behind = stride, first = Math.max(0, behind - newest);
+        const rows = Math.min(stride, newest);
         return {
-          name: `${live.name}, ${behind - first} rows, ${shape.GROUP} × ${shape.HEAD_DIM} to ${shape.hidden}`,
+          name: `${live.name}, ${rows} rows, ${shape.GROUP} × ${shape.HEAD_DIM} to ${shape.hidden}`,
           buffers: {
             values: slotRows(live, shape.WIDTH, shape.HEAD_DIM, 3),
             matrix: numbers(shape.hidden * heads * shape.GROUP * shape.HEAD_DIM, 7),
             start,
             end,
-            parts: new Float32Array(allHeads * valueNormStripes(shape.hidden) * (behind - first)),
+            parts: new Float32Array(allHeads * valueNormStripes(shape.hidden) * rows),
           },
-          values: { heads, firstHead, stride, first, behind, ...shape },
+          values: { heads, firstHead, stride, rows, ...shape },
         };
       })
     ),

@@ -1,9 +1,9 @@
 // parts[firstHead + h, p, s - first] = sum over the group's query heads g and over the outputs o of stripe p of |v[h, s, :] · W[o, (h GROUP + g) HEAD_DIM + :]|
-// for slots first <= s < behind that are live: ‖v W_O‖₁ in parts, which value_norms_sum.wgsl adds up.
-// values [heads, stride, WIDTH]; matrix W [hidden, heads * GROUP * HEAD_DIM]; start, end [all heads]; parts [all heads, stripes, behind - first].
+// for the head's last `rows` slots, first = end - rows on, that are live: ‖v W_O‖₁ in parts, which value_norms_sum.wgsl adds up.
+// values [heads, stride, WIDTH]; matrix W [hidden, heads * GROUP * HEAD_DIM]; start, end [all heads]; parts [all heads, stripes, rows].
 // A product tile by tile: a thread holds 4 rows × 4 outputs, 16 neighbours share their rows; only the sums of absolute values leave the workgroup.
 // Workgroups: x over rows (THREADS / 4 each), y over heads, z over stripes.
-struct Params { heads: u32, firstHead: u32, stride: u32, first: u32, behind: u32, hidden: u32 }
+struct Params { heads: u32, firstHead: u32, stride: u32, rows: u32, hidden: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read> matrix: array<f32>;
@@ -39,8 +39,9 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let head = params.firstHead + group.y;
-  let live = vec2u(max(params.first, start[head]), min(params.behind, end[head]));
-  let top = params.first + group.x * (THREADS / 4u);
+  let first = end[head] - min(end[head], params.rows);
+  let live = vec2u(max(first, start[head]), end[head]);
+  let top = first + group.x * (THREADS / 4u);
   if (top >= live.y || top + THREADS / 4u <= live.x) { return; }
   let run = group.y * params.stride;
   let columns = params.heads * GROUP * HEAD_DIM;
@@ -92,7 +93,7 @@ fn main(
   for (var i = 0u; i < 4u; i++) {
     let slot = top + 4u * mine + i;
     if (slot >= live.x && slot < live.y) {
-      parts[(head * groups.z + group.z) * (params.behind - params.first) + slot - params.first] = rows[lane][i];
+      parts[(head * groups.z + group.z) * params.rows + slot - first] = rows[lane][i];
     }
   }
 }

@@ -11,7 +11,7 @@ export const valueNormsSum = defineKernel({
   name: "value_norms_sum",
   source,
   bindings: {
-    /** [heads, stripes, behind - first]. */
+    /** [heads, stripes, rows]. */
     parts: "read",
     /** First live slot, [heads]. */
     start: "read",
@@ -21,16 +21,17 @@ export const valueNormsSum = defineKernel({
     valueNorm: "write",
   },
   /** `stripes` as `valueNormStripes` says; `group` query heads of a KV head. */
-  params: { heads: "u32", stride: "u32", first: "u32", behind: "u32", stripes: "u32", group: "u32" },
+  params: { heads: "u32", stride: "u32", rows: "u32", stripes: "u32", group: "u32" },
   constants: [],
   threads: 256,
-  grid: ({ heads, first, behind }, threads) => [Math.ceil((behind - first) / threads), heads],
-  cpu({ parts, start, end, valueNorm }, { heads, stride, first, behind, stripes, group }) {
+  grid: ({ heads, rows }, threads) => [Math.ceil(rows / threads), heads],
+  cpu({ parts, start, end, valueNorm }, { heads, stride, rows, stripes, group }) {
     for (let head = 0; head < heads; head++) {
-      for (let slot = Math.max(first, start[head]!); slot < Math.min(behind, end[head]!); slot++) {
+      const first = Math.max(0, end[head]! - rows);
+      for (let slot = Math.max(first, start[head]!); slot < end[head]!; slot++) {
         let sum = 0;
         for (let stripe = 0; stripe < stripes; stripe++) {
-          sum += parts[(head * stripes + stripe) * (behind - first) + slot - first]!;
+          sum += parts[(head * stripes + stripe) * rows + slot - first]!;
         }
         valueNorm[head * stride + slot] = sum / group;
       }
@@ -40,16 +41,16 @@ export const valueNormsSum = defineKernel({
   cases: () =>
     lives().flatMap((live) =>
       [1, 5].map((stripes) => {
-        const { allHeads: heads, stride, start, end } = live, behind = stride, first = Math.min(2, stride);
+        const { allHeads: heads, stride, start, end } = live, rows = Math.max(1, stride - 2);
         return {
           name: `${live.name}, ${stripes} parts`,
           buffers: {
-            parts: numbers(heads * stripes * (behind - first), 2),
+            parts: numbers(heads * stripes * rows, 2),
             start,
             end,
             valueNorm: slotNumbers(live, 1),
           },
-          values: { heads, stride, first, behind, stripes, group: 3 },
+          values: { heads, stride, rows, stripes, group: 3 },
         };
       })
     ),

@@ -1,0 +1,129 @@
+/** One look of a policy at the cache, and what its stages' GPU forms are given: they add kernels to one recording, and read nothing back. */
+import type { Aggregation } from "../../core/engine/attention_mass.ts";
+import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
+import type { GpuKvCache } from "../../core/gpu_cache.ts";
+import type { Policy } from "../../core/policy.ts";
+import type { ReaderOptions } from "../../core/reader.ts";
+import { askLayer, softmaxBytes } from "../probe/ask_layer.ts";
+import type { Gpu } from "../gpu.ts";
+import type { Recording } from "../recording.ts";
+import type { Slots } from "./slots.ts";
+
+/** As `Evidence` in `core/policy.ts`: [heads, stride] each. */
+export type GpuEvidence = { [key in Aggregation | "score"]?: GPUBuffer } & { rows?: number };
+
+/** What does not change while a prompt is read. */
+export interface GpuMemory {
+  gpu: Gpu;
+  engine: WebgpuEngine;
+  cache: GpuKvCache;
+  slots: Slots;
+}
+
+/** Where the reading stands. */
+export interface Moment {
+  policy: Policy;
+  options: ReaderOptions;
+  /** Slots per head that shall be left, on average, and the most that one head may get. */
+  budget: number;
+  mostSlots: number;
+  tokensRead: number;
+  nextPosition: number;
+  positionsLeft: number;
+  /** Earlier compactions. */
+  compactions: number;
+  /** Live slots per head, where the CPU knows them: under `uniform` and `pyramid`. */
+  live: Int32Array;
+  /** Rows of the chunk, and what its pass gave. */
+  rows: number;
+  chunk: GpuPassResult | null;
+}
+
+/** Numbers of the model that kernels want. */
+export interface Shape {
+  heads: number;
+  layers: number;
+  kvHeads: number;
+  /** Query heads of a KV head. */
+  group: number;
+  headDim: number;
+  /** Numbers of a row in the cache. */
+  width: number;
+  stride: number;
+}
+
+export class Compaction {
+  readonly shape: Shape;
+  recording: Recording;
+  /** Rows of a probe stand behind the live slots and are asked for in `recording`. */
+  private isAsking = false;
+  private readonly afterwards: (() => void)[] = [];
+
+  constructor(readonly memory: GpuMemory, readonly moment: Moment) {
+    const { cache, engine: { config }, gpu } = memory;
+    this.shape = {
+      heads: cache.heads,
+      layers: config.layers,
+      kvHeads: config.kvHeads,
+      group: config.heads / config.kvHeads,
+      headDim: config.headDim,
+      width: cache.slotDim,
+      stride: cache.capacity,
+    };
+    this.recording = gpu.record();
+  }
+
+  /** Runs what was recorded. */
+  submit(): void {
+    this.recording.submit();
+    for (const work of this.afterwards.splice(0)) work();
+    this.isAsking = false;
+  }
+
+  /** The numbers of a launch over one layer. */
+  layer(layer: number): { heads: number; firstHead: number; kvHeads: number; stride: number } {
+    const { kvHeads, stride } = this.shape;
+    return { heads: kvHeads, firstHead: layer * kvHeads, kvHeads, stride };
+  }
+
+  /** Attention mass of the chunk's last `rows` rows on the live slots, the chunk's among them. */
+  askWithChunk(rows: number, wanted: readonly Aggregation[], name = "mass"): GpuEvidence {
+    const queries = this.moment.chunk?.queries;
+    if (!queries) throw new Error("The chunk's pass gave no queries");
+    return this.ask(queries, rows, 0, wanted, name);
+  }
+
+  /** Forwards probe tokens behind the live slots, which stay as they are, and gives the mass that they lay on these. */
+  async askWith(tokens: number[], wanted: readonly Aggregation[], name = "mass"): Promise<GpuEvidence> {
+    const { gpu, engine, cache } = this.memory;
+    if (this.isAsking) { // the next pass writes where this one's keys are
+      this.submit();
+      this.recording = gpu.record();
+    }
+    const rows = tokens.length, firstPosition = this.moment.nextPosition;
+    const result = await engine.pass(cache, { tokens, firstPosition, queryRows: rows });
+    this.afterwards.push(() => result.release());
+    this.isAsking = true;
+    return this.ask(result.queries!, rows, rows, wanted, name);
+  }
+
+  private ask(
+    queries: GPUBuffer[],
+    rows: number,
+    behind: number,
+    wanted: readonly Aggregation[],
+    name: string,
+  ): GpuEvidence {
+    const { gpu, cache, slots } = this.memory, { layers, kvHeads, group, headDim, width, stride } = this.shape;
+    const mass = Object.fromEntries(
+      wanted.map((aggregation) => [aggregation, slots.perSlot(`${name}.${aggregation}`)]),
+    );
+    const ask = { kvHeads, group, stride, rows };
+    const softmax = slots.array(`softmax.${rows}`, softmaxBytes(ask)), { start, end } = slots;
+    for (let layer = 0; layer < layers; layer++) {
+      const buffers = { queries: queries[layer]!, keys: cache.keys[layer]!, start, end, softmax, mass };
+      askLayer(gpu, this.recording, buffers, { ...ask, firstHead: layer * kvHeads, headDim, width, behind });
+    }
+    return { ...mass, rows };
+  }
+}

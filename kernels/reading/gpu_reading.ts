@@ -1,0 +1,322 @@
+/**
+ * A reading on a GPU: `Reader`'s counterpart, whose cache, slots and policy stay on the device. A chunk's pass writes its rows in place; the whole policy
+ * is one recording of kernels (two where a second probe asks); what comes back is a few numbers per compaction and one row of logits per written token.
+ */
+import { attributesFor, needs, type Passage, type Policy, RECENT, SINKS } from "../../core/policy.ts";
+import { GpuKvCache } from "../../core/gpu_cache.ts";
+import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
+import type { ReaderOptions } from "../../core/reader.ts";
+import type { Reading } from "../../core/reading.ts";
+import { KnownText } from "../../core/recall/known_text.ts";
+import type { Positions } from "../../core/record.ts";
+import { Rope } from "../../core/rope.ts";
+import { coverage } from "../compact/coverage.ts";
+import { compactPositions } from "../compact/compact_positions.ts";
+import { gather } from "../compact/gather.ts";
+import { gatherRotate } from "../compact/gather_rotate.ts";
+import { hide } from "../compact/hide.ts";
+import { rotationTable } from "../compact/rotation.ts";
+import { settle } from "../compact/settle.ts";
+import { advance } from "../forward/advance.ts";
+import { fillRows } from "../forward/fill_rows.ts";
+import { labelRows } from "../forward/label_rows.ts";
+import { normShares } from "../aggregate/norm_shares.ts";
+import { protect } from "../select/protect.ts";
+import type { Gpu } from "../gpu.ts";
+import type { Recording } from "../recording.ts";
+import { aggregateForms } from "./aggregate.ts";
+import { allocateForms } from "./allocate.ts";
+import { compensateForms, type Kept } from "./compensate.ts";
+import { Compaction, type GpuMemory } from "./compaction.ts";
+import { gpuCapacity, mostSlotsOf } from "./plan.ts";
+import { probeForm } from "./probe.ts";
+import { asking, liveOf } from "./recall.ts";
+import { selectForms } from "./select.ts";
+import { Slots } from "./slots.ts";
+import type { ValueNorms } from "./value_norms.ts";
+
+/** Ids of the text that stay known before what no slot stands near is forgotten: looking costs a read-back of all sources. */
+const TEXT_TOKENS = 1 << 16;
+
+export class GpuReading implements Reading {
+  tokensRead = 0;
+  nextPosition = 0;
+  positions: Positions = "original";
+  compactions = 0;
+  evicted = 0;
+  evictedWritten = 0;
+  policyMs = 0;
+  peakLiveSlots = 0;
+  /** Bytes read back by the last compaction. */
+  bytesBack = 0;
+  private readonly memory: GpuMemory;
+  private readonly text: KnownText | null;
+  private readonly turns: GPUBuffer;
+  /** Live slots of every head, where the CPU chose the quotas; of `total` on the mean where not. */
+  private live: Int32Array;
+  /** Live slots of all heads. */
+  private total = 0;
+  /** Rows that the cache holds and whose slots have no labels yet. */
+  private unlabelled = { count: 0, source: 0, position: 0 };
+
+  constructor(
+    gpu: Gpu,
+    engine: WebgpuEngine,
+    readonly policy: Policy,
+    readonly options: ReaderOptions,
+    private readonly valueNorms: ValueNorms | null,
+  ) {
+    const { budget, chunkTokens, reserve } = options;
+    const capacity = gpuCapacity(policy, engine.config, { slots: budget.slots, chunkTokens, reserve });
+    const cache = new GpuKvCache(gpu.device, engine.config, capacity, engine.features.logBias);
+    this.memory = { gpu, engine, cache, slots: new Slots(gpu, cache.heads, capacity) };
+    this.live = new Int32Array(cache.heads);
+    this.text = needs(policy, "text") ? new KnownText() : null;
+    if (options.positions === "compact") this.positions = "compact";
+    const table = rotationTable(new Rope(engine.config), engine.config.trainedPositions + capacity);
+    this.turns = this.memory.slots.array("turns", table.byteLength);
+    gpu.write(this.turns, table);
+  }
+
+  get kvBytes(): number {
+    return this.memory.cache.bytes + this.memory.slots.bytes;
+  }
+
+  get liveSlots(): number {
+    return this.total / this.memory.cache.heads;
+  }
+
+  async read(tokens: number[], whileWhole?: () => Promise<void>): Promise<void> {
+    const { policy, options, memory: { engine, cache, gpu, slots } } = this, { budget } = options;
+    const due = policy.evicts && this.liveSlots + tokens.length > budget.slots;
+    const looks = policy.evicts && (due || policy.probe.everyChunk === true);
+    const chunk = await engine.pass(cache, {
+      tokens,
+      firstPosition: this.nextPosition,
+      queryRows: looks ? Math.min(policy.probe.windowRows, tokens.length) : 0,
+    });
+    this.append(tokens);
+    this.text?.append(tokens, this.tokensRead - tokens.length);
+    await whileWhole?.();
+
+    const started = performance.now(), readBefore = gpu.bytesRead;
+    const compaction = this.compaction(tokens.length, chunk);
+    this.label(compaction.recording);
+    const { heads, kvHeads, stride } = compaction.shape;
+    this.valueNorms?.record(compaction);
+    if (policy.aggregate.name === "defensive") {
+      const share = slots.perSlot("attribute.normShare"), norm = slots.perSlot("attribute.valueNorm");
+      normShares.record(compaction.recording, { norm, end: slots.end, share }, {
+        heads,
+        kvHeads,
+        stride,
+        count: tokens.length,
+      });
+    }
+    if (looks) await this.compact(compaction, due);
+    else compaction.submit();
+    chunk.release();
+    this.policyMs += looks ? performance.now() - started : 0;
+    this.bytesBack = gpu.bytesRead - readBefore;
+    if (due) await this.forget();
+  }
+
+  /** A look at the cache as it is now. @param rows of the chunk that was just appended */
+  private compaction(rows: number, chunk: GpuPassResult | null): Compaction {
+    const { policy, options, memory: { engine: { config } } } = this;
+    return new Compaction(this.memory, {
+      policy,
+      options,
+      budget: options.budget.slots,
+      mostSlots: mostSlotsOf(policy, config, options),
+      tokensRead: this.tokensRead,
+      nextPosition: this.nextPosition,
+      positionsLeft: options.positions === "original" ? Infinity : config.trainedPositions - this.nextPosition,
+      compactions: this.compactions,
+      live: this.live,
+      rows,
+      chunk,
+    });
+  }
+
+  /** protect → probe → aggregate → allocate → select → compensate → compact */
+  private async compact(compaction: Compaction, due: boolean): Promise<void> {
+    const { policy, options, memory: { engine, cache, gpu, slots } } = this, { start, end, source } = slots;
+    const { heads, stride, layers } = compaction.shape;
+    const shielded = slots.perSlot("shielded"), guarded = slots.perHead("guarded");
+    protect.record(compaction.recording, { source, start, end, shielded, guarded }, {
+      heads,
+      stride,
+      sinks: SINKS,
+      recent: RECENT,
+    });
+    const evidence = await probeForm(policy.probe.name)!(compaction);
+    if (!due) return compaction.submit();
+    const scores = aggregateForms[policy.aggregate.name]!(compaction, evidence);
+    const making = this.compactions === 0 ? policy.compensate.memorySlots?.(options.budget.slots) ?? 0 : 0;
+    const quota = allocateForms[policy.allocate.name]!(compaction, scores, making);
+    const chosen: Kept = { kept: slots.perSlot("kept"), count: slots.perHead("count") };
+    const selection = { scores, shielded, guarded, source, start, end, quota, ...chosen };
+    selectForms[policy.select.name]!(compaction, selection);
+    const stays = compensateForms[policy.compensate.name]!(compaction, evidence, chosen, making);
+
+    const { chunkTokens, reserve } = options, trained = engine.config.trainedPositions;
+    if (options.positions === "auto" && this.nextPosition + chunkTokens + reserve > trained) this.positions = "compact";
+    const summary = slots.array("summary", 4 * (3 + layers));
+    this.move(compaction.recording, stays, summary);
+    compaction.submit();
+    const [before, after, longest, ...ends] = await gpu.read(summary, new Uint32Array(3 + layers));
+    cache.end.set(ends);
+    this.total = after!;
+    this.live = this.live.map(() => after! / heads); // equal where the CPU chose
+    if (this.positions === "compact") this.nextPosition = longest!;
+    this.compactions++;
+    this.evicted += (before! - after!) / heads;
+    if (after! > options.budget.slots * heads) {
+      throw new Error(`Policy ${policy.name} kept ${after! / heads} slots of a budget of ${options.budget.slots}`);
+    }
+    if (cache.free < chunkTokens + reserve) {
+      throw new Error(
+        `The cache has ${cache.free} free slots, where a chunk of ${chunkTokens} and a reserve of ${reserve} must fit`,
+      );
+    }
+  }
+
+  /** Moves what stays of every head together, and what is known of it. */
+  private move(recording: Recording, { kept, count }: Kept, summary: GPUBuffer): void {
+    const { cache, slots } = this.memory, { layers, kvHeads, headDim } = cache.shape, { heads, slotDim: WORDS } = cache;
+    const stride = cache.capacity, isWide = WORDS > headDim, { start, end, position } = slots;
+    for (let layer = 0; layer < layers; layer++) {
+      const of = { heads: kvHeads, firstHead: layer * kvHeads, kvHeads, stride, WORDS };
+      const keys = cache.keys[layer]!;
+      if (this.positions === "compact") {
+        gatherRotate.record(recording, { kept, count, position, turns: this.turns, pool: keys }, {
+          ...of,
+          allHeads: heads,
+          sinks: SINKS,
+          KEY: headDim,
+          HALF: 0,
+        });
+      } else gather.record(recording, { kept, count, pool: keys }, { ...of, MOVED: headDim + Number(isWide) });
+      if (isWide) hide.record(recording, { count, pool: keys }, { ...of, COLUMN: headDim + 1 });
+      gather.record(recording, { kept, count, pool: cache.values[layer]! }, { ...of, MOVED: headDim });
+    }
+    const all = { heads, firstHead: 0, kvHeads, stride, WORDS: 1, MOVED: 1 };
+    for (const pool of [slots.source, ...this.attributes]) gather.record(recording, { kept, count, pool }, all);
+    if (this.positions === "compact") {
+      compactPositions.record(recording, { count, position }, { heads, kvHeads, stride, sinks: SINKS });
+    } else gather.record(recording, { kept, count, pool: position }, all);
+    settle.record(recording, { count, start, end, summary }, { heads, kvHeads });
+  }
+
+  /** What the policy remembers of every slot; a log-bias stands in the key's row, and a threshold belongs to a head. */
+  private get attributes(): GPUBuffer[] {
+    return attributesFor(this.policy).filter((name) => name !== "logBias" && name !== "threshold")
+      .map((name) => this.memory.slots.perSlot(`attribute.${name}`));
+  }
+
+  /** Rows that the last pass wrote become live; their labels follow with the next recording. */
+  private append(tokens: number[]): void {
+    const { cache } = this.memory;
+    if (this.unlabelled.count === 0) {
+      this.unlabelled = { count: 0, source: this.tokensRead, position: this.nextPosition };
+    }
+    cache.append(tokens.length);
+    this.unlabelled.count += tokens.length;
+    this.total += tokens.length * cache.heads;
+    this.live = this.live.map((slots) => slots + tokens.length);
+    this.peakLiveSlots = Math.max(this.peakLiveSlots, this.liveSlots);
+    this.tokensRead += tokens.length;
+    this.nextPosition += tokens.length;
+  }
+
+  private label(recording: Recording): void {
+    const { count, source: firstSource, position: firstPosition } = this.unlabelled, { slots, cache } = this.memory;
+    const { start: _, end, source, position } = slots, of = { heads: cache.heads, stride: cache.capacity, count };
+    if (count === 0) return;
+    labelRows.record(recording, { end, source, position }, { ...of, firstSource, firstPosition });
+    for (const pool of this.attributes) fillRows.record(recording, { end, pool }, { ...of, value: 0 });
+    advance.record(recording, { end }, of);
+    this.unlabelled.count = 0;
+  }
+
+  /** Once the known text is long, forgets what no slot stands near. */
+  private async forget(): Promise<void> {
+    if (!this.text || this.text.length < TEXT_TOKENS) return;
+    this.text.forget(await this.sources(), this.tokensRead);
+  }
+
+  /** Source tokens of all live slots, read back. */
+  private async sources(): Promise<{ heads: number; sources(head: number): Int32Array }> {
+    const { slots } = this.memory, { heads, stride } = slots;
+    const live = await liveOf(this.memory, slots.source, new Int32Array(heads * stride));
+    return { heads, sources: (head) => live[head]! };
+  }
+
+  async coverage(first: number): Promise<number[]> {
+    const { gpu, slots, cache } = this.memory, recording = gpu.record(), { source, start, end } = slots;
+    this.label(recording);
+    const tenths = slots.array("tenths", 40);
+    recording.encoder.clearBuffer(tenths);
+    coverage.record(recording, { source, start, end, tenths }, {
+      heads: cache.heads,
+      stride: cache.capacity,
+      first,
+      length: Math.max(1, this.tokensRead - first),
+    });
+    recording.submit();
+    const counts = Array.from(await gpu.read(tenths, new Uint32Array(10)));
+    const counted = counts.reduce((a, b) => a + b, 0);
+    return counts.map((slots) => slots / Math.max(1, counted));
+  }
+
+  aside<T>(): Promise<T> {
+    throw new Error("A GPU's cache cannot be narrowed yet");
+  }
+
+  async recall(questionTokens: number[], firstSource: number): Promise<Passage[]> {
+    if (this.compactions === 0 || !this.text) return [];
+    const started = performance.now();
+    const recording = this.memory.gpu.record();
+    this.label(recording);
+    recording.submit();
+    const passages = await this.policy.recall.passages({
+      ...await this.sources(),
+      ask: asking(() => this.compaction(0, null)),
+      questionTokens,
+      firstSource,
+      text: this.text,
+      tokenizer: this.options.tokenizer,
+    });
+    this.policyMs += performance.now() - started;
+    return passages;
+  }
+
+  async write(tokens: number[]): Promise<Float32Array> {
+    const { engine } = this.memory, { chunkTokens } = this.options;
+    const most = engine.features.logBias ? Math.min(64, chunkTokens) : chunkTokens;
+    let logits: Float32Array | null = null;
+    for (let from = 0; from < tokens.length; from += most) {
+      const piece = tokens.slice(from, from + most), isLast = from + piece.length === tokens.length;
+      logits = await this.forward(piece, isLast ? 1 : 0);
+    }
+    return logits!;
+  }
+
+  async next(token: number): Promise<Float32Array> {
+    return (await this.forward([token], 1))!;
+  }
+
+  private async forward(tokens: number[], logitsRows: number): Promise<Float32Array | null> {
+    const { engine, cache } = this.memory;
+    const { logits, release } = await engine.pass(cache, { tokens, firstPosition: this.nextPosition, logitsRows });
+    release();
+    this.append(tokens);
+    return logits;
+  }
+
+  [Symbol.dispose](): void {
+    this.memory.slots.close();
+    this.memory.cache.close();
+  }
+}

@@ -1,0 +1,38 @@
+/** How large a GPU's cache must be: every head has the same room, so where heads may keep different numbers of slots, the longest one counts. */
+import type { ModelConfig } from "../../core/engine/weights.ts";
+import { needs, type Policy } from "../../core/policy.ts";
+import type { ReaderOptions } from "../../core/reader.ts";
+
+/** Most slots of one head, in budgets, where heads compete. */
+const LONGEST = 4;
+
+/** Whether heads may keep different numbers of slots: their cache is then a wide one. */
+export function isRagged({ allocate }: Policy): boolean {
+  return allocate.name !== "uniform";
+}
+
+/** Whether the cache's slots need a bias, their own or one that hides them. */
+export function isWide(policy: Policy): boolean {
+  return policy.evicts && (isRagged(policy) || needs(policy, "logBias"));
+}
+
+interface Sizes {
+  slots: number;
+  chunkTokens: number;
+  reserve: number;
+}
+
+/** Slots per head after a compaction, at most. */
+export function mostSlotsOf(
+  policy: Policy,
+  { trainedPositions }: ModelConfig,
+  { budget: { slots }, chunkTokens, reserve, positions }: ReaderOptions,
+): number {
+  const trained = positions === "original" ? Infinity : Math.max(slots, trainedPositions - chunkTokens - reserve);
+  return Math.min(trained, isRagged(policy) ? LONGEST * slots : slots);
+}
+
+/** Slots of every head. */
+export function gpuCapacity(policy: Policy, _config: ModelConfig, { slots, chunkTokens, reserve }: Sizes): number {
+  return (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots + chunkTokens + reserve;
+}

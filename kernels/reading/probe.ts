@@ -1,0 +1,187 @@
+/** GPU forms of `core/probe/`: which queries ask the cache what matters? */
+import { MAX_ROWS } from "../../core/probe/question.ts";
+import { roleTokens } from "../../core/probe/role.ts";
+import { SINKS } from "../../core/policy.ts";
+import { Rope } from "../../core/rope.ts";
+import { queryMoments } from "../forward/query_moments.ts";
+import { expectation, meanTurn } from "../probe/expectation.ts";
+import { expectedLeading } from "../probe/expected_leading.ts";
+import { expectedLogits } from "../probe/expected_logits.ts";
+import { expectedScore } from "../probe/expected_score.ts";
+import { expectedSoftmax } from "../probe/expected_softmax.ts";
+import { h2oScores } from "../probe/h2o_scores.ts";
+import { keydiff } from "../probe/keydiff.ts";
+import { knorm } from "../probe/knorm.ts";
+import { completePartitions, lagRank } from "../probe/lag_rank.ts";
+import { lagkv } from "../probe/lagkv.ts";
+import { mergeMass } from "../probe/merge_mass.ts";
+import { none } from "../probe/none.ts";
+import { random } from "../probe/random.ts";
+import { ALL_SLOTS, unitBlocks, unitSum } from "../probe/unit_sum.ts";
+import type { Compaction, GpuEvidence } from "./compaction.ts";
+
+type Look = (compaction: Compaction) => GpuEvidence | Promise<GpuEvidence>;
+
+/** How the aggregate wants mass. */
+const wanted = ({ moment: { policy } }: Compaction) => policy.aggregate.rows;
+
+/** The chunk's last rows ask. @param name of their arrays */
+const window = (compaction: Compaction, name?: string): GpuEvidence => {
+  const { probe } = compaction.moment.policy, rows = Math.min(probe.windowRows, compaction.moment.rows);
+  return compaction.askWithChunk(rows, wanted(compaction), name);
+};
+
+/** A score of every live slot from a kernel that looks at no rows. */
+function perSlot(compaction: Compaction, record: (scores: GPUBuffer) => void): GpuEvidence {
+  const score = compaction.memory.slots.perSlot("score.probe");
+  record(score);
+  return { score };
+}
+
+/** One launch a layer over its rows. */
+function perLayer(compaction: Compaction, record: (layer: number, scores: GPUBuffer) => void): GpuEvidence {
+  return perSlot(compaction, (scores) => {
+    for (let layer = 0; layer < compaction.shape.layers; layer++) record(layer, scores);
+  });
+}
+
+const rowNumbers = ({ shape: { width, headDim } }: Compaction) => ({ WIDTH: width, HEAD_DIM: headDim });
+
+const LAG = 128;
+
+function lag(compaction: Compaction): GpuEvidence {
+  const { memory: { slots, cache }, moment: { tokensRead, rows }, shape: { layers, heads, stride } } = compaction;
+  const { source, start, end } = slots, scored = slots.perSlot("attribute.score");
+  const firstPartition = completePartitions(tokensRead - rows, SINKS, LAG);
+  const partitions = completePartitions(tokensRead, SINKS, LAG) - firstPartition;
+  for (let layer = 0; layer < layers && partitions > 0; layer++) {
+    const buffers = { keys: cache.keys[layer]!, values: cache.values[layer]!, source, start, end, scored };
+    const numbers = { ...compaction.layer(layer), ...rowNumbers(compaction), sinks: SINKS, firstPartition, partitions };
+    lagRank.record(compaction.recording, buffers, { ...numbers, LAG });
+  }
+  return perSlot(
+    compaction,
+    (scores) => lagkv.record(compaction.recording, { scored, start, end, scores }, { heads, stride }),
+  );
+}
+
+/** Positions over which the expected rotation is averaged. */
+const FUTURE = 512;
+
+function expected(compaction: Compaction, weighted: boolean): GpuEvidence {
+  const { memory: { slots, cache, engine, gpu }, moment, shape, recording } = compaction;
+  const { kvHeads, group, headDim, width, stride, heads, layers } = shape, { source, start, end } = slots;
+  const queryHeads = kvHeads * group, raw = moment.chunk!.rawQueries!;
+  // the sinks' queries are like no others
+  const first = Math.min(moment.rows - 1, Math.max(0, SINKS - (moment.tokensRead - moment.rows)));
+  const array = (name: string, numbers: number) => slots.array(`expected.${name}`, 4 * numbers);
+  const sum = array("sum", queryHeads * headDim), outer = array("outer", queryHeads * headDim * headDim);
+  const mean = array("mean", queryHeads * headDim), form = array("form", queryHeads * headDim * headDim);
+  const logits = array("logits", queryHeads * stride), softmax = array("softmax", 2 * queryHeads);
+  const turn = array("turn", headDim);
+  gpu.write(turn, meanTurn(new Rope(engine.config), moment.nextPosition, FUTURE));
+  return perSlot(compaction, (scores) => {
+    for (let layer = 0; layer < layers; layer++) {
+      const numbers = { ...compaction.layer(layer), ...rowNumbers(compaction), GROUP: group, sinks: SINKS };
+      queryMoments.record(recording, { queries: raw[layer]!, sum, outer }, {
+        ...numbers,
+        heads: queryHeads,
+        first,
+        behind: moment.rows,
+        rowStep: queryHeads * width,
+      });
+      expectation.record(recording, { sum, outer, turn, mean, form }, {
+        ...numbers,
+        heads: queryHeads,
+        rows: moment.rows - first,
+      });
+      const keys = cache.keys[layer]!, values = cache.values[layer]!;
+      expectedLogits.record(recording, { keys, mean, form, source, start, end, logits }, numbers);
+      expectedSoftmax.record(recording, { logits, start, end, softmax }, numbers);
+      expectedScore.record(recording, { values, logits, softmax, start, end, scores }, {
+        ...numbers,
+        WEIGHTED: Number(weighted),
+      });
+    }
+    expectedLeading.record(recording, { source, start, end, scores }, { heads, stride, sinks: SINKS });
+  });
+}
+
+/** By the variant's name. */
+const looks: Record<string, Look> = {
+  window: (compaction) => window(compaction),
+  "window-32": (compaction) => window(compaction),
+  tova: (compaction) => window(compaction),
+  question: (compaction) =>
+    compaction.askWith(compaction.moment.options.questionTokens.slice(-MAX_ROWS), wanted(compaction), "mass.question"),
+  role: (compaction) => {
+    const { options: { answerTokens, tokenizer }, positionsLeft } = compaction.moment;
+    return compaction.askWith(roleTokens({ answerTokens, tokenizer, positionsLeft }), wanted(compaction), "mass.role");
+  },
+  h2o: (compaction) => {
+    const { memory: { slots }, moment: { rows }, shape: { heads, stride }, recording } = compaction,
+      { start, end } = slots;
+    const mass = compaction.askWithChunk(rows, ["mean"]).mean!;
+    const sum = slots.perSlot("attribute.score"), seen = slots.perSlot("attribute.seen");
+    return perSlot(
+      compaction,
+      (scores) => h2oScores.record(recording, { mass, start, end, sum, seen, scores }, { heads, stride, rows }),
+    );
+  },
+  none: (compaction) => {
+    const { memory: { slots: { start, end } }, shape, recording } = compaction;
+    return perSlot(compaction, (scores) => none.record(recording, { start, end, scores }, shape));
+  },
+  random: (compaction) => {
+    const { memory: { slots: { source, start, end } }, shape, recording } = compaction;
+    return perSlot(compaction, (scores) => random.record(recording, { source, start, end, scores }, shape));
+  },
+  knorm: (compaction) => {
+    const { memory: { slots: { start, end }, cache }, recording } = compaction;
+    return perLayer(
+      compaction,
+      (layer, scores) =>
+        knorm.record(recording, { keys: cache.keys[layer]!, start, end, scores }, {
+          ...compaction.layer(layer),
+          ...rowNumbers(compaction),
+        }),
+    );
+  },
+  keydiff: (compaction) => {
+    const { memory: { slots, cache }, recording, shape: { stride, kvHeads, headDim } } = compaction,
+      { start, end } = slots;
+    const parts = slots.array("unit_sum", 4 * kvHeads * unitBlocks({ stride, newest: ALL_SLOTS }) * headDim);
+    return perLayer(compaction, (layer, scores) => {
+      const keys = cache.keys[layer]!, numbers = { ...compaction.layer(layer), ...rowNumbers(compaction) };
+      unitSum.record(recording, { keys, start, end, parts }, { ...numbers, newest: ALL_SLOTS });
+      keydiff.record(recording, { keys, parts, start, end, scores }, numbers);
+    });
+  },
+  lagkv: lag,
+  expected: (compaction) => expected(compaction, true),
+  "expected-mass": (compaction) => expected(compaction, false),
+};
+
+/** Two probes at once, as `mixture` in `core/probe/mixture.ts`. */
+async function mixed(compaction: Compaction, first: Look, second: Look): Promise<GpuEvidence> {
+  const a = await first(compaction), b = await second(compaction);
+  const { memory: { slots: { start, end } }, shape: { heads, stride } } = compaction, rows = a.rows! + b.rows!;
+  for (const aggregation of wanted(compaction)) {
+    mergeMass.record(compaction.recording, { other: b[aggregation]!, start, end, mass: a[aggregation]! }, {
+      heads,
+      stride,
+      newest: ALL_SLOTS,
+      share: b.rows! / rows,
+      LARGER: Number(aggregation !== "mean"),
+    });
+  }
+  return { ...a, rows };
+}
+
+/** The form of a probe by its name, `question+role` too; null where there is none. */
+export function probeForm(name: string): Look | null {
+  if (!name.includes("+")) return Object.hasOwn(looks, name) ? looks[name]! : null;
+  const [first, second] = name.split("+").map(probeForm);
+  if (!first || !second) return null;
+  return (compaction) => mixed(compaction, first, second);
+}
