@@ -243,14 +243,14 @@ export class GpuReading implements Reading {
   /** Once the known text is long, forgets what no slot stands near. */
   private async forget(): Promise<void> {
     if (!this.text || this.text.length < TEXT_TOKENS) return;
-    this.text.forget(await this.sources(), this.tokensRead);
+    const live = await this.liveTokens();
+    this.text.forget({ heads: live.length, sources: (head) => live[head]! }, this.tokensRead);
   }
 
-  /** Source tokens of all live slots, read back. */
-  private async sources(): Promise<{ heads: number; sources(head: number): Int32Array }> {
-    const { slots } = this.memory, { heads, stride } = slots;
-    const live = await liveOf(this.memory, slots.source, new Int32Array(heads * stride));
-    return { heads, sources: (head) => live[head]! };
+  /** Source tokens of every head's live slots, read back. */
+  async liveTokens(): Promise<Int32Array[]> {
+    const { slots } = this.memory;
+    return await liveOf(this.memory, slots.source, new Int32Array(slots.heads * slots.stride));
   }
 
   async coverage(first: number): Promise<number[]> {
@@ -280,8 +280,10 @@ export class GpuReading implements Reading {
     const recording = this.memory.gpu.record();
     this.label(recording);
     recording.submit();
+    const live = await this.liveTokens();
     const passages = await this.policy.recall.passages({
-      ...await this.sources(),
+      heads: live.length,
+      sources: (head) => live[head]!,
       ask: asking(() => this.compaction(0, null)),
       questionTokens,
       firstSource,
