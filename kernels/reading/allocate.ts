@@ -5,8 +5,15 @@ import { RECENT, SINKS } from "../../core/policy.ts";
 import { quotaScratch, recordQuotas } from "../allocate/quotas.ts";
 import type { Compaction } from "./compaction.ts";
 
-/** @param making slots of every head that compensation will make of evicted ones @returns quotas u32 [heads] */
-type Quotas = (compaction: Compaction, scores: GPUBuffer, making: number) => GPUBuffer;
+export interface GpuQuotas {
+  /** u32 [heads]. */
+  quota: GPUBuffer;
+  /** The same numbers where scores have no say in them: null where only the GPU knows. */
+  known: ArrayLike<number> | null;
+}
+
+/** @param making slots of every head that compensation will make of evicted ones */
+type Quotas = (compaction: Compaction, scores: GPUBuffer, making: number) => GpuQuotas;
 
 /** Heads compete: those of a layer, or all. */
 const competing =
@@ -30,24 +37,29 @@ const competing =
       mostSlots: moment.mostSlots - making,
       floor: safeguard(budget, share),
     });
-    return quota;
+    return { quota, known: null };
   };
+
+/** Quotas that the CPU computes. */
+const written = ({ memory: { gpu, slots } }: Compaction, quotas: Uint32Array<ArrayBuffer>): GpuQuotas => {
+  const quota = slots.perHead("quota");
+  gpu.write(quota, quotas);
+  return { quota, known: quotas };
+};
 
 /** Share of the mean budget that every competing head has for sure. */
 const SAFEGUARD = 0.2;
 
 /** By the variant's name. */
 export const allocateForms: Record<string, Quotas> = {
-  uniform: ({ memory: { gpu, slots }, shape: { heads }, moment: { budget } }, _, making) => {
-    const quota = slots.perHead("quota");
-    gpu.write(quota, new Uint32Array(heads).fill(budget - making));
-    return quota;
-  },
-  pyramid: ({ memory: { gpu, slots }, shape, moment: { budget, mostSlots, tokensRead, live } }, _, making) => {
-    const quota = slots.perHead("quota"), least = live.map((slots) => Math.min(slots, SINKS + RECENT));
+  uniform: (compaction, _, making) =>
+    written(compaction, new Uint32Array(compaction.shape.heads).fill(compaction.moment.budget - making)),
+  pyramid: (compaction, _, making) => {
+    const { shape, moment: { budget, mostSlots, tokensRead, live, compactions } } = compaction;
+    const memory = compactions > 0 ? compaction.moment.memorySlots : 0;
+    const least = live.map((slots) => Math.min(slots, SINKS + RECENT + memory));
     const given = { budget: budget - making, mostSlots: mostSlots - making, tokensRead };
-    gpu.write(quota, Uint32Array.from(pyramidQuotas(live, least, shape, given)));
-    return quota;
+    return written(compaction, Uint32Array.from(pyramidQuotas(live, least, shape, given)));
   },
   ada: competing(false, SAFEGUARD),
   layer: competing(false, 0),

@@ -32,6 +32,8 @@ export interface Moment {
   positionsLeft: number;
   /** Earlier compactions. */
   compactions: number;
+  /** Slots of every head that stand for several tokens, from the first compaction on. */
+  memorySlots: number;
   /** Live slots per head, where the CPU knows them: under `uniform` and `pyramid`. */
   live: Int32Array;
   /** Rows of the chunk, and what its pass gave. */

@@ -52,7 +52,7 @@ export class GpuReading implements Reading {
   private readonly memory: GpuMemory;
   private readonly text: KnownText | null;
   private readonly turns: GPUBuffer;
-  /** Live slots of every head, where the CPU chose the quotas; of `total` on the mean where not. */
+  /** Live slots of every head, where the CPU knows all quotas. */
   private live: Int32Array;
   /** Live slots of all heads. */
   private total = 0;
@@ -133,6 +133,7 @@ export class GpuReading implements Reading {
       nextPosition: this.nextPosition,
       positionsLeft: options.positions === "original" ? Infinity : config.trainedPositions - this.nextPosition,
       compactions: this.compactions,
+      memorySlots: policy.compensate.memorySlots?.(options.budget.slots) ?? 0,
       live: this.live,
       rows,
       chunk,
@@ -153,8 +154,8 @@ export class GpuReading implements Reading {
     const evidence = await probeForm(policy.probe.name)!(compaction);
     if (!due) return compaction.submit();
     const scores = aggregateForms[policy.aggregate.name]!(compaction, evidence);
-    const making = this.compactions === 0 ? policy.compensate.memorySlots?.(options.budget.slots) ?? 0 : 0;
-    const quota = allocateForms[policy.allocate.name]!(compaction, scores, making);
+    const making = this.compactions === 0 ? compaction.moment.memorySlots : 0;
+    const { quota, known } = allocateForms[policy.allocate.name]!(compaction, scores, making);
     const chosen: Kept = { kept: slots.perSlot("kept"), count: slots.perHead("count") };
     const selection = { scores, shielded, guarded, source, start, end, quota, ...chosen };
     selectForms[policy.select.name]!(compaction, selection);
@@ -168,7 +169,7 @@ export class GpuReading implements Reading {
     const [before, after, longest, ...ends] = await gpu.read(summary, new Uint32Array(3 + layers));
     cache.end.set(ends);
     this.total = after!;
-    this.live = this.live.map(() => after! / heads); // equal where the CPU chose
+    if (known) this.live = this.live.map((slots, head) => Math.min(slots, known[head]! + making));
     if (this.positions === "compact") this.nextPosition = longest!;
     this.compactions++;
     this.evicted += (before! - after!) / heads;

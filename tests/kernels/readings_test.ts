@@ -1,0 +1,40 @@
+/** Whole policies on the GPU against the CPU's under the runtimes and drivers that a machine without a GPU can have: processes of `readings.ts`. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { isRequired, root, softwareGpus } from "../software_gpus.ts";
+
+/** Every policy under Bun; under Deno those that meet every way through the forms. */
+const POLICIES: Record<string, string[]> = {
+  "Bun + SwiftShader": [],
+  "Deno + SwiftShader": ["question-quote", "critical-adakv-snapkv", "flow-snapkv"],
+};
+
+for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => POLICIES[name])) {
+  test(`policies on ${name}`, { skip: missing && !isRequired ? missing : false, timeout: 3_600_000 }, () => {
+    if (missing && !isRequired) return console.log(`skipped: policies on ${name}: ${missing}`);
+    assert.equal(missing, null, `PALIMPSEST_REQUIRE_GPU is set, but for ${name} ${missing}`);
+    const { stdout, stderr, status, error } = spawnSync(
+      command[0]!,
+      [...command.slice(1), "tests/kernels/readings.ts", ...POLICIES[name]!],
+      { cwd: root, env: { ...env, XDG_RUNTIME_DIR: "/tmp" }, encoding: "utf8" },
+    );
+    assert.equal(error, undefined);
+    assert.equal(status, 0, stderr);
+    const [, ...lines] = stdout.trim().split("\n").map((line) => JSON.parse(line));
+    const compared = lines.filter((line) => !line.unsupported);
+    assert.ok(compared.length >= (POLICIES[name]!.length || 20), `only ${compared.length} policies were compared`);
+    for (const { policy, positions, error, same, kept, tokens, compactions, readBack } of compared) {
+      const what = `${policy}, ${positions} positions`;
+      assert.equal(error, undefined, what);
+      assert.ok(compactions >= 4 && kept > 0, what);
+      for (const share of same) {
+        assert.ok(share >= 0.99, `${what}: ${(100 * share).toFixed(2)} % of the slots are the same`);
+      }
+      assert.ok(tokens, `${what}: the same tokens follow`);
+      assert.ok(readBack <= 4096, `${what}: ${readBack} bytes came back after a chunk`);
+    }
+    const without = lines.filter((line) => line.unsupported).map((line) => `${line.policy} (${line.unsupported})`);
+    console.log(`${name}: ${compared.length} readings as on the CPU; no form yet: ${without.join(", ") || "none"}`);
+  });
+}
