@@ -67,7 +67,7 @@ export class GpuReading implements Reading {
     private readonly valueNorms: ValueNorms | null,
   ) {
     const { budget, chunkTokens, reserve } = options;
-    const capacity = gpuCapacity(policy, engine.config, { slots: budget.slots, chunkTokens, reserve });
+    const capacity = gpuCapacity(policy, { slots: budget.slots, chunkTokens, reserve });
     const cache = new GpuKvCache(gpu.device, engine.config, capacity, engine.features.logBias);
     this.memory = { gpu, engine, cache, slots: new Slots(gpu, cache.heads, capacity) };
     this.live = new Int32Array(cache.heads);

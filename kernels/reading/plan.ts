@@ -3,6 +3,8 @@ import type { ModelConfig } from "../../core/engine/weights.ts";
 import { needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 
+/** Rows of a probe at most, which stand behind the live slots for the while. */
+const PROBE_ROWS = 64;
 /** Most slots of one head, in budgets, where heads compete. */
 const LONGEST = 4;
 
@@ -33,6 +35,7 @@ export function mostSlotsOf(
 }
 
 /** Slots of every head. */
-export function gpuCapacity(policy: Policy, _config: ModelConfig, { slots, chunkTokens, reserve }: Sizes): number {
-  return (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots + chunkTokens + reserve;
+export function gpuCapacity(policy: Policy, { slots, chunkTokens, reserve }: Sizes): number {
+  const kept = (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots;
+  return kept + chunkTokens + Math.max(reserve, policy.evicts ? PROBE_ROWS : 0);
 }
