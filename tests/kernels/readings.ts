@@ -1,6 +1,7 @@
 /**
  * Whole policies on the GPU against the CPU's: the same chunks through both, and after every compaction the same slots stay. Prints what it compared as
- * JSON; a process of its own, under Bun and Deno (`readings_test.ts` starts it, with the names of policies wanted or none for all).
+ * JSON; a process of its own, under Bun and Deno (`readings_test.ts` starts it, with the names of policies wanted or none for all). Policies take turns with
+ * original and compact positions; with the word `both-positions` each is read with both.
  */
 import process from "node:process";
 import { argmax } from "../../core/decode/write.ts";
@@ -102,7 +103,10 @@ async function compare(
 
 const gpu = await openTestGpu();
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
-const wanted = process.argv.slice(2), names = wanted.length > 0 ? wanted : Object.keys(named);
+const words = process.argv.slice(2), both = words.includes("both-positions");
+const wanted = words.filter((word) => word !== "both-positions"),
+  names = wanted.length > 0 ? wanted : Object.keys(named);
+let turn = 0;
 // everything that any policy asks of a graph: opening an engine takes longer than reading
 const all: GraphFeatures = {
   ...NO_FEATURES,
@@ -127,7 +131,11 @@ for (const logBias of [false, true]) {
         console.log(JSON.stringify({ policy: policy.name, unsupported }));
         continue;
       }
-      for (const positions of ["original", "compact"] as const) {
+      for (
+        const positions of both
+          ? ["original", "compact"] as const
+          : [turn++ % 2 === 0 ? "original" : "compact"] as const
+      ) {
         const started = performance.now();
         const found = await compare(gpu, on, cpu.engine, norms, policy, positions)
           .catch((error) => ({ error: String(error?.stack ?? error) }));
