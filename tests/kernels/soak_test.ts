@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { isRequired, root, softwareGpus } from "../software_gpus.ts";
 
 /** Of the policy with the most kernels; a software GPU needs about a second for each. */
-const CHUNKS = 24;
+const CHUNKS = 16;
 /** Bytes that may come back after a chunk, and beside a row of logits after a token. */
 const FEW = 4096;
 
