@@ -23,6 +23,7 @@ const tasks = {
   questions: (extra) => start(["bench/questions.ts", ...extra]),
   agnostic: (extra) => start(["bench/agnostic.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
+  "gpu-cost": (extra) => start(["bench/gpu_cost.ts", ...extra]),
 };
 
 const [name = "setup", ...extra] = process.argv.slice(2);

@@ -1,0 +1,124 @@
+/**
+ * A GPU that runs nothing and writes down what it was asked to run: with it, a real `GpuReading` of any shape lists the kernels that its policy records,
+ * so nobody counts them by hand.
+ */
+import type { GpuPass, GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
+import type { ModelConfig } from "../../core/engine/weights.ts";
+import { NO_FEATURES } from "../../core/engine/features.ts";
+import { BIAS_DIMS, type GpuKvCache } from "../../core/gpu_cache.ts";
+import { Gpu, type Numbers } from "../../kernels/gpu.ts";
+import type { AnyKernel } from "../../kernels/kernel.ts";
+import { Recording } from "../../kernels/recording.ts";
+
+/** A kernel that would have run. */
+export interface Launch {
+  name: string;
+  values: Record<string, number>;
+  workgroups: number;
+  threads: number;
+}
+
+/** What was asked for since `restart`. */
+export interface Asked {
+  launches: Launch[];
+  /** Rows of every forward pass. */
+  passes: number[];
+  /** Bytes read back. */
+  readBack: number;
+  submits: number;
+}
+
+const LIMITS = {
+  maxStorageBuffersPerShaderStage: 8,
+  maxStorageBufferBindingSize: 2 ** 31,
+  maxBufferSize: 2 ** 32,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupSizeX: 256,
+  maxComputeWorkgroupsPerDimension: 65535,
+};
+
+/** Takes every call and answers with itself. */
+const anything: never = new Proxy(() => {}, {
+  get: (_, name) => name === "then" ? undefined : anything,
+  apply: () => anything,
+}) as never;
+
+function fakeDevice(): GPUDevice {
+  const buffer = ({ size, usage }: { size: number; usage: number }) => ({ size, usage, destroy() {} });
+  const known: Record<string, unknown> = {
+    lost: new Promise(() => {}),
+    limits: LIMITS,
+    createBuffer: buffer,
+    popErrorScope: () => Promise.resolve(null),
+  };
+  return new Proxy({}, {
+    get: (_, name) => known[name as string] ?? anything,
+    set: (_, name, value) => (known[name as string] = value, true),
+  }) as GPUDevice;
+}
+
+export class FakeGpu extends Gpu {
+  asked: Asked = { launches: [], passes: [], readBack: 0, submits: 0 };
+
+  /** @param reads fills what a reader wants to know */
+  constructor(private readonly reads: (into: Numbers) => void) {
+    super(fakeDevice(), { name: "fake", vendor: "", kind: "hardware", features: [], limits: LIMITS });
+  }
+
+  restart(): void {
+    this.asked = { launches: [], passes: [], readBack: 0, submits: 0 };
+  }
+
+  override record(): Recording {
+    return new FakeRecording(this);
+  }
+
+  override read<T extends Numbers>(_buffer: GPUBuffer, into: T): Promise<T> {
+    this.reads(into);
+    this.asked.readBack += into.byteLength;
+    return Promise.resolve(into);
+  }
+}
+
+class FakeRecording extends Recording {
+  constructor(private readonly fake: FakeGpu) {
+    super(fake);
+  }
+
+  override dispatch(kernel: AnyKernel, buffers: Record<string, GPUBuffer>, values: Record<string, number>): void {
+    const before = this.dispatches;
+    super.dispatch(kernel, buffers, values);
+    if (this.dispatches === before) return; // nothing to do
+    const { threads } = this.fake.launches.launch(kernel, values);
+    const workgroups = kernel.grid(values, threads).reduce((a: number, b) => a * b, 1);
+    this.fake.asked.launches.push({ name: kernel.name, values, workgroups, threads });
+  }
+
+  override submit(): void {
+    super.submit();
+    this.fake.asked.submits++;
+  }
+}
+
+/** @param wide slots have a bias */
+export function fakeEngine(gpu: FakeGpu, config: ModelConfig, wide: boolean): WebgpuEngine {
+  const buffer = gpu.device.createBuffer({ size: 16, usage: 0 });
+  const perLayer = Array.from({ length: config.layers }, () => buffer);
+  return {
+    config,
+    features: { ...NO_FEATURES, logBias: wide },
+    device: gpu.device,
+    slotDim: config.headDim + (wide ? BIAS_DIMS : 0),
+    pass: (_cache: GpuKvCache, { tokens, logitsRows = 0 }: GpuPass): Promise<GpuPassResult> => {
+      gpu.asked.passes.push(tokens.length);
+      return Promise.resolve({
+        logits: logitsRows > 0 ? new Float32Array(logitsRows) : null,
+        queries: perLayer,
+        rawQueries: perLayer,
+        hidden: null,
+        release() {},
+      });
+    },
+  } as unknown as WebgpuEngine;
+}
