@@ -1,5 +1,7 @@
 /** How large a GPU's cache must be: every head has the same room, so where heads may keep different numbers of slots, the longest one counts. */
 import type { ModelConfig } from "../../core/engine/weights.ts";
+import type { Allocation, Sizes } from "../../core/budget.ts";
+import { bytesPerGpuSlot } from "../../core/gpu_cache.ts";
 import { needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 
@@ -16,12 +18,6 @@ export function isWide(policy: Policy): boolean {
   return policy.evicts && (isRagged(policy) || needs(policy, "logBias"));
 }
 
-interface Sizes {
-  slots: number;
-  chunkTokens: number;
-  reserve: number;
-}
-
 /** Slots per head after a compaction, at most. */
 export function mostSlotsOf(
   policy: Policy,
@@ -35,4 +31,10 @@ export function mostSlotsOf(
 /** Slots of every head. */
 export function gpuCapacity(policy: Policy, _config: ModelConfig, { slots, chunkTokens, reserve }: Sizes): number {
   return (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots + chunkTokens + reserve;
+}
+
+/** What a reading allocates on a GPU: keys and values, and what is known of every slot. */
+export function gpuAllocation(policy: Policy, config: ModelConfig, sizes: Sizes): Allocation {
+  const capacity = gpuCapacity(policy, config, sizes), heads = config.layers * config.kvHeads;
+  return { capacity, bytes: capacity * heads * bytesPerGpuSlot(config.headDim, isWide(policy)) };
 }
