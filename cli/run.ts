@@ -81,7 +81,7 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   try {
     await attempt(model);
   } catch (error) {
-    const lost = lossOf(model, error);
+    const lost = await lossOf(model, error);
     if (!lost) throw error;
     if (flags.device !== "auto") throw lost;
     refuseToRepeat(lost, task.sources, printed);
@@ -105,8 +105,9 @@ function withoutGpu(device: RunFlags["device"], onNote: (message: string) => voi
 }
 
 /** Why the GPU is no longer there, or not up to it; null where something else went wrong. */
-function lossOf({ device, failure }: LoadedModel, error: unknown): DeviceError | null {
+async function lossOf({ device, failure }: LoadedModel, error: unknown): Promise<DeviceError | null> {
   if (device.kind !== "webgpu" || error instanceof InterruptedError) return null;
+  await new Promise<void>((done) => setTimeout(done, 0)); // what was under way fails before the device says that it is gone
   return failure() ?? (error instanceof DeviceError ? error : null);
 }
 
