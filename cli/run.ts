@@ -6,7 +6,7 @@ import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";
 import { estimateTokens, type TokenEstimate } from "./estimate.ts";
 import { cacheFolder } from "./folders.ts";
-import { type Gpus, gpus as thisMachine } from "./gpus.ts";
+import type { Gpus } from "./gpus.ts";
 import { availableBytes, collectGarbage, peakRssBytes } from "./host.ts";
 import { openAnywhere } from "./open.ts";
 import { writeJson, writeOut } from "./output.ts";
@@ -53,6 +53,7 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   if (allowSoftware && flags.device !== "webgpu") {
     throw new UsageError(`--allow-software goes with --device webgpu, and the device is ${flags.device}`);
   }
+  const from = task.notes ? withoutGpu(flags.device) : gpus;
   // Told before anything is loaded or read.
   writingRoom(parsePolicy(policy), {
     maxTokens: flags.maxTokens ?? task.maxTokens,
@@ -70,23 +71,23 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
     });
   let printed = false;
   const attempt = async (model: LoadedModel) => {
-    try {
-      const answered = { ...task, name: stored.name, policy, onText: () => printed = !flags.json };
-      await rememberSpeed(cache, await answerWith(model, answered, flags, renderer));
-    } finally {
-      await model.close();
-    }
+    const answered = { ...task, name: stored.name, policy, onText: () => printed = !flags.json };
+    await rememberSpeed(cache, await answerWith(model, answered, flags, renderer));
   };
-  const model = await open(flags.device, task.notes ? withoutGpu(flags.device, onNote) : gpus);
+  let model = await open(flags.device, from);
   try {
-    await attempt(model);
-  } catch (error) {
-    const lost = await lossOf(model, error);
-    if (!lost) throw error;
-    if (flags.device !== "auto") throw lost;
-    refuseToRepeat(lost, task.sources, printed);
-    renderer.remark(`${lost.message}; reading again from the start, on the CPU`);
-    await attempt(await open("auto", noGpus));
+    await attempt(model).catch(async (error) => {
+      const lost = await lossOf(model, error);
+      if (!lost) throw error;
+      if (flags.device !== "auto") throw lost;
+      refuseToRepeat(lost, task.sources, printed);
+      renderer.remark(`${lost.message}; reading again from the start, on the CPU`);
+      await model.close();
+      model = await open("auto", noGpus);
+      await attempt(model);
+    });
+  } finally {
+    await model.close();
   }
 }
 
@@ -94,13 +95,12 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
 const noGpus: Gpus = { mayBeHere: () => false, opener: () => Promise.reject(new DeviceError("No GPU is wanted")) };
 
 /** Notes are written beside what was read, which a GPU's memory cannot yet do. @throws {DeviceError} where a GPU was asked for */
-function withoutGpu(device: RunFlags["device"], onNote: (message: string) => void): Gpus {
+function withoutGpu(device: RunFlags["device"]): Gpus {
   if (device === "webgpu") {
     throw new DeviceError(
       "summarize takes notes while it reads, which a GPU cannot do yet: --device cpu works, or ask",
     );
   }
-  if (device === "auto" && thisMachine.mayBeHere()) onNote("summarize runs on the CPU: it takes notes while it reads");
   return noGpus;
 }
 

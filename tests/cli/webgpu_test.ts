@@ -12,7 +12,8 @@ const folder = mkdtempSync(join(tmpdir(), "palimpsest-webgpu-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const document = join(folder, "document.txt");
 writeFileSync(document, "The dog saw the cat, and the end was the start. ".repeat(7));
-const env = { PALIMPSEST_CACHE: join(folder, "cache"), PALIMPSEST_MODEL: fixture("gguf/llama.f32.gguf") };
+// 8 bits hold these weights exactly: with others the CPU, which rounds activations to 8 bits too, would write something else
+const env = { PALIMPSEST_CACHE: join(folder, "cache"), PALIMPSEST_MODEL: fixture("gguf/llama.q8_0.gguf") };
 /** One compaction and a few tokens: what a CPU that plays a GPU does in seconds. */
 const small = ["--policy", "snapkv", "--kv-budget", "96", "--chunk", "64", "-n", "4"];
 const noDriver = { VK_ICD_FILENAMES: "/no/driver.json", VK_DRIVER_FILES: "/no/driver.json" };
@@ -58,7 +59,7 @@ for (const runtime of runtimes) {
       assert.equal(lost.code, 0, lost.stderr);
       const remarks = lost.stderr.split("\n").filter((line) => /^palimpsest: /.test(line));
       assert.equal(remarks.length, 1, lost.stderr);
-      assert.match(remarks[0]!, /GPU .*; reading again from the start, on the CPU/);
+      assert.match(remarks[0]!, /GPU.*; reading again from the start, on the CPU/);
       const plain = await on(["ask", "--device", "cpu", ...small, document, "Who saw the cat?"]);
       assert.equal(lost.stdout, plain.stdout);
     });
@@ -115,10 +116,4 @@ test("what has no form on a GPU is refused with its name and what works, before 
     stderr,
     /cannot run on a GPU: decode=h2o has no form there yet; --device cpu works, or a policy of .*snapkv/,
   );
-});
-
-test("--allow-software goes with --device webgpu only", async () => {
-  const { code, stderr } = await palimpsest(["ask", "--allow-software", document, "Who?"], { env });
-  assert.equal(code, 2);
-  assert.match(stderr, /--allow-software goes with --device webgpu, and the device is auto/);
 });
