@@ -98,6 +98,7 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.maxTokensOption())
     .addOption(options.decodeBudgetOption())
     .addOption(options.systemOption())
+    .addOption(options.deviceOption())
     .addOption(options.strictOption())
     .addOption(options.jsonOption())
     .addOption(options.quietOption())

@@ -2,6 +2,7 @@
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import type { Allocation, Sizes } from "../../core/budget.ts";
 import { bytesPerGpuSlot } from "../../core/gpu_cache.ts";
+import { FINE } from "../compact/rotation.ts";
 import { needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 
@@ -33,8 +34,16 @@ export function gpuCapacity(policy: Policy, _config: ModelConfig, { slots, chunk
   return (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots + chunkTokens + reserve;
 }
 
-/** What a reading allocates on a GPU: keys and values, and what is known of every slot. */
+/** Bytes that every slot of a head has beside its key and value: its token and its position. */
+const LABELS = 8;
+
+/**
+ * What a reading allocates on a GPU before its first compaction: keys and values, labels, the table of rotations. The arrays that a policy's kernels pass
+ * to each other come on top: 4 bytes a slot of a head each.
+ */
 export function gpuAllocation(policy: Policy, config: ModelConfig, sizes: Sizes): Allocation {
   const capacity = gpuCapacity(policy, config, sizes), heads = config.layers * config.kvHeads;
-  return { capacity, bytes: capacity * heads * bytesPerGpuSlot(config.headDim, isWide(policy)) };
+  const slots = capacity * heads * (bytesPerGpuSlot(config.headDim, isWide(policy)) + LABELS);
+  const turns = (FINE + Math.ceil(config.trainedPositions / FINE) + 1) * config.headDim * 4;
+  return { capacity, bytes: slots + turns };
 }
