@@ -9,7 +9,15 @@ export { type Source } from "./core/text/document.ts";
 export * from "./core/errors.ts";
 export type { FileSystem, RandomAccessFile } from "./core/files.ts";
 export { DEFAULT_DECODE_BUDGET, writingRoom } from "./core/decode/room.ts";
-export { type LoadedModel, openModel, type OpenModelOptions } from "./core/model.ts";
+export {
+  type EngineModel,
+  type GpuOpener,
+  type LoadedModel,
+  type OpenedGpu,
+  type OpenEngineOptions,
+  openModel,
+  type OpenModelOptions,
+} from "./core/model.ts";
 export { defaultPolicies, parsePolicy, policies, policyGroup, spelling } from "./core/policies.ts";
 export { stageSummaries } from "./core/stage_summaries.ts";
 export type { AnswerEvent, AnswerRecord, PolicyRecord, Positions, SourceRecord } from "./core/record.ts";

@@ -19,7 +19,7 @@ import { featuresFor } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { answerTokens, plainTail, recalledTail, type TailRequest } from "../core/tail.ts";
 import { renderPrompt } from "../core/text/prompt.ts";
-import type { LoadedModel } from "../mod.ts";
+import type { EngineModel } from "../mod.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick, random, wilson } from "./prose.ts";
 
@@ -58,8 +58,8 @@ interface Result {
   answer: string;
 }
 
-const models = new Map<string, LoadedModel>();
-async function modelFor(policy: string): Promise<LoadedModel> {
+const models = new Map<string, EngineModel>();
+async function modelFor(policy: string): Promise<EngineModel> {
   const key = spell(featuresFor(parsePolicy(policy)));
   let model = models.get(key);
   if (!model) models.set(key, model = await openForBench(flags.model, policy, threads));
@@ -106,7 +106,7 @@ async function readAndAsk(spec: string, text: string, slots: number, questions: 
 }
 
 /** Places of the text, evenly spread, as questions that begin the sentence and leave the name or number out. */
-function candidates(model: LoadedModel, text: string, count: number): Question[] {
+function candidates(model: EngineModel, text: string, count: number): Question[] {
   const places = clozes(text), step = Math.max(1, places.length / count);
   return Array.from({ length: Math.min(count, places.length) }, (_, i) => places[Math.floor(i * step)]!)
     .map(({ quoted, answer }) => ({

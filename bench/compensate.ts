@@ -22,7 +22,7 @@ import { parsePolicy, policies as namedPolicies } from "../core/policies.ts";
 import { featuresFor, leastBudget, type Policy } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { renderPrompt } from "../core/text/prompt.ts";
-import type { LoadedModel } from "../mod.ts";
+import type { EngineModel } from "../mod.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick } from "./prose.ts";
 import { writeMeasured } from "./write_measured.ts";
@@ -55,7 +55,7 @@ export function featuresOf(policies: readonly Policy[]): GraphFeatures {
 }
 
 /** A stretch of the novel behind the chat template's head: prefix, then what follows it. */
-export function stretch(model: LoadedModel, prose: readonly number[], index: number, of: number, setting: Setting) {
+export function stretch(model: EngineModel, prose: readonly number[], index: number, of: number, setting: Setting) {
   const { tokenizer } = model, { tokens, forced } = setting;
   const head = tokenizer.encode(renderPrompt(tokenizer, { instruction: setting.question }).head, { control: true });
   const from = Math.floor((index + 0.5) / of * (prose.length - tokens - forced));
@@ -66,7 +66,7 @@ export function stretch(model: LoadedModel, prose: readonly number[], index: num
 export type Stretch = ReturnType<typeof stretch>;
 
 /** Logits [forced, vocab] of the tokens behind the prefix, on the full cache. */
-export async function fullLogits(model: LoadedModel, { prefix, next }: Stretch, chunk: number): Promise<Float32Array> {
+export async function fullLogits(model: EngineModel, { prefix, next }: Stretch, chunk: number): Promise<Float32Array> {
   const { engine, config } = model, cache = new KvCache(config, prefix.length);
   for (let from = 0; from < prefix.length; from += chunk) {
     const tokens = prefix.slice(from, from + chunk);
@@ -79,7 +79,7 @@ export async function fullLogits(model: LoadedModel, { prefix, next }: Stretch, 
 
 /** Reads the prefix under a policy and compares what it then expects. @param share of the prefix that stays */
 export async function drift(
-  model: LoadedModel,
+  model: EngineModel,
   policy: Policy,
   { prefix, next }: Stretch,
   full: Float32Array,

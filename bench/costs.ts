@@ -14,7 +14,7 @@ import { policies } from "../core/policies.ts";
 import { featuresFor } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { answerTokens } from "../core/tail.ts";
-import { type LoadedModel, parsePolicy, resolveBudget } from "../mod.ts";
+import { type EngineModel, parsePolicy, resolveBudget } from "../mod.ts";
 import { mean } from "../core/eval/statistics.ts";
 import { median } from "./llama/report.ts";
 import { openForBench } from "./open.ts";
@@ -56,7 +56,7 @@ interface Compared extends Reading {
   beyond: number;
 }
 
-async function read(model: LoadedModel, name: string, ids: number[]): Promise<Reading> {
+async function read(model: EngineModel, name: string, ids: number[]): Promise<Reading> {
   const policy = parsePolicy(name), reserve = 128;
   const budget = resolveBudget({
     config: model.config,

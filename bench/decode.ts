@@ -12,7 +12,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type LoadedModel, parsePolicy, resolveBudget } from "../mod.ts";
+import { type EngineModel, parsePolicy, resolveBudget } from "../mod.ts";
 import { DECODE_BLOCK } from "../core/decode/evict.ts";
 import { argmax } from "../core/decode/write.ts";
 import type { DecodePolicy, Policy } from "../core/policy.ts";
@@ -69,7 +69,7 @@ function policyOf(name: string): Policy {
   return { ...parsePolicy("probe=none,aggregate=none,select=topk"), name, decode };
 }
 
-function readerFor({ engine, tokenizer }: LoadedModel, name: string, decodeBudget: number): Reader {
+function readerFor({ engine, tokenizer }: EngineModel, name: string, decodeBudget: number): Reader {
   const policy = policyOf(name), written = Math.min(tokens, decodeBudget + block);
   const budget = resolveBudget({
     config: engine.config,
@@ -101,7 +101,7 @@ function logSumExp(logits: Float32Array): number {
 }
 
 /** All wanted policies and budgets over one text, in step with the full cache. */
-async function measure(model: LoadedModel, text: number, ids: number[], wanted: [string, number][]): Promise<Line[]> {
+async function measure(model: EngineModel, text: number, ids: number[], wanted: [string, number][]): Promise<Line[]> {
   const prompt = ids.slice(0, promptTokens), written = ids.slice(promptTokens);
   const full = readerFor(model, "keep", Infinity);
   const runs = wanted.map(([policy, budget]) => ({
@@ -143,7 +143,7 @@ async function measure(model: LoadedModel, text: number, ids: number[], wanted: 
 }
 
 /** Every second text is a stretch of a novel, the others begin a speech of another decade each. */
-function proseOf({ tokenizer }: LoadedModel): (text: number) => number[] {
+function proseOf({ tokenizer }: EngineModel): (text: number) => number[] {
   const encode = (text: string) => tokenizer.encode(text, { control: false });
   const novel = encode(mobyDick()), length = promptTokens + tokens;
   return (text) => {

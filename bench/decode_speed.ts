@@ -8,7 +8,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type LoadedModel, parsePolicy, resolveBudget } from "../mod.ts";
+import { type EngineModel, parsePolicy, resolveBudget } from "../mod.ts";
 import { DECODE_BLOCK } from "../core/decode/evict.ts";
 import { spell } from "../core/engine/features.ts";
 import { featuresFor } from "../core/policy.ts";
@@ -38,7 +38,7 @@ const [slots, decodeBudget, rounds, block, threads] = [
 ].map(Number) as [number, number, number, number, number];
 const names = ["keep", ...flags.policies.split(",").filter((name) => name !== "keep")];
 
-const models = new Map<string, LoadedModel>();
+const models = new Map<string, EngineModel>();
 async function readerFor(name: string): Promise<Reader> {
   const spec = `probe=question,decode=${name}`, policy = parsePolicy(spec), key = spell(featuresFor(policy));
   let model = models.get(key);

@@ -11,7 +11,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { peakRssBytes } from "../cli/host.ts";
-import { answer, type LoadedModel, parsePolicy } from "../mod.ts";
+import { answer, type EngineModel, parsePolicy } from "../mod.ts";
 import { spell } from "../core/engine/features.ts";
 import { featuresFor } from "../core/policy.ts";
 import { openForBench } from "./open.ts";
@@ -43,7 +43,7 @@ interface Result {
   answer: string;
 }
 
-async function ask(model: LoadedModel, task: Task, policy: string, budget: number, tokens: number): Promise<string> {
+async function ask(model: EngineModel, task: Task, policy: string, budget: number, tokens: number): Promise<string> {
   const bytes = new TextEncoder().encode(task.document);
   const events = answer(model, {
     command: "ask",
@@ -79,8 +79,8 @@ const [tokens, budget, docs, seed, threads] = [flags.tokens, flags.budget, flags
 ];
 const policies = flags.policies.split(",");
 /** The graph gives what one policy needs, so that each has its own session; `full` needs nothing and takes any. */
-const models = new Map<string, LoadedModel>();
-async function modelFor(policy: string): Promise<LoadedModel> {
+const models = new Map<string, EngineModel>();
+async function modelFor(policy: string): Promise<EngineModel> {
   const wanted = spell(featuresFor(parsePolicy(policy)));
   const key = policy === "full" ? models.keys().next().value ?? wanted : wanted;
   let model = models.get(key);

@@ -4,7 +4,7 @@ import { files } from "../cli/host.ts";
 import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import { resolveModel } from "../cli/store.ts";
 import type { GraphFeatures } from "../core/engine/features.ts";
-import { type LoadedModel, openModel } from "../mod.ts";
+import { type EngineModel, openModel } from "../mod.ts";
 
 /** @param features where several policies will use the model */
 export async function openForBench(
@@ -12,7 +12,7 @@ export async function openForBench(
   policy: string,
   threads: number,
   features?: GraphFeatures,
-): Promise<LoadedModel> {
+): Promise<EngineModel> {
   const cache = cacheFolder();
   const { path, sha256 } = await resolveModel(cache, model ?? process.env["PALIMPSEST_TEST_MODEL"] ?? "smollm2-135m");
   return openModel({

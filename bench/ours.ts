@@ -8,6 +8,7 @@ import process from "node:process";
 import { availableBytes, collectGarbage, files, peakRssBytes } from "../cli/host.ts";
 import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import type { Engine } from "../core/engine/engine.ts";
+import { Reader } from "../core/reader.ts";
 import { answer, type AnswerRecord, defaultPolicies, openModel } from "../mod.ts";
 import type { Job, Result } from "./llama/child.ts";
 
@@ -40,7 +41,8 @@ const readyMs = performance.now();
 
 const moments: number[] = [];
 let record: AnswerRecord | undefined;
-const events = answer({ ...opened, engine }, {
+const openReading: typeof opened.openReading = (policy, options) => new Reader(engine, policy, options);
+const events = answer({ ...opened, openReading }, {
   command: "ask",
   sources: [{ name: job.document, size: statSync(job.document).size, chunks: createReadStream(job.document) }],
   instruction: job.question,

@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { peakRssBytes } from "../cli/host.ts";
 import { spell } from "../core/engine/features.ts";
 import { featuresFor } from "../core/policy.ts";
-import { answer, type LoadedModel, parsePolicy } from "../mod.ts";
+import { answer, type EngineModel, parsePolicy } from "../mod.ts";
 import { openForBench } from "./open.ts";
 import { stateOfTheUnion, wilson } from "./prose.ts";
 
@@ -59,7 +59,7 @@ interface Result {
   answer: string;
 }
 
-async function ask(model: LoadedModel, text: string, question: string, policy: string): Promise<string> {
+async function ask(model: EngineModel, text: string, question: string, policy: string): Promise<string> {
   const bytes = new TextEncoder().encode(text);
   const events = answer(model, {
     command: "ask",
@@ -90,7 +90,7 @@ const file = join(folder, `questions-${flags["all-four"] ? "four" : "one"}-${fla
 const results: Result[] = existsSync(file)
   ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Result)
   : [];
-const models = new Map<string, LoadedModel>();
+const models = new Map<string, EngineModel>();
 const four = [2012, 2013, 2014, 2015].map(stateOfTheUnion).join("\n\n");
 
 console.log(

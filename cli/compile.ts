@@ -68,6 +68,18 @@ const embedded: Bun.BunPlugin = {
         loader: "js",
       };
     });
+    // The WebGPU build finds its WebAssembly beside itself, which a binary does not have.
+    build.onLoad({ filter: /cli[\\/]runtimes[\\/]webgpu_onnx\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8"), threads = "runtime.env.wasm.numThreads = 1;";
+      if (!source.includes(threads)) throw new Error(`${path} has changed: no line that sets the threads`);
+      const wasm = join(root, "node_modules", "onnxruntime-web", "dist", "ort-wasm-simd-threaded.asyncify.wasm");
+      return {
+        contents:
+          `import { readFileSync } from "node:fs";\nimport wasm from ${JSON.stringify(wasm)} with { type: "file" };\n` +
+          source.replace(threads, `${threads}\nruntime.env.wasm.wasmBinary = readFileSync(wasm);`),
+        loader: "ts",
+      };
+    });
     // WebAssembly would add 14 MB for a machine that by its nature runs the native library.
     build.onLoad({ filter: /cli[\\/]runtimes[\\/]wasm\.ts$/ }, () => ({
       contents: `import { DeviceError } from "../../core/errors.ts";

@@ -60,11 +60,10 @@ export function autoDevice(
   { adapters, problem }: WebGpuReport,
   native: boolean,
   wasm: boolean,
-): { device: "cpu" | "wasm" | null; reason: string } {
+): { device: "webgpu" | "cpu" | "wasm" | null; reason: string } {
   const usable = adapters.find(({ refused }) => refused === null);
-  const gpu = usable
-    ? `answers on a GPU ("${usable.name}") are not in this version yet`
-    : adapters[0]?.refused ?? problem ?? "there is no GPU";
+  if (usable) return { device: "webgpu", reason: `"${usable.name}" passed its self-test` };
+  const gpu = adapters[0]?.refused ?? problem ?? "there is no GPU";
   if (native) return { device: "cpu", reason: gpu };
   return { device: wasm ? "wasm" : null, reason: `ONNX Runtime's native library cannot be opened; ${gpu}` };
 }

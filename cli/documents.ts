@@ -29,7 +29,8 @@ async function fileSource(path: string): Promise<Source> {
   if (info.isFile()) {
     await open(path, "r").then((handle) => handle.close(), (error) => Promise.reject(inputError(path, error)));
   }
-  return { name: path, ...(info.isFile() ? { size: info.size } : {}), chunks: readPieces(path) };
+  if (!info.isFile()) return { name: path, chunks: readPieces(path) };
+  return { name: path, size: info.size, repeatable: true, chunks: { [Symbol.asyncIterator]: () => readPieces(path) } };
 }
 
 async function* readPieces(path: string): AsyncGenerator<Uint8Array> {

@@ -33,11 +33,11 @@ import { list, numbers, oneNumber, policyList } from "./eval_flags.ts";
 import { jsonLines, storeError } from "./eval_store.ts";
 import { cacheFolder } from "./folders.ts";
 import { availableBytes, collectGarbage } from "./host.ts";
-import { openStored } from "./open.ts";
+import { engineDevice, openStored } from "./open.ts";
 import { isTerminal, writeErr, writeJson, writeOut } from "./output.ts";
 import { version } from "./version.ts";
 import { createRenderer, type Renderer } from "./render.ts";
-import { type RunFlags, usableDevice } from "./run.ts";
+import type { RunFlags } from "./run.ts";
 import { breathe, interruption } from "./signals.ts";
 import { resolveModel } from "./store.ts";
 
@@ -83,14 +83,16 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
         "or --task niah_single_1,vt,cwe,fwe, which need none, or --tasks file.jsonl with documents of its own",
     );
   }
-  const device = usableDevice(flags.device);
+  const device = engineDevice(flags.device, "eval");
   const fromFile = flags.tasks
     ? firstOfEach(parseTasksFile(await readWhole(flags.tasks), flags.tasks), flags.samples ? samples : Infinity)
     : [];
   const cache = cacheFolder(), renderer = createRenderer(flags);
   const prose = needy.length > 0 ? await readProse(names, renderer) : "";
   const stored = await resolveModel(cache, flags.model), { name } = stored;
-  const models = modelsFrom((policy) => openStored(stored, policy, cache, device, flags.threads, renderer));
+  const models = modelsFrom((policy) =>
+    openStored(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer })
+  );
   try {
     const model = await models.for(ORACLE_POLICY), haystack = haystackOf(model.tokenizer, prose);
     const trained = model.config.trainedPositions, tooLong = lengths.find((length) => length + 200 > trained);

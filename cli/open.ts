@@ -1,31 +1,73 @@
 /** Opens a stored model for a command: this machine's files and runtimes, and a live line while it loads. */
-import type { LoadedModel } from "../core/model.ts";
+import { DeviceError } from "../core/errors.ts";
+import type { EngineModel, LoadedModel, OpenEngineOptions } from "../core/model.ts";
+import { type Gpus, gpus as thisMachine } from "./gpus.ts";
 import { files } from "./host.ts";
 import type { Renderer } from "./render.ts";
 import { loadOnnxRuntimeNode } from "./runtimes/native.ts";
 import { loadOnnxRuntimeWeb } from "./runtimes/wasm.ts";
 import type { resolveModel } from "./store.ts";
 
-/** @param policy decides what the graph gives */
+export type Stored = Awaited<ReturnType<typeof resolveModel>>;
+export type DeviceFlag = "auto" | "cpu" | "wasm" | "webgpu";
+
+/** What a model is opened with. */
+export interface OpenFlags {
+  /** Decides what the graph gives. */
+  policy: string;
+  cacheFolder: string;
+  threads: number | undefined;
+  renderer: Renderer;
+}
+
+/** @param device on which an `Engine` runs */
 export async function openStored(
-  { name, path, sha256 }: Awaited<ReturnType<typeof resolveModel>>,
-  policy: string,
-  cacheFolder: string,
-  device: "auto" | "cpu" | "wasm",
-  threads: number | undefined,
-  renderer: Renderer,
+  stored: Stored,
+  device: OpenEngineOptions["device"],
+  flags: OpenFlags,
+): Promise<EngineModel> {
+  const { openModel } = await import("../mod.ts");
+  flags.renderer.status(`loading ${stored.name}`);
+  return await openModel({ ...optionsOf(stored, flags), device }).finally(flags.renderer.clear);
+}
+
+/**
+ * On a GPU too.
+ * @param onNote told why `auto` takes no GPU, where one may be here
+ */
+export async function openAnywhere(
+  stored: Stored,
+  device: DeviceFlag,
+  flags: OpenFlags,
+  { allowSoftware, onNote, gpus = thisMachine }: {
+    allowSoftware: boolean;
+    onNote: (message: string) => void;
+    gpus?: Gpus | undefined;
+  },
 ): Promise<LoadedModel> {
   const { openModel } = await import("../mod.ts");
-  renderer.status(`loading ${name}`);
-  return await openModel({
+  flags.renderer.status(`loading ${stored.name}`);
+  const gpu = device === "webgpu" || device === "auto" && gpus.mayBeHere()
+    ? () => gpus.opener({ allowSoftware })
+    : undefined;
+  return await openModel({ ...optionsOf(stored, flags), device, gpu, onNote }).finally(flags.renderer.clear);
+}
+
+function optionsOf({ path, sha256 }: Stored, { policy, cacheFolder, threads, renderer }: OpenFlags) {
+  return {
     path,
     ...(sha256 ? { sha256 } : {}),
-    device,
     ...(threads ? { threads } : {}),
     cacheFolder,
     files,
     policy,
     runtimes: { native: loadOnnxRuntimeNode, wasm: () => loadOnnxRuntimeWeb(threads) },
     onWarning: renderer.remark,
-  }).finally(renderer.clear);
+  };
+}
+
+/** @throws {DeviceError} for devices on which only `ask` and `summarize` run. */
+export function engineDevice(device: DeviceFlag, command: string): OpenEngineOptions["device"] {
+  if (device !== "webgpu") return device;
+  throw new DeviceError(`${command} has no webgpu device yet, --device cpu and --device wasm work`);
 }

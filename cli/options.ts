@@ -61,6 +61,8 @@ export const deviceOption = () =>
   new Option("--device <device>", "where the model runs").choices(devices).default("auto" as const).env(
     "PALIMPSEST_DEVICE",
   );
+export const allowSoftwareOption = () =>
+  new Option("--allow-software", "with --device webgpu: a software adapter will do, to try things out");
 export const threadsOption = () =>
   new Option("--threads <count>", "CPU threads (default: ONNX Runtime's choice)").argParser(wholeNumber(1, 1024)).env(
     "PALIMPSEST_THREADS",

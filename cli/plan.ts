@@ -39,7 +39,7 @@ export interface PlanRecord {
   time: { basis: "measured" | "rough"; prefillMs: number; decodeMs: number };
 }
 
-type PlanFlags = Omit<RunFlags, "device">;
+type PlanFlags = RunFlags;
 
 /** Tokens that a short question takes in the prompt. */
 const questionTokens = 32;
@@ -81,6 +81,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     import("../core/decode/room.ts"),
   ]);
   const policy = parsePolicy(flags.policy ?? defaultPolicies.ask);
+  const gpuAllocation = flags.device === "webgpu" && (await import("../kernels/reading/plan.ts")).gpuAllocation;
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
   const model = await openGguf(await files.open(chosen.path));
@@ -107,9 +108,10 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
       unboundedPositions: flags.positions === "original",
       availableBytes: availableBytes(),
       documentTokens: tokens + headTokens,
+      ...(gpuAllocation ? { allocation: (sizes) => gpuAllocation(policy, config, sizes) } : {}),
     });
     const sha256 = chosen.sha256 ?? await files.sha256(chosen.path);
-    const speed = await readSpeed(cache, sha256, "cpu");
+    const speed = await readSpeed(cache, sha256, flags.device === "auto" ? "cpu" : flags.device);
     const rough = roughSpeed(model.tensors.values());
     const read = tokens + headTokens;
     return {

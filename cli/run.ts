@@ -1,12 +1,14 @@
 /** What `ask` and `summarize` share: from a command line to an answer on stdout. */
 import type { Source } from "../core/text/document.ts";
-import { DeviceError } from "../core/errors.ts";
+import { DeviceError, InterruptedError, UsageError } from "../core/errors.ts";
+import type { LoadedModel } from "../core/model.ts";
 import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";
 import { estimateTokens, type TokenEstimate } from "./estimate.ts";
 import { cacheFolder } from "./folders.ts";
+import type { Gpus } from "./gpus.ts";
 import { availableBytes, collectGarbage, peakRssBytes } from "./host.ts";
-import { openStored } from "./open.ts";
+import { openAnywhere } from "./open.ts";
 import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { breathe, interruption } from "./signals.ts";
@@ -24,6 +26,7 @@ export interface RunFlags {
   decodeBudget?: number | undefined;
   system?: string | undefined;
   device: "auto" | "cpu" | "wasm" | "webgpu";
+  allowSoftware?: boolean | undefined;
   threads?: number | undefined;
   strict?: boolean | undefined;
   json?: boolean | undefined;
@@ -43,45 +46,119 @@ export interface RunTask {
   notes?: { wanted: number; tokens: number };
 }
 
-/** Opens the model, runs the task and prints the answer, or the record under `--json`. */
-export async function run(task: RunTask, flags: RunFlags): Promise<void> {
-  const { answer, defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
-  const device = usableDevice(flags.device);
-  const policy = flags.policy ?? defaultPolicies[task.command];
+/** Opens the model, runs the task and prints the answer, or the record under `--json`. @param gpus where GPUs come from, if not from this machine */
+export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<void> {
+  const { defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
+  const policy = flags.policy ?? defaultPolicies[task.command], allowSoftware = flags.allowSoftware ?? false;
+  if (allowSoftware && flags.device !== "webgpu") {
+    throw new UsageError(`--allow-software goes with --device webgpu, and the device is ${flags.device}`);
+  }
+  const from = task.notes ? withoutGpu(flags.device) : gpus;
   // Told before anything is loaded or read.
   writingRoom(parsePolicy(policy), {
     maxTokens: flags.maxTokens ?? task.maxTokens,
     decodeBudget: flags.decodeBudget,
   });
   const cache = cacheFolder();
-  const stored = await resolveModel(cache, flags.model), { name } = stored;
+  const stored = await resolveModel(cache, flags.model);
   const renderer = createRenderer(flags);
-  const model = await openStored(stored, policy, cache, device, flags.threads, renderer);
-  try {
-    const estimate = estimateTokens(task.sources);
-    const events = answer(model, {
-      command: task.command,
-      sources: estimate.sources,
-      instruction: task.instruction,
-      ...(flags.system === undefined ? {} : { system: flags.system }),
-      policy,
-      budget: flags.kvBudget ?? null,
-      chunkTokens: flags.chunk,
-      positions: flags.positions,
-      maxTokens: flags.maxTokens ?? task.maxTokens,
-      ...(flags.decodeBudget === undefined ? {} : { decodeBudget: flags.decodeBudget }),
-      ...(task.opening ? { opening: task.opening } : {}),
-      ...(task.notes ? { notes: task.notes } : {}),
-      strict: flags.strict ?? false,
-      availableBytes: availableBytes(),
-      peakRssBytes,
-      collectGarbage,
-      signal: interruption,
+  const onNote = flags.verbose ? renderer.remark : () => {};
+  const open = (device: RunFlags["device"], from: Gpus | undefined) =>
+    openAnywhere(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer }, {
+      allowSoftware,
+      onNote,
+      gpus: from,
     });
-    const record = await printAnswer(named(events, name), renderer, flags.json ?? false, estimate);
-    await rememberSpeed(cache, record);
+  let printed = false;
+  const attempt = async (model: LoadedModel) => {
+    const answered = { ...task, name: stored.name, policy, onText: () => printed = !flags.json };
+    await rememberSpeed(cache, await answerWith(model, answered, flags, renderer));
+  };
+  let model = await open(flags.device, from);
+  try {
+    await attempt(model).catch(async (error) => {
+      const lost = await lossOf(model, error);
+      if (!lost) throw error;
+      if (flags.device !== "auto") throw lost;
+      refuseToRepeat(lost, task.sources, printed);
+      renderer.remark(`${lost.message}; reading again from the start, on the CPU`);
+      await model.close();
+      model = await open("auto", noGpus);
+      await attempt(model);
+    });
   } finally {
     await model.close();
+  }
+}
+
+/** For the second try, after a GPU was lost. */
+const noGpus: Gpus = { mayBeHere: () => false, opener: () => Promise.reject(new DeviceError("No GPU is wanted")) };
+
+/** Notes are written beside what was read, which a GPU's memory cannot yet do. @throws {DeviceError} where a GPU was asked for */
+function withoutGpu(device: RunFlags["device"]): Gpus {
+  if (device === "webgpu") {
+    throw new DeviceError(
+      "summarize takes notes while it reads, which a GPU cannot do yet: --device cpu works, or ask",
+    );
+  }
+  return noGpus;
+}
+
+/** Why the GPU is no longer there, or not up to it; null where something else went wrong. */
+async function lossOf({ device, failure }: LoadedModel, error: unknown): Promise<DeviceError | null> {
+  if (device.kind !== "webgpu" || error instanceof InterruptedError) return null;
+  await new Promise<void>((done) => setTimeout(done, 0)); // what was under way fails before the device says that it is gone
+  return failure() ?? (error instanceof DeviceError ? error : null);
+}
+
+/** @param printed a part of the answer stands on stdout already. @throws {DeviceError} where reading again is not possible */
+function refuseToRepeat(lost: DeviceError, sources: readonly Source[], printed: boolean): void {
+  const gone = sources.find((source) => !source.repeatable);
+  if (gone) {
+    throw new DeviceError(
+      `${lost.message}; ${gone.name} cannot be read a second time: a file can, and --device cpu needs no GPU`,
+      { cause: lost },
+    );
+  }
+  if (printed) {
+    throw new DeviceError(`${lost.message}, in the middle of the answer: --device cpu works`, { cause: lost });
+  }
+}
+
+async function answerWith(
+  model: LoadedModel,
+  task: RunTask & { name: string; policy: string; onText: () => void },
+  flags: RunFlags,
+  renderer: Renderer,
+): Promise<AnswerRecord> {
+  const { answer } = await import("../mod.ts");
+  const estimate = estimateTokens(task.sources);
+  const events = answer(model, {
+    command: task.command,
+    sources: estimate.sources,
+    instruction: task.instruction,
+    ...(flags.system === undefined ? {} : { system: flags.system }),
+    policy: task.policy,
+    budget: flags.kvBudget ?? null,
+    chunkTokens: flags.chunk,
+    positions: flags.positions,
+    maxTokens: flags.maxTokens ?? task.maxTokens,
+    ...(flags.decodeBudget === undefined ? {} : { decodeBudget: flags.decodeBudget }),
+    ...(task.opening ? { opening: task.opening } : {}),
+    ...(task.notes ? { notes: task.notes } : {}),
+    strict: flags.strict ?? false,
+    availableBytes: availableBytes(),
+    peakRssBytes,
+    collectGarbage,
+    signal: interruption,
+  });
+  return await printAnswer(named(watched(events, task.onText), task.name), renderer, flags.json ?? false, estimate);
+}
+
+async function* watched(events: AsyncIterable<AnswerEvent>, onText: () => void): AsyncGenerator<AnswerEvent> {
+  for await (const event of events) {
+    if (event.type === "text" && event.text) onText();
+    yield event;
   }
 }
 
@@ -126,12 +203,4 @@ export async function printAnswer(
   if (json) writeJson(record);
   renderer.statistics(record);
   return record;
-}
-
-/** @throws {DeviceError} for devices that come later. */
-export function usableDevice(device: RunFlags["device"]): "auto" | "cpu" | "wasm" {
-  if (device === "webgpu") {
-    throw new DeviceError("The webgpu device is not in this version yet, --device cpu and --device wasm work");
-  }
-  return device;
 }

@@ -82,6 +82,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     unboundedPositions: request.positions === "original",
     availableBytes: request.availableBytes,
     documentTokens: documentBytes + head.length,
+    allocation: (sizes) => model.allocation(policy, sizes),
   });
   if (budget.clampedFrom !== null) {
     yield {

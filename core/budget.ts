@@ -19,6 +19,28 @@ export interface Budget {
   clampedFrom: number | null;
 }
 
+/** What the slots of a reading are made of. */
+export interface Sizes {
+  /** Slots per KV head after a compaction. */
+  slots: number;
+  chunkTokens: number;
+  /** Slots for the question and the answer. */
+  reserve: number;
+}
+
+/** What a reading's memory takes on a device. */
+export interface Allocation {
+  /** Slots per KV head. */
+  capacity: number;
+  bytes: number;
+}
+
+/** Keys, values and what a policy remembers, for budget, chunk and reserve: all heads share one pool. */
+export function cpuAllocation(config: ModelConfig, policy: Policy, { slots, chunkTokens, reserve }: Sizes): Allocation {
+  const capacity = slots + chunkTokens + reserve, heads = config.layers * config.kvHeads;
+  return { capacity, bytes: capacity * heads * bytesPerSlot(config, attributesFor(policy).length) };
+}
+
 export interface BudgetInput {
   config: ModelConfig;
   policy: Policy;
@@ -34,6 +56,8 @@ export interface BudgetInput {
   availableBytes: number;
   /** Upper bound of the document's tokens, where known. */
   documentTokens?: number;
+  /** What the memory takes on the device: as many bytes more for every slot more. Default: the CPU's. */
+  allocation?: (sizes: Sizes) => Allocation;
 }
 
 /** @throws {BudgetError} when the budget is too small to work with or does not fit in memory */
@@ -42,18 +66,23 @@ export function resolveBudget(input: BudgetInput): Budget {
   if (!Number.isInteger(chunkTokens) || chunkTokens < 1) {
     throw new UsageError(`--chunk is ${chunkTokens}: use a whole number of tokens from 1 on, such as 512`);
   }
-  const heads = config.layers * config.kvHeads, slotBytes = bytesPerSlot(config, attributesFor(policy).length) * heads;
+  const allocation = input.allocation ?? ((sizes) => cpuAllocation(config, policy, sizes));
+  const memory = (slots: number) => allocation({ slots, chunkTokens, reserve });
+  const slotsIn = (bytes: number) => {
+    const none = memory(0).bytes;
+    return Math.floor((bytes - none) / (memory(1).bytes - none));
+  };
   const least = leastBudget(policy);
   const overhead = chunkTokens + reserve;
   let slots: number;
   if (request && "bytes" in request) {
-    slots = Math.floor(request.bytes / slotBytes) - overhead;
+    slots = slotsIn(request.bytes);
     if (slots < least) {
       throw new BudgetError(
         `--kv-budget of ${request.bytes} bytes leaves ${
           Math.max(0, slots)
         } slots after a chunk of ${chunkTokens} and a reserve of ${reserve} ` +
-          `for question and answer: at least ${(least + overhead) * slotBytes} bytes work, or a smaller --chunk`,
+          `for question and answer: at least ${memory(least).bytes} bytes work, or a smaller --chunk`,
       );
     }
   } else if (request) {
@@ -85,9 +114,9 @@ export function resolveBudget(input: BudgetInput): Budget {
     clampedFrom = slots;
     slots = usable;
   }
-  const capacity = slots + overhead, bytes = capacity * slotBytes;
+  const { capacity, bytes } = memory(slots);
   if (bytes > input.availableBytes) {
-    const fitting = Math.floor(input.availableBytes / slotBytes) - overhead;
+    const fitting = slotsIn(input.availableBytes);
     throw new BudgetError(
       `A cache of ${slots} slots takes ${gib(bytes)} and this machine has ${gib(input.availableBytes)} to give: ` +
         `use at most ${Math.max(0, fitting)} slots` +

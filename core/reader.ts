@@ -7,7 +7,6 @@ import { KvCache, MEMORY_SOURCE } from "./cache.ts";
 import { compact } from "./compact.ts";
 import { type Engine, FEW_ROWS } from "./engine/engine.ts";
 import { DECODE_BLOCK, evictWritten } from "./decode/evict.ts";
-import { missing } from "./engine/features.ts";
 import {
   attributesFor,
   featuresFor,
@@ -19,10 +18,9 @@ import {
   type StageContext,
 } from "./policy.ts";
 import { protectedSlots } from "./protected_slots.ts";
-import { UsageError } from "./errors.ts";
 import { askWith } from "./probe/evidence.ts";
 import { KnownText } from "./recall/known_text.ts";
-import type { Reading } from "./reading.ts";
+import { type Reading, refuseUnmet } from "./reading.ts";
 import type { Positions } from "./record.ts";
 import { Rope } from "./rope.ts";
 
@@ -63,19 +61,7 @@ export class Reader implements Reading {
 
   /** @throws {UsageError} when the engine was opened for a policy that needs less, or the policy needs a question and there is none */
   constructor(readonly engine: Engine, readonly policy: Policy, readonly options: ReaderOptions) {
-    const lacks = missing(engine.features, featuresFor(policy));
-    if (lacks.length > 0) {
-      throw new UsageError(
-        `The model was opened for another policy, and policy ${policy.name} needs ${lacks.join(" and ")}: ` +
-          "open it with that policy",
-      );
-    }
-    if (needs(policy, "question") && options.questionTokens.length === 0) {
-      throw new UsageError(
-        `Policy ${policy.name} asks with the question, which is not known while the document is read: ` +
-          "use a policy that needs none, such as role or snapkv",
-      );
-    }
+    refuseUnmet(policy, engine.features, featuresFor(policy), options.questionTokens);
     this.cache = new KvCache(engine.config, options.budget.capacity, attributesFor(policy));
     this.rope = new Rope(engine.config);
     this.text = needs(policy, "text") ? new KnownText() : null;

@@ -1,5 +1,7 @@
 /** One reading of a prompt, whichever device holds its memory: what `answer` asks of it. `Reader` is the one over arrays. */
-import type { Passage, Policy } from "./policy.ts";
+import { type GraphFeatures, missing } from "./engine/features.ts";
+import { UsageError } from "./errors.ts";
+import { needs, type Passage, type Policy } from "./policy.ts";
 import type { Positions } from "./record.ts";
 
 /** Disposing gives back what it holds beyond arrays. */
@@ -38,4 +40,31 @@ export interface Reading extends Disposable {
   write(tokens: number[]): Promise<Float32Array>;
   /** Forwards a written token and gives the logits of the next; under a decode budget, the least wanted written tokens make room. */
   next(token: number): Promise<Float32Array>;
+}
+
+/**
+ * Refuses to read without what a policy needs.
+ * @param given what the graph gives
+ * @param wanted what the policy needs of it
+ * @throws {UsageError} when the model was opened for a policy that needs less, or the policy needs a question and there is none
+ */
+export function refuseUnmet(
+  policy: Policy,
+  given: GraphFeatures,
+  wanted: GraphFeatures,
+  questionTokens: readonly number[],
+): void {
+  const lacks = missing(given, wanted);
+  if (lacks.length > 0) {
+    throw new UsageError(
+      `The model was opened for another policy, and policy ${policy.name} needs ${lacks.join(" and ")}: ` +
+        "open it with that policy",
+    );
+  }
+  if (needs(policy, "question") && questionTokens.length === 0) {
+    throw new UsageError(
+      `Policy ${policy.name} asks with the question, which is not known while the document is read: ` +
+        "use a policy that needs none, such as role or snapkv",
+    );
+  }
 }

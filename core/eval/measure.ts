@@ -3,7 +3,7 @@
  * full cache where both must go on from the same words: the first tokens of the full cache's greedy answer, teacher-forced in one pass over what the
  * policy kept of the prompt. A decode policy's evictions come after these tokens and show in the answer only.
  */
-import type { LoadedModel } from "../model.ts";
+import type { EngineModel } from "../model.ts";
 import { parsePolicy } from "../policies.ts";
 import { needs } from "../policy.ts";
 import { hitRate, klDivergence, topOneAgreement } from "./fidelity.ts";
@@ -36,7 +36,7 @@ export interface Reference {
 }
 
 /** Opens the model with the graph that a policy needs; the same one for policies that need the same. */
-export type ModelFor = (policy: string) => Promise<LoadedModel>;
+export type ModelFor = (policy: string) => Promise<EngineModel>;
 
 /** Reads and answers with everything kept. */
 export async function measureFull(models: ModelFor, sample: Sample, settings: ReadingSettings): Promise<Reference> {
@@ -96,7 +96,7 @@ export async function measurePolicy(
 /** Whether a policy asks with the question: such a one cannot be measured under `agnostic`. */
 export const asksTheQuestion = (policy: string): boolean => needs(parsePolicy(policy), "question");
 
-const contextTokens = (model: LoadedModel, sample: Sample) =>
+const contextTokens = (model: EngineModel, sample: Sample) =>
   model.tokenizer.encode(sample.context, { control: false }).length;
 
 /** Metrics that more text cannot make worse or better any more: the answer may end here. */
@@ -105,14 +105,14 @@ function complete(sample: Sample, text: string): boolean {
 }
 
 /** The answer as it would stand after `count` tokens: the full cache may have had to write more than the task allows. */
-function withinLimit(model: LoadedModel, tokens: number[], text: string, count: number): string {
+function withinLimit(model: EngineModel, tokens: number[], text: string, count: number): string {
   if (tokens.length <= count) return text;
   const stream = model.tokenizer.textStream();
   return tokens.slice(0, count).map((token) => stream.push(token)).join("") + stream.finish();
 }
 
 /** What the model knows beforehand, or guesses from the question. */
-async function scoreWithoutDocument(model: LoadedModel, sample: Sample, settings: ReadingSettings): Promise<number> {
+async function scoreWithoutDocument(model: EngineModel, sample: Sample, settings: ReadingSettings): Promise<number> {
   const reading = await read(model, { ...sample, context: "" }, FULL, null, false, settings);
   const { text } = await reading.write(sample.maxNewTokens, (text) => complete(sample, text));
   return score(text, sample);

@@ -1,5 +1,5 @@
 /** A measurement's models: one session per set of graph features, opened when it is first needed. */
-import type { LoadedModel } from "../model.ts";
+import type { EngineModel } from "../model.ts";
 import { parsePolicy } from "../policies.ts";
 import { featuresFor } from "../policy.ts";
 import type { ModelFor } from "./measure.ts";
@@ -10,8 +10,8 @@ export interface Models {
 }
 
 /** @param open opens the model for a policy. A graph that gives more than is asked for is not reused: it would cost more than the policy does. */
-export function modelsFrom(open: (policy: string) => Promise<LoadedModel>): Models {
-  const opened = new Map<string, LoadedModel>();
+export function modelsFrom(open: (policy: string) => Promise<EngineModel>): Models {
+  const opened = new Map<string, EngineModel>();
   return {
     async for(policy) {
       const key = JSON.stringify(featuresFor(parsePolicy(policy)));

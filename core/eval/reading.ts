@@ -6,7 +6,7 @@ import { resolveBudget } from "../budget.ts";
 import { argmax, loops } from "../decode/write.ts";
 import type { PassResult } from "../engine/engine.ts";
 import { InterruptedError } from "../errors.ts";
-import type { LoadedModel } from "../model.ts";
+import type { EngineModel } from "../model.ts";
 import { parsePolicy } from "../policies.ts";
 import { Reader } from "../reader.ts";
 import type { Positions } from "../record.ts";
@@ -72,7 +72,7 @@ export const FULL = "full";
  * @throws {InterruptedError} when the signal aborts
  */
 export async function read(
-  model: LoadedModel,
+  model: EngineModel,
   sample: Pick<Sample, "context" | "question" | "answerPrefix" | "maxNewTokens">,
   spec: string,
   slots: number | null,

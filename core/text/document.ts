@@ -2,11 +2,13 @@
 import { notText, NUL_REASON, SNIFFED_BYTES } from "./document_kind.ts";
 import { InputError } from "../errors.ts";
 
-/** One document as bytes: a file's or a pipe's. Iterated once; nothing is held beyond one piece. */
+/** One document as bytes: a file's or a pipe's. Iterated once, unless it is `repeatable`; nothing is held beyond one piece. */
 export interface Source {
   name: string;
   /** Bytes when known before reading (files). */
   size?: number;
+  /** Iterating it again reads it again from its start (files). */
+  repeatable?: true;
   chunks: AsyncIterable<Uint8Array>;
 }
 

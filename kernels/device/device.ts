@@ -33,8 +33,8 @@ export function refusal(facts: AdapterFacts, { allowSoftware = false }: OpenOpti
       "driver, or --device cpu, works";
   }
   if (facts.kind === "software" && !allowSoftware) {
-    return `GPU adapter "${facts.name}" is a software adapter, slower than the CPU device: --device cpu, or a GPU's own ` +
-      "driver, works";
+    return `GPU adapter "${facts.name}" is a software adapter, slower than the CPU device: --device cpu, a GPU's own ` +
+      "driver, or --device webgpu --allow-software works";
   }
   for (const [name, least] of Object.entries(LEAST_LIMITS)) {
     const met = facts.limits[name] ?? 0;

@@ -1,5 +1,8 @@
 /** How large a GPU's cache must be: every head has the same room, so where heads may keep different numbers of slots, the longest one counts. */
 import type { ModelConfig } from "../../core/engine/weights.ts";
+import type { Allocation, Sizes } from "../../core/budget.ts";
+import { bytesPerGpuSlot } from "../../core/gpu_cache.ts";
+import { FINE } from "../compact/rotation.ts";
 import { needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 
@@ -18,12 +21,6 @@ export function isWide(policy: Policy): boolean {
   return policy.evicts && (isRagged(policy) || needs(policy, "logBias"));
 }
 
-interface Sizes {
-  slots: number;
-  chunkTokens: number;
-  reserve: number;
-}
-
 /** Slots per head after a compaction, at most. */
 export function mostSlotsOf(
   policy: Policy,
@@ -38,4 +35,18 @@ export function mostSlotsOf(
 export function gpuCapacity(policy: Policy, { slots, chunkTokens, reserve }: Sizes): number {
   const kept = (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots;
   return kept + chunkTokens + Math.max(reserve, policy.evicts ? PROBE_ROWS : 0);
+}
+
+/** Bytes that every slot of a head has beside its key and value: its token and its position. */
+const LABELS = 8;
+
+/**
+ * What a reading allocates on a GPU before its first compaction: keys and values, labels, the table of rotations. The arrays that a policy's kernels pass
+ * to each other come on top: 4 bytes a slot of a head each.
+ */
+export function gpuAllocation(policy: Policy, config: ModelConfig, sizes: Sizes): Allocation {
+  const capacity = gpuCapacity(policy, config, sizes), heads = config.layers * config.kvHeads;
+  const slots = capacity * heads * (bytesPerGpuSlot(config.headDim, isWide(policy)) + LABELS);
+  const turns = (FINE + Math.ceil(config.trainedPositions / FINE) + 1) * config.headDim * 4;
+  return { capacity, bytes: slots + turns };
 }

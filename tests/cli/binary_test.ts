@@ -51,6 +51,29 @@ test("the binary has its own WebGPU library and its shaders", { skip: noDriver }
   assert.deepEqual(webgpu.adapters.map((one: { selfTest: string }) => one.selfTest), ["passed"], stdout);
 });
 
+test("the binary answers on WebGPU as the checkout does in WebAssembly, which rounds nothing either", {
+  skip: noDriver,
+}, async () => {
+  const env = {
+    PATH: "/nowhere",
+    PALIMPSEST_CACHE: join(folder, "gpu-cache"),
+    PALIMPSEST_MODEL: join(root, "fixtures", "gguf", "llama.q8_0.gguf"),
+    VK_ICD_FILENAMES: driver,
+    VK_DRIVER_FILES: driver,
+  };
+  const args = ["ask", "--policy", "snapkv", "--kv-budget", "64", "--chunk", "64", "-n", "4", text, "Whose door?"];
+  // the CPU device rounds activations to 8 bits, which a random model's answer shows
+  const { PALIMPSEST_CACHE, PALIMPSEST_MODEL } = env;
+  const wasm = await palimpsest([...args, "--device", "wasm"], { env: { PALIMPSEST_CACHE, PALIMPSEST_MODEL } });
+  const webgpu = await palimpsest([...args, "--device", "webgpu", "--allow-software"], {
+    program: binary,
+    cwd: folder,
+    env,
+  });
+  assert.deepEqual([webgpu.code, webgpu.stderr], [0, ""]);
+  assert.deepEqual([wasm.code, wasm.stdout], [0, webgpu.stdout]);
+});
+
 test("the binary answers as the checkout does, and unpacks its library once", needsModel, async () => {
   const args = ["ask", "-n", "24", text, "What colour is the door?"];
   const both = await Promise.all([run(args), run(args)]);

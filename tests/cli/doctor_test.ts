@@ -103,8 +103,8 @@ test("autoDevice: a GPU that may be used is named, else why not; then the CPU, t
   const report = (adapters: AdapterReport[], problem: string | null = null) => ({ runtime: "x", problem, adapters });
   const gpu = { ...adapter, features: [] };
   assert.deepEqual(autoDevice(report([gpu]), true, true), {
-    device: "cpu",
-    reason: 'answers on a GPU ("RTX") are not in this version yet',
+    device: "webgpu",
+    reason: '"RTX" passed its self-test',
   });
   assert.deepEqual(autoDevice(report([{ ...gpu, refused: "is too small" }]), true, true), {
     device: "cpu",

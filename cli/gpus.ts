@@ -1,0 +1,29 @@
+/** This machine's GPUs, for commands that answer. */
+import type { GpuOpener } from "../core/model.ts";
+import { adapters, loadWebGpu, mayHaveGpu } from "./runtimes/webgpu.ts";
+import { loadOnnxRuntimeWebGpu } from "./runtimes/webgpu_onnx.ts";
+
+/** Where GPUs come from: this machine's drivers, or a test. */
+export interface Gpus {
+  /** Whether it is worth to look for one when none is asked for. */
+  mayBeHere(): boolean;
+  /** @throws {DeviceError} where the runtime has no WebGPU */
+  opener(options: { allowSoftware: boolean }): Promise<GpuOpener>;
+}
+
+export const gpus: Gpus = {
+  mayBeHere: mayHaveGpu,
+  async opener(options) {
+    // the kernels are many files, which an answer on the CPU need not read
+    const { gpuOpener } = await import("../kernels/reading/open.ts");
+    const { describeAdapter } = await import("../kernels/device/adapter.ts");
+    const nameOf = (adapter: GPUAdapter) => {
+      const { vendor, name } = describeAdapter(adapter);
+      return `${vendor} ${name}`;
+    };
+    return gpuOpener({
+      adapters: async () => await adapters(await loadWebGpu(), nameOf),
+      onnx: loadOnnxRuntimeWebGpu,
+    }, options);
+  },
+};
