@@ -7,6 +7,7 @@ import { argmax } from "../../core/decode/write.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
+import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { parsePolicy, policies as named } from "../../core/policies.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
@@ -20,7 +21,13 @@ import { openTestGpu } from "../engine/gpu_device.ts";
 import { type OpenedGpu, usingGpu } from "../engine/gpu_open.ts";
 import { difference, fakeTokenizer, openTiny, TINY, tokens } from "../tiny_llama.ts";
 
-const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6, WRITTEN = 6, RESERVE = QUESTION.length + WRITTEN;
+const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6;
+/** Written tokens, and so many of them stay under a policy that evicts while writing. */
+const WRITTEN = 6, WRITTEN_MUCH = 60, DECODE_BUDGET = 24;
+/** Ways to evict what is written that no policy by name has. */
+const DECODING = ["h2o", "tova", "rkv", "moment-recent"].map((decode) =>
+  `probe=window,aggregate=mean,select=topk,decode=${decode}`
+);
 const document = tokens(CHUNK * CHUNKS - 7, 3);
 
 interface Compared {
@@ -30,6 +37,7 @@ interface Compared {
   tokens: boolean;
   logits: number;
   compactions: number;
+  evictedWritten: number;
   readBack: number;
 }
 
@@ -44,34 +52,40 @@ async function compare(
   policy: Policy,
   positions: Positions,
 ) {
+  const { evicts } = policy.decode, count = evicts ? WRITTEN_MUCH : WRITTEN;
+  const reserve = QUESTION.length + (evicts ? DECODE_BUDGET + DECODE_BLOCK : WRITTEN);
   const slots = Math.max(96, leastBudget(policy) + 20);
   const budget = resolveBudget({
     config: cpu.config,
     policy,
     request: { slots },
     chunkTokens: CHUNK,
-    reserve: RESERVE,
+    reserve,
     unboundedPositions: true,
     availableBytes: 4e9,
   });
   const options: ReaderOptions = {
     budget,
     chunkTokens: CHUNK,
-    reserve: RESERVE,
+    reserve,
     positions,
     questionTokens: QUESTION,
     answerTokens: tokens(5, 4),
     tokenizer: fakeTokenizer,
+    ...(evicts ? { decodeBudget: DECODE_BUDGET } : {}),
   };
   const plain = new Reader(cpu, policy, options);
   using reading = new GpuReading(gpu, on.engine, policy, options, needs(policy, "valueNorms") ? norms : null);
-  const found: Compared = { same: [], kept: 0, tokens: true, logits: 0, compactions: 0, readBack: 0 };
-  for (let from = 0; from < document.length; from += CHUNK) {
-    const chunk = document.slice(from, from + CHUNK);
-    await plain.read(chunk);
-    await reading.read(chunk);
-    if (plain.compactions === 0) continue;
-    found.readBack = Math.max(found.readBack, reading.bytesBack);
+  const found: Compared = {
+    same: [],
+    kept: 0,
+    tokens: true,
+    logits: 0,
+    compactions: 0,
+    evictedWritten: 0,
+    readBack: 0,
+  };
+  const compareSlots = async () => {
     const live = await reading.liveTokens();
     let same = 0;
     found.kept = 0;
@@ -86,23 +100,37 @@ async function compare(
       found.kept += Math.max(theirs.length, mine.length);
     });
     found.same.push(same / found.kept);
+  };
+  for (let from = 0; from < document.length; from += CHUNK) {
+    const chunk = document.slice(from, from + CHUNK);
+    await plain.read(chunk);
+    await reading.read(chunk);
+    if (plain.compactions === 0) continue;
+    found.readBack = Math.max(found.readBack, reading.bytesBack);
+    await compareSlots();
   }
   found.compactions = reading.compactions;
   if (plain.compactions !== reading.compactions) found.tokens = false;
   let a = await plain.write(QUESTION), b = await reading.write(QUESTION);
-  for (let i = 0; i < WRITTEN; i++) {
+  for (let i = 0; i < count; i++) {
     found.logits = Math.max(found.logits, difference(a, b));
     if (argmax(a) !== argmax(b)) found.tokens = false;
-    const token = argmax(a);
+    const token = argmax(a), { evictedWritten } = plain, readBefore = gpu.bytesRead;
     a = await plain.next(token);
     b = await reading.next(token);
+    found.readBack = Math.max(found.readBack, gpu.bytesRead - readBefore);
+    if (plain.evictedWritten > evictedWritten) await compareSlots();
+  }
+  found.evictedWritten = reading.evictedWritten;
+  if (plain.evictedWritten !== reading.evictedWritten || plain.nextPosition !== reading.nextPosition) {
+    found.tokens = false;
   }
   return found;
 }
 
 const gpu = await openTestGpu();
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
-const wanted = process.argv.slice(2), names = wanted.length > 0 ? wanted : Object.keys(named);
+const wanted = process.argv.slice(2), names = wanted.length > 0 ? wanted : [...Object.keys(named), ...DECODING];
 // everything that any policy asks of a graph: opening an engine takes longer than reading
 const all: GraphFeatures = {
   ...NO_FEATURES,
