@@ -39,7 +39,8 @@ export interface Moment {
   liveSlots: number;
   /** The same of every head, where the CPU knows them: under `uniform` and `pyramid`. */
   live: Int32Array;
-  /** Rows of the chunk, and what its pass gave. */
+  /** The chunk's token ids, how many these are, and what its pass gave. */
+  tokens: number[];
   rows: number;
   chunk: GpuPassResult | null;
 }

@@ -30,6 +30,7 @@ import { allocateForms } from "./allocate.ts";
 import { compensateForms, type Kept } from "./compensate.ts";
 import { Compaction, type GpuMemory } from "./compaction.ts";
 import { recordEviction, recordObservation, type Written } from "./decode.ts";
+import { recordNarrowed, recordWhole } from "./narrowed.ts";
 import { gpuCapacity, mostSlotsOf } from "./plan.ts";
 import { probeForm } from "./probe.ts";
 import { asking, liveOf } from "./recall.ts";
@@ -106,7 +107,7 @@ export class GpuReading implements Reading {
     await whileWhole?.();
 
     const started = performance.now(), readBefore = gpu.bytesRead;
-    const compaction = this.compaction(tokens.length, chunk);
+    const compaction = this.compaction(tokens, chunk);
     this.label(compaction.recording);
     const { heads, kvHeads, stride } = compaction.shape;
     this.valueNorms?.record(compaction);
@@ -127,8 +128,8 @@ export class GpuReading implements Reading {
     if (due) await this.forget();
   }
 
-  /** A look at the cache as it is now. @param rows of the chunk that was just appended */
-  private compaction(rows: number, chunk: GpuPassResult | null): Compaction {
+  /** A look at the cache as it is now. @param tokens of the chunk that was just appended */
+  private compaction(tokens: number[], chunk: GpuPassResult | null): Compaction {
     const { policy, options, memory: { engine: { config } } } = this;
     return new Compaction(this.memory, {
       policy,
@@ -142,7 +143,8 @@ export class GpuReading implements Reading {
       memorySlots: policy.compensate.memorySlots?.(options.budget.slots) ?? 0,
       liveSlots: this.liveSlots,
       live: this.live,
-      rows,
+      tokens,
+      rows: tokens.length,
       chunk,
     });
   }
@@ -278,8 +280,24 @@ export class GpuReading implements Reading {
     return counts.map((slots) => slots / Math.max(1, counted));
   }
 
-  aside<T>(): Promise<T> {
-    throw new Error("A GPU's cache cannot be narrowed yet");
+  async aside<T>(firstToken: number, work: () => Promise<T>): Promise<T> {
+    const { memory, tokensRead, nextPosition, total, live } = this, ends = memory.cache.end.slice();
+    const narrowed = memory.gpu.record();
+    this.label(narrowed);
+    recordNarrowed(narrowed, memory, firstToken);
+    narrowed.submit();
+    this.isAside = true;
+    try {
+      return await work();
+    } finally {
+      this.isAside = false;
+      memory.cache.end.set(ends);
+      Object.assign(this, { tokensRead, nextPosition, total, live });
+      this.unlabelled.count = 0;
+      const whole = memory.gpu.record();
+      recordWhole(whole, memory);
+      whole.submit();
+    }
   }
 
   async recall(questionTokens: number[], firstSource: number): Promise<Passage[]> {
@@ -292,7 +310,7 @@ export class GpuReading implements Reading {
     const passages = await this.policy.recall.passages({
       heads: live.length,
       sources: (head) => live[head]!,
-      ask: asking(() => this.compaction(0, null)),
+      ask: asking(() => this.compaction([], null)),
       questionTokens,
       firstSource,
       text: this.text,
@@ -326,7 +344,7 @@ export class GpuReading implements Reading {
     this.append([token]);
     const started = performance.now();
     if (observes || evicts) {
-      const compaction = this.compaction(1, result);
+      const compaction = this.compaction([token], result);
       this.label(compaction.recording);
       if (observes) recordObservation(decode.name, compaction, written);
       if (evicts) this.evictWritten(compaction, { written, budget }, block);

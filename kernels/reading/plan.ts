@@ -11,10 +11,19 @@ export function isRagged({ allocate }: Policy): boolean {
   return allocate.name !== "uniform";
 }
 
-/** Whether the cache's slots need a bias, their own or one that hides them. */
-export function isWide(policy: Policy): boolean {
-  return policy.evicts && (isRagged(policy) || needs(policy, "logBias"));
+/** Whether a probe forwards the chunk a second time, with the rest of the cache out of sight. */
+const repeats = ({ evicts, probe }: Policy) => evicts && probe.name === "kvzip";
+
+/**
+ * Whether the cache's slots need a bias, their own or one that hides them; the engine's feature `logBias` must then be on.
+ * @param takesNotes `Reading.aside` will be called
+ */
+export function isWide(policy: Policy, takesNotes = false): boolean {
+  return takesNotes || repeats(policy) || policy.evicts && (isRagged(policy) || needs(policy, "logBias"));
 }
+
+/** Rows around a repeated chunk: the request and the start of the answer. Where they are more, the chunk is repeated in pieces. */
+const REQUEST_ROWS = 64;
 
 interface Sizes {
   slots: number;
@@ -32,7 +41,8 @@ export function mostSlotsOf(
   return Math.min(trained, isRagged(policy) ? LONGEST * slots : slots);
 }
 
-/** Slots of every head. */
+/** Slots of every head. Rows of a pass that is not appended stand in the cache too: the reserve has room for a question, not for a repeated chunk. */
 export function gpuCapacity(policy: Policy, _config: ModelConfig, { slots, chunkTokens, reserve }: Sizes): number {
-  return (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots + chunkTokens + reserve;
+  const longest = policy.evicts && isRagged(policy) ? LONGEST : 1;
+  return longest * slots + chunkTokens + reserve + (repeats(policy) ? chunkTokens + REQUEST_ROWS : 0);
 }

@@ -11,6 +11,7 @@ import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { parsePolicy, policies as named } from "../../core/policies.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
+import type { Reading } from "../../core/reading.ts";
 import { Reader, type ReaderOptions } from "../../core/reader.ts";
 import type { Positions } from "../../core/record.ts";
 import { GpuReading } from "../../kernels/reading/gpu_reading.ts";
@@ -30,6 +31,11 @@ const DECODING = ["h2o", "tova", "rkv", "moment-recent"].map((decode) =>
 );
 const document = tokens(CHUNK * CHUNKS - 7, 3);
 
+/** Policies under which notes are written along the way: one whose heads are alike, and one whose heads are not. */
+const NOTED = ["coverage", "kvzip"];
+const isNoted = ({ name }: Policy) => NOTED.includes(name);
+const NOTE_TOKENS = 4;
+
 interface Compared {
   /** Slots that both keep, of all that the CPU keeps, after every chunk. */
   same: number[];
@@ -38,6 +44,7 @@ interface Compared {
   logits: number;
   compactions: number;
   evictedWritten: number;
+  noted: number;
   readBack: number;
 }
 
@@ -83,6 +90,7 @@ async function compare(
     logits: 0,
     compactions: 0,
     evictedWritten: 0,
+    noted: 0,
     readBack: 0,
   };
   const compareSlots = async () => {
@@ -103,8 +111,14 @@ async function compare(
   };
   for (let from = 0; from < document.length; from += CHUNK) {
     const chunk = document.slice(from, from + CHUNK);
-    await plain.read(chunk);
-    await reading.read(chunk);
+    const notes: number[][] = [];
+    for (const reader of [plain, reading]) {
+      await reader.read(chunk, async () => {
+        if (isNoted(policy)) notes.push(await noteOf(reader, reader.tokensRead - CHUNK - 20));
+      });
+    }
+    if (notes.length > 0 && notes[0]!.join() !== notes[1]!.join()) found.tokens = false;
+    found.noted += notes.length / 2;
     if (plain.compactions === 0) continue;
     found.readBack = Math.max(found.readBack, reading.bytesBack);
     await compareSlots();
@@ -128,6 +142,17 @@ async function compare(
   return found;
 }
 
+/** What is written on the side over the tokens from `first` on. */
+const noteOf = (reader: Reading, first: number) =>
+  reader.aside(first, async () => {
+    const written: number[] = [];
+    for (let logits = await reader.write(QUESTION); written.length < NOTE_TOKENS;) {
+      written.push(argmax(logits));
+      logits = await reader.next(written.at(-1)!);
+    }
+    return written;
+  });
+
 const gpu = await openTestGpu();
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
 const wanted = process.argv.slice(2), names = wanted.length > 0 ? wanted : [...Object.keys(named), ...DECODING];
@@ -142,7 +167,7 @@ const all: GraphFeatures = {
 };
 const cpu = await openTiny({ features: all });
 for (const logBias of [false, true]) {
-  const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy) === logBias);
+  const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy, isNoted(policy)) === logBias);
   if (mine.length === 0) continue;
   await usingGpu(gpu.device, TINY, { features: { ...all, logBias } }, async (on) => {
     const norms = await ValueNorms.open(gpu, on.engine, async (layer) => {
@@ -160,7 +185,14 @@ for (const logBias of [false, true]) {
         const found = await compare(gpu, on, cpu.engine, norms, policy, positions)
           .catch((error) => ({ error: String(error?.stack ?? error) }));
         console.log(
-          JSON.stringify({ policy: policy.name, positions, ms: Math.round(performance.now() - started), ...found }),
+          JSON.stringify({
+            policy: policy.name,
+            positions,
+            ms: Math.round(performance.now() - started),
+            evictsWritten: policy.decode.evicts,
+            takesNotes: isNoted(policy),
+            ...found,
+          }),
         );
       }
     }
