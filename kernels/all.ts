@@ -35,6 +35,7 @@ import { layerMean } from "./aggregate/layer_mean.ts";
 import { longestRows } from "./compensate/longest_rows.ts";
 import { mark } from "./select/mark.ts";
 import { massHistogram } from "./compensate/mass_histogram.ts";
+import { narrow } from "./compact/narrow.ts";
 import { mergeMass } from "./probe/merge_mass.ts";
 import { mergeShares } from "./compensate/merge_shares.ts";
 import { momentum } from "./decode/momentum.ts";
@@ -112,6 +113,7 @@ export const kernels: readonly AnyKernel[] = [
   lagRank,
   lagkv,
   momentum,
+  narrow,
   writtenQuota,
   writtenRecency,
   writtenMomentum,

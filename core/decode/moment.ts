@@ -8,8 +8,10 @@
 import type { DecodePolicy } from "../policy.ts";
 import { accumulateByLayer, scoresByLayer } from "./observe.ts";
 
+export const DECAY = 0.9;
+
 /** @param decay α: 0 is the last token's attention, 1 the sum over all */
-export const moment = (decay = 0.9): DecodePolicy => ({
+export const moment = (decay = DECAY): DecodePolicy => ({
   name: "moment",
   evicts: true,
   attributes: ["momentum"],

@@ -6,11 +6,14 @@ import type { DecodePolicy } from "../policy.ts";
 import { moment } from "./moment.ts";
 import { scoresByLayer } from "./observe.ts";
 
+export const LONG_DECAY = 0.99;
+export const RECENT_SHARE = 0.5;
+
 /**
  * @param decay α of `moment`
  * @param share of the budget for the newest tokens, 0 to 1
  */
-export const momentRecent = (decay = 0.99, share = 0.5): DecodePolicy => ({
+export const momentRecent = (decay = LONG_DECAY, share = RECENT_SHARE): DecodePolicy => ({
   ...moment(decay),
   name: "moment-recent",
   score: (context) => scoresByLayer(context, Math.floor(context.budget * share)),

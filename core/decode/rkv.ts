@@ -8,10 +8,11 @@
 import type { DecodePolicy } from "../policy.ts";
 import { accumulate, newest } from "./observe.ts";
 
+export const LAMBDA = 0.07;
 const WINDOW = 8, RADIUS = 3, DUPLICATE = 0.5;
 
 /** @param lambda weight of attention, 0 to 1; the paper's code has 0.07 */
-export const rkv = (lambda = 0.07): DecodePolicy => ({
+export const rkv = (lambda = LAMBDA): DecodePolicy => ({
   name: "rkv",
   evicts: true,
   attributes: ["momentum"],

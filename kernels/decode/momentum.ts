@@ -13,26 +13,26 @@ export const momentum = defineKernel({
   name: "momentum",
   source,
   bindings: {
-    /** The token's attention to each written slot, mean over the heads of a group, [heads, written]. */
+    /** The token's attention to its head's slots, mean over the heads of a group, [heads, stride]; of the written ones, as `askLayer` gives it. */
     mass: "read",
     /** The one behind the last live slot, [heads]; the written ones are the last. */
     end: "read",
     /** The slot attribute `momentum`, [heads, stride]. */
     momentum: "write",
   },
-  /** `share` neighbouring heads agree on the mean of theirs; `fresh` slots were appended since the last launch and have no momentum yet. */
-  params: { heads: "u32", stride: "u32", written: "u32", fresh: "u32", share: "u32", decay: "f32" },
+  /** `share` neighbouring heads agree on the mean of theirs. */
+  params: { heads: "u32", stride: "u32", written: "u32", share: "u32", decay: "f32" },
   constants: [],
   threads: 256,
   grid: ({ heads, written, share }, threads) => [Math.ceil(written / threads), heads / share],
-  cpu({ mass, end, momentum }, { heads, stride, written, fresh, share, decay }) {
-    for (let head = 0; head < heads; head++) {
-      const behind = head * stride + end[head]!;
-      momentum.fill(0, behind - Math.min(fresh, written), behind);
-    }
+  cpu({ mass, end, momentum }, { heads, stride, written, share, decay }) {
     const start = Uint32Array.from(end, (behind) => behind - written);
     const cache = writtenCache({ start, end, momentum }, { heads, stride, share });
-    const context = { cache, written, budget: 0 }, given = Float32Array.from(mass);
+    const context = { cache, written, budget: 0 }, given = new Float32Array(heads * written);
+    for (let head = 0; head < heads; head++) {
+      const from = head * stride + start[head]!;
+      given.set(mass.subarray(from, from + written), head * written);
+    }
     (share === 1 ? accumulate : accumulateByLayer)(context, given, decay);
     for (let head = 0; head < heads; head++) {
       momentum.set(cache.attribute("momentum", head), head * stride + start[head]!);
@@ -43,20 +43,14 @@ export const momentum = defineKernel({
     writings().flatMap((
       { name, heads, kvHeads, stride, end, written },
     ) =>
-      ([[1, 1, 0], [1, 1, 1], [kvHeads, 0, 16], [kvHeads, 0.9, 1], [kvHeads, 0.99, 1000]] as const).map((
-        [share, decay, fresh],
-      ) => {
-        const past = numbers(heads * stride, 2).map(Math.abs);
-        // what a fresh slot holds, somebody else left
-        for (let head = 0; head < heads; head++) {
-          const behind = head * stride + end[head]!;
-          past.fill(NaN, behind - Math.min(fresh, written), behind);
-        }
-        return {
-          name: `${name}, decay ${decay}, ${share} heads agree, ${fresh} fresh`,
-          buffers: { mass: numbers(heads * written, 3).map(Math.abs), end, momentum: past },
-          values: { heads, stride, written, fresh, share, decay },
-        };
-      })
+      ([[1, 1], [kvHeads, 0], [kvHeads, 0.9], [kvHeads, 0.99]] as const).map(([share, decay]) => ({
+        name: `${name}, decay ${decay}, ${share} heads agree`,
+        buffers: {
+          mass: numbers(heads * stride, 3).map(Math.abs),
+          end,
+          momentum: numbers(heads * stride, 2).map(Math.abs),
+        },
+        values: { heads, stride, written, share, decay },
+      }))
     ),
 });

@@ -38,8 +38,8 @@ var<workgroup> facts: array<vec4f, ROW_LANES * 4>;
 
 fn query(i: u32, column: u32, kvHead: u32) -> f32 {
   if (i >= params.rows * GROUP || column >= WIDTH) { return 0.0; }
-  // beyond the head's own columns the first is the slot's bias, which a chunk's own attention leaves out and its mass counts
-  if (column >= HEAD_DIM) { return select(0.0, 1.0 / params.scale, column == HEAD_DIM); }
+  // beyond the head's own columns the first is the slot's bias, which a chunk's own attention leaves out and its mass counts; the second hides it
+  if (column >= HEAD_DIM) { return select(0.0, 1.0 / params.scale, column <= HEAD_DIM + 1u); }
   let row = params.firstRow + i / GROUP;
   return queries[(row * params.kvHeads * GROUP + kvHead * GROUP + i % GROUP) * WIDTH + column];
 }

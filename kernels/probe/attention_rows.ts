@@ -1,4 +1,5 @@
 /** Rows that ask a layer's cache: what the two kernels of the attention mass share on the CPU, and their cases. */
+import { HIDDEN } from "../../core/gpu_cache.ts";
 import { numbers } from "../cases/cases.ts";
 import type { Numbers } from "../gpu.ts";
 
@@ -41,7 +42,7 @@ export function logits(
     const key = (kvHead * stride + from + n) * WIDTH;
     let dot = 0;
     for (let d = 0; d < HEAD_DIM; d++) dot += queries[query + d]! * keys[key + d]!;
-    out[n] = scale * dot + (WIDTH > HEAD_DIM ? keys[key + HEAD_DIM]! : 0);
+    out[n] = scale * dot + (WIDTH > HEAD_DIM ? keys[key + HEAD_DIM]! + keys[key + HEAD_DIM + 1]! : 0);
   }
   return out;
 }
@@ -122,7 +123,7 @@ export function askings() {
   });
 }
 
-/** As `core/gpu_cache.ts`: keys carry their bias, and queries something that must not matter; every seventh slot is as good as hidden. */
+/** As `core/gpu_cache.ts`: keys carry their bias, and queries something that must not matter; every seventh slot is hidden. */
 function widen(queries: Float32Array, keys: Float32Array, headDim: number, width: number): void {
   for (let at = 0; at < queries.length; at += width) {
     queries.fill(0, at + headDim, at + width);
@@ -130,6 +131,7 @@ function widen(queries: Float32Array, keys: Float32Array, headDim: number, width
   }
   for (let at = 0, slot = 0; at < keys.length; at += width, slot++) {
     keys.fill(0, at + headDim, at + width);
-    keys[at + headDim] = slot % 7 === 5 ? -1e9 : slot % 5 / 2;
+    keys[at + headDim] = slot % 5 / 2;
+    keys[at + headDim + 1] = slot % 7 === 5 ? HIDDEN : 0;
   }
 }

@@ -48,7 +48,7 @@ export const softmaxRows = defineKernel({
     scale: "f32",
   },
   /**
-   * A wide cache has WIDTH > HEAD_DIM: column HEAD_DIM of a key is its slot's bias, whatever the queries carry there. ROW_LANES: a workgroup takes four times as
+   * A wide cache has WIDTH > HEAD_DIM: column HEAD_DIM of a key is its slot's bias and the next one hides it, whatever the queries carry there. ROW_LANES: a workgroup takes four times as
    * many rows, a power of two.
    */
   constants: ["WIDTH", "HEAD_DIM", "GROUP", "ROW_LANES"],

@@ -1,5 +1,6 @@
 // Of every query row: the largest logit and the sum of exp(logit - largest), over the slots that the row sees, for each of `splits` equal stretches of
-// the slots; and the logits of the first two and the last two slots. logit = scale * q . k over WIDTH columns: in a wide cache its slot's bias, column HEAD_DIM of the key, is added.
+// the slots; and the logits of the first two and the last two slots. logit = scale * q . k over WIDTH columns: in a wide cache the key's columns HEAD_DIM (its slot's bias) and
+// HEAD_DIM + 1 (what hides it) are added.
 // queries [firstRow + rows, kvHeads * GROUP * WIDTH]; keys [kvHeads, stride, WIDTH]; start, end [all heads];
 // softmax [kvHeads, rows * GROUP, 2 * splits + 4]. Row r of `rows` sees slots start <= slot <= end + behind - rows + r.
 // A workgroup takes 4 * ROW_LANES rows (row i is query i / GROUP of head i % GROUP) and a stretch, and walks it in tiles; a thread holds 4 x 4 logits
@@ -33,8 +34,8 @@ var<workgroup> pairs: array<vec2f, THREADS>;
 
 fn query(i: u32, column: u32, kvHead: u32) -> f32 {
   if (i >= params.rows * GROUP || column >= WIDTH) { return 0.0; }
-  // beyond the head's own columns the first is the slot's bias, which a chunk's own attention leaves out and its mass counts
-  if (column >= HEAD_DIM) { return select(0.0, 1.0 / params.scale, column == HEAD_DIM); }
+  // beyond the head's own columns the first is the slot's bias, which a chunk's own attention leaves out and its mass counts; the second hides it
+  if (column >= HEAD_DIM) { return select(0.0, 1.0 / params.scale, column <= HEAD_DIM + 1u); }
   let row = params.firstRow + i / GROUP;
   return queries[(row * params.kvHeads * GROUP + kvHead * GROUP + i % GROUP) * WIDTH + column];
 }

@@ -4,7 +4,8 @@ import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { GpuKvCache } from "../../core/gpu_cache.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
-import { askLayer, softmaxBytes } from "../probe/ask_layer.ts";
+import { type Ask, askLayer, softmaxBytes } from "../probe/ask_layer.ts";
+import { ALL_SLOTS } from "../probe/attention_mass.ts";
 import type { Gpu } from "../gpu.ts";
 import type { Recording } from "../recording.ts";
 import type { Slots } from "./slots.ts";
@@ -34,9 +35,12 @@ export interface Moment {
   compactions: number;
   /** Slots of every head that stand for several tokens, from the first compaction on. */
   memorySlots: number;
-  /** Live slots per head, where the CPU knows them: under `uniform` and `pyramid`. */
+  /** Live slots per head, on average. */
+  liveSlots: number;
+  /** The same of every head, where the CPU knows them: under `uniform` and `pyramid`. */
   live: Int32Array;
-  /** Rows of the chunk, and what its pass gave. */
+  /** The chunk's token ids, how many these are, and what its pass gave. */
+  tokens: number[];
   rows: number;
   chunk: GpuPassResult | null;
 }
@@ -59,6 +63,8 @@ export class Compaction {
   recording: Recording;
   /** Rows of a probe stand behind the live slots and are asked for in `recording`. */
   private isAsking = false;
+  /** Rows that were written behind the live slots for the while. */
+  private behind = 0;
   private readonly afterwards: (() => void)[] = [];
 
   constructor(readonly memory: GpuMemory, readonly moment: Moment) {
@@ -88,31 +94,70 @@ export class Compaction {
     return { heads: kvHeads, firstHead: layer * kvHeads, kvHeads, stride };
   }
 
-  /** Attention mass of the chunk's last `rows` rows on the live slots, the chunk's among them. */
-  askWithChunk(rows: number, wanted: readonly Aggregation[], name = "mass"): GpuEvidence {
-    const queries = this.moment.chunk?.queries;
-    if (!queries) throw new Error("The chunk's pass gave no queries");
-    return this.ask(queries, rows, 0, wanted, name);
+  /** Runs what was recorded so far, and goes on recording: what follows is another pass. */
+  flush(): void {
+    this.submit();
+    this.recording = this.memory.gpu.record();
   }
 
-  /** Forwards probe tokens behind the live slots, which stay as they are, and gives the mass that they lay on these. */
-  async askWith(tokens: number[], wanted: readonly Aggregation[], name = "mass"): Promise<GpuEvidence> {
-    const { gpu, engine, cache } = this.memory;
-    if (this.isAsking) { // the next pass writes where this one's keys are
-      this.submit();
-      this.recording = gpu.record();
-    }
-    const rows = tokens.length, firstPosition = this.moment.nextPosition;
-    const result = await engine.pass(cache, { tokens, firstPosition, queryRows: rows });
+  /** Attention mass of the chunk's last `rows` rows on the live slots, the chunk's among them. @param newest only on so many last slots */
+  askWithChunk(rows: number, wanted: readonly Aggregation[], name = "mass", newest = ALL_SLOTS): GpuEvidence {
+    const queries = this.moment.chunk?.queries;
+    if (!queries) throw new Error("The chunk's pass gave no queries");
+    return this.ask(queries, { rows, behind: 0, newest }, wanted, name);
+  }
+
+  /** Forwards probe tokens behind the live slots, which stay as they are, and gives the mass that they lay on these, or on so many last ones. */
+  async askWith(
+    tokens: number[],
+    wanted: readonly Aggregation[],
+    name = "mass",
+    newest = ALL_SLOTS,
+  ): Promise<GpuEvidence> {
+    const rows = tokens.length;
+    const { queries } = await this.forward(tokens, { queryRows: rows });
+    return this.ask(queries!, { rows, behind: rows, newest }, wanted, name);
+  }
+
+  /** Goes on writing behind the live slots and what was written so before, until `forget`. @returns logits of the token's successor */
+  async write(tokens: number[]): Promise<Float32Array> {
+    const result = await this.forward(tokens, { logitsRows: 1 });
+    this.add(tokens.length);
+    return result.logits!;
+  }
+
+  /** As `write` for one token, whose attention to the live slots is asked for. */
+  async askAndWrite(token: number, wanted: readonly Aggregation[], name: string) {
+    const { queries, logits } = await this.forward([token], { queryRows: 1, logitsRows: 1 });
+    this.add(1);
+    return { logits: logits!, evidence: this.ask(queries!, { rows: 1, behind: this.behind }, wanted, name) };
+  }
+
+  /** Forgets what was written. */
+  forget(): void {
+    const { cache } = this.memory;
+    for (let layer = 0; layer < cache.end.length; layer++) cache.end[layer]! -= this.behind;
+    this.behind = 0;
+  }
+
+  private add(rows: number): void {
+    this.memory.cache.append(rows);
+    this.behind += rows;
+  }
+
+  private async forward(tokens: number[], wanted: { queryRows?: number; logitsRows?: number }): Promise<GpuPassResult> {
+    // a pass writes where the last one's keys are, and these may not have been looked at yet
+    if (this.isAsking && this.behind === 0) this.flush();
+    const firstPosition = this.moment.nextPosition + this.behind;
+    const result = await this.memory.engine.pass(this.memory.cache, { tokens, firstPosition, ...wanted });
     this.afterwards.push(() => result.release());
     this.isAsking = true;
-    return this.ask(result.queries!, rows, rows, wanted, name);
+    return result;
   }
 
   private ask(
     queries: GPUBuffer[],
-    rows: number,
-    behind: number,
+    rows: Pick<Ask, "rows" | "behind" | "newest">,
     wanted: readonly Aggregation[],
     name: string,
   ): GpuEvidence {
@@ -120,12 +165,12 @@ export class Compaction {
     const mass = Object.fromEntries(
       wanted.map((aggregation) => [aggregation, slots.perSlot(`${name}.${aggregation}`)]),
     );
-    const ask = { kvHeads, group, stride, rows };
-    const softmax = slots.array(`softmax.${rows}`, softmaxBytes(ask)), { start, end } = slots;
+    const ask = { kvHeads, group, stride, ...rows };
+    const softmax = slots.array(`softmax.${rows.rows}`, softmaxBytes(ask)), { start, end } = slots;
     for (let layer = 0; layer < layers; layer++) {
       const buffers = { queries: queries[layer]!, keys: cache.keys[layer]!, start, end, softmax, mass };
-      askLayer(gpu, this.recording, buffers, { ...ask, firstHead: layer * kvHeads, headDim, width, behind });
+      askLayer(gpu, this.recording, buffers, { ...ask, firstHead: layer * kvHeads, headDim, width });
     }
-    return { ...mass, rows };
+    return { ...mass, rows: rows.rows };
   }
 }

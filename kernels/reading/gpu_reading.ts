@@ -2,6 +2,7 @@
  * A reading on a GPU: `Reader`'s counterpart, whose cache, slots and policy stay on the device. A chunk's pass writes its rows in place; the whole policy
  * is one recording of kernels (two where a second probe asks); what comes back is a few numbers per compaction and one row of logits per written token.
  */
+import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { attributesFor, needs, type Passage, type Policy, RECENT, SINKS } from "../../core/policy.ts";
 import { GpuKvCache } from "../../core/gpu_cache.ts";
 import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
@@ -28,6 +29,8 @@ import { aggregateForms } from "./aggregate.ts";
 import { allocateForms } from "./allocate.ts";
 import { compensateForms, type Kept } from "./compensate.ts";
 import { Compaction, type GpuMemory } from "./compaction.ts";
+import { recordEviction, recordObservation, type Written } from "./decode.ts";
+import { recordNarrowed, recordWhole } from "./narrowed.ts";
 import { gpuCapacity, mostSlotsOf } from "./plan.ts";
 import { probeForm } from "./probe.ts";
 import { asking, liveOf } from "./recall.ts";
@@ -56,6 +59,10 @@ export class GpuReading implements Reading {
   private live: Int32Array;
   /** Live slots of all heads. */
   private total = 0;
+  /** Written slots, per head: the last ones. */
+  private written = 0;
+  /** Inside `aside`: all that is written is forgotten soon, and nothing of it is evicted. */
+  private isAside = false;
   /** Rows that the cache holds and whose slots have no labels yet. */
   private unlabelled = { count: 0, source: 0, position: 0 };
 
@@ -100,7 +107,7 @@ export class GpuReading implements Reading {
     await whileWhole?.();
 
     const started = performance.now(), readBefore = gpu.bytesRead;
-    const compaction = this.compaction(tokens.length, chunk);
+    const compaction = this.compaction(tokens, chunk);
     this.label(compaction.recording);
     const { heads, kvHeads, stride } = compaction.shape;
     this.valueNorms?.record(compaction);
@@ -121,8 +128,8 @@ export class GpuReading implements Reading {
     if (due) await this.forget();
   }
 
-  /** A look at the cache as it is now. @param rows of the chunk that was just appended */
-  private compaction(rows: number, chunk: GpuPassResult | null): Compaction {
+  /** A look at the cache as it is now. @param tokens of the chunk that was just appended */
+  private compaction(tokens: number[], chunk: GpuPassResult | null): Compaction {
     const { policy, options, memory: { engine: { config } } } = this;
     return new Compaction(this.memory, {
       policy,
@@ -134,8 +141,10 @@ export class GpuReading implements Reading {
       positionsLeft: options.positions === "original" ? Infinity : config.trainedPositions - this.nextPosition,
       compactions: this.compactions,
       memorySlots: policy.compensate.memorySlots?.(options.budget.slots) ?? 0,
+      liveSlots: this.liveSlots,
       live: this.live,
-      rows,
+      tokens,
+      rows: tokens.length,
       chunk,
     });
   }
@@ -271,8 +280,24 @@ export class GpuReading implements Reading {
     return counts.map((slots) => slots / Math.max(1, counted));
   }
 
-  aside<T>(): Promise<T> {
-    throw new Error("A GPU's cache cannot be narrowed yet");
+  async aside<T>(firstToken: number, work: () => Promise<T>): Promise<T> {
+    const { memory, tokensRead, nextPosition, total, live } = this, ends = memory.cache.end.slice();
+    const narrowed = memory.gpu.record();
+    this.label(narrowed);
+    recordNarrowed(narrowed, memory, firstToken);
+    narrowed.submit();
+    this.isAside = true;
+    try {
+      return await work();
+    } finally {
+      this.isAside = false;
+      memory.cache.end.set(ends);
+      Object.assign(this, { tokensRead, nextPosition, total, live });
+      this.unlabelled.count = 0;
+      const whole = memory.gpu.record();
+      recordWhole(whole, memory);
+      whole.submit();
+    }
   }
 
   async recall(questionTokens: number[], firstSource: number): Promise<Passage[]> {
@@ -285,7 +310,7 @@ export class GpuReading implements Reading {
     const passages = await this.policy.recall.passages({
       heads: live.length,
       sources: (head) => live[head]!,
-      ask: asking(() => this.compaction(0, null)),
+      ask: asking(() => this.compaction([], null)),
       questionTokens,
       firstSource,
       text: this.text,
@@ -303,11 +328,48 @@ export class GpuReading implements Reading {
       const piece = tokens.slice(from, from + most), isLast = from + piece.length === tokens.length;
       logits = await this.forward(piece, isLast ? 1 : 0);
     }
+    this.written = 0;
     return logits!;
   }
 
   async next(token: number): Promise<Float32Array> {
-    return (await this.forward([token], 1))!;
+    const { policy: { decode }, options } = this, budget = options.decodeBudget ?? Infinity;
+    const block = options.decodeBlock ?? DECODE_BLOCK;
+    if (!decode.evicts || budget === Infinity || this.isAside) return (await this.forward([token], 1))!;
+    const written = ++this.written, untilEviction = budget + block - written;
+    const observes = (decode.observes ?? 0) > untilEviction, evicts = untilEviction === 0;
+    const { engine, cache } = this.memory;
+    const pass = { tokens: [token], firstPosition: this.nextPosition, logitsRows: 1, queryRows: observes ? 1 : 0 };
+    const result = await engine.pass(cache, pass);
+    this.append([token]);
+    const started = performance.now();
+    if (observes || evicts) {
+      const compaction = this.compaction([token], result);
+      this.label(compaction.recording);
+      if (observes) recordObservation(decode.name, compaction, written);
+      if (evicts) this.evictWritten(compaction, { written, budget }, block);
+      compaction.submit();
+    }
+    result.release();
+    this.policyMs += performance.now() - started;
+    return result.logits!;
+  }
+
+  /** The CPU knows what comes of it, as all heads evict as many slots: nothing is read back. */
+  private evictWritten(compaction: Compaction, of: Written, block: number): void {
+    const { policy, options, memory: { engine, cache, slots } } = this, { heads, layers } = compaction.shape;
+    const stays = recordEviction(policy.decode.name, compaction, of), evicted = of.written - of.budget;
+    // the trained positions end before the next eviction would
+    if (options.positions === "auto" && this.nextPosition + block > engine.config.trainedPositions) {
+      this.positions = "compact";
+    }
+    this.move(compaction.recording, stays, slots.array("summary", 4 * (3 + layers)));
+    for (let layer = 0; layer < layers; layer++) cache.end[layer]! -= evicted;
+    this.total -= evicted * heads;
+    this.live = this.live.map((slots) => slots - evicted);
+    if (this.positions === "compact") this.nextPosition = Math.max(...cache.end);
+    this.written = of.budget;
+    this.evictedWritten += evicted;
   }
 
   private async forward(tokens: number[], logitsRows: number): Promise<Float32Array | null> {

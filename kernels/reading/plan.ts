@@ -16,10 +16,19 @@ export function isRagged({ allocate }: Policy): boolean {
   return allocate.name !== "uniform";
 }
 
-/** Whether the cache's slots need a bias, their own or one that hides them. */
-export function isWide(policy: Policy): boolean {
-  return policy.evicts && (isRagged(policy) || needs(policy, "logBias"));
+/** Whether a probe forwards the chunk a second time, with the rest of the cache out of sight. */
+const repeats = ({ evicts, probe }: Policy) => evicts && probe.name === "kvzip";
+
+/**
+ * Whether the cache's slots need a bias, their own or one that hides them; the engine's feature `logBias` must then be on.
+ * @param takesNotes `Reading.aside` will be called
+ */
+export function isWide(policy: Policy, takesNotes = false): boolean {
+  return takesNotes || repeats(policy) || policy.evicts && (isRagged(policy) || needs(policy, "logBias"));
 }
+
+/** Rows around a repeated chunk: the request and the start of the answer. Where they are more, the chunk is repeated in pieces. */
+const REQUEST_ROWS = 64;
 
 /** Slots per head after a compaction, at most. */
 export function mostSlotsOf(
@@ -31,10 +40,11 @@ export function mostSlotsOf(
   return Math.min(trained, isRagged(policy) ? LONGEST * slots : slots);
 }
 
-/** Slots of every head. */
+/** Slots of every head. Rows of a pass that is not appended stand in the cache too: a probe's, or a repeated chunk's. */
 export function gpuCapacity(policy: Policy, { slots, chunkTokens, reserve }: Sizes): number {
   const kept = (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots;
-  return kept + chunkTokens + Math.max(reserve, policy.evicts ? PROBE_ROWS : 0);
+  const behind = repeats(policy) ? chunkTokens + REQUEST_ROWS : 0;
+  return kept + chunkTokens + Math.max(reserve, policy.evicts ? PROBE_ROWS : 0) + behind;
 }
 
 /** Bytes that every slot of a head has beside its key and value: its token and its position. */
@@ -45,7 +55,7 @@ const LABELS = 8;
  * to each other come on top: 4 bytes a slot of a head each.
  */
 export function gpuAllocation(policy: Policy, config: ModelConfig, sizes: Sizes): Allocation {
-  const capacity = gpuCapacity(policy, config, sizes), heads = config.layers * config.kvHeads;
+  const capacity = gpuCapacity(policy, sizes), heads = config.layers * config.kvHeads;
   const slots = capacity * heads * (bytesPerGpuSlot(config.headDim, isWide(policy)) + LABELS);
   const turns = (FINE + Math.ceil(config.trainedPositions / FINE) + 1) * config.headDim * 4;
   return { capacity, bytes: slots + turns };

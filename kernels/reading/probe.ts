@@ -1,4 +1,7 @@
 /** GPU forms of `core/probe/`: which queries ask the cache what matters? */
+import { argmax } from "../../core/decode/write.ts";
+import { repetition } from "../../core/probe/kvzip.ts";
+import { LOOKAHEAD } from "../../core/probe/lookahead.ts";
 import { MAX_ROWS } from "../../core/probe/question.ts";
 import { roleTokens } from "../../core/probe/role.ts";
 import { SINKS } from "../../core/policy.ts";
@@ -19,6 +22,7 @@ import { none } from "../probe/none.ts";
 import { random } from "../probe/random.ts";
 import { ALL_SLOTS, unitBlocks, unitSum } from "../probe/unit_sum.ts";
 import type { Compaction, GpuEvidence } from "./compaction.ts";
+import { recordNarrowed, recordWhole } from "./narrowed.ts";
 
 type Look = (compaction: Compaction) => GpuEvidence | Promise<GpuEvidence>;
 
@@ -107,6 +111,41 @@ function expected(compaction: Compaction, weighted: boolean): GpuEvidence {
   });
 }
 
+/** The score of the chunk's slots is the most that any row of its repetition gives them. Two submits for each piece. */
+async function kvzip(compaction: Compaction): Promise<GpuEvidence> {
+  const { memory, moment, shape: { heads, stride } } = compaction, { slots } = memory, { start, end } = slots;
+  const { tokens, rows, options: { answerTokens, tokenizer } } = moment, score = slots.perSlot("attribute.score");
+  const positionsLeft = Math.min(moment.positionsLeft, memory.cache.free);
+  recordNarrowed(compaction.recording, memory, moment.tokensRead - rows);
+  compaction.flush();
+  for (const piece of repetition({ tokens, answerTokens, tokenizer, positionsLeft })) {
+    const { max } = await compaction.askWith(piece, ["max"], "mass.kvzip", rows);
+    const merging = { heads, stride, newest: rows, share: 0, LARGER: 1 };
+    mergeMass.record(compaction.recording, { other: max!, start, end, mass: score }, merging);
+  }
+  recordWhole(compaction.recording, memory);
+  return { score };
+}
+
+/** The answer's first words ask, written one after the other; a row of logits comes back for each. */
+async function lookahead(compaction: Compaction): Promise<GpuEvidence> {
+  const { memory: { cache }, moment: { options, positionsLeft, liveSlots } } = compaction;
+  const before = [...options.questionTokens, ...options.answerTokens];
+  const room = Math.min(positionsLeft, cache.free, Math.floor(options.budget.capacity - liveSlots));
+  const count = Math.max(1, Math.min(LOOKAHEAD, room - before.length));
+  let logits = await compaction.write(before.slice(-Math.max(1, room - count))), evidence: GpuEvidence | null = null;
+  for (let asked = 0; asked < count; asked++) {
+    const token = argmax(logits);
+    if (evidence && options.tokenizer.stopIds.has(token)) break;
+    const name = evidence ? "mass.lookahead.more" : "mass.lookahead";
+    const step = await compaction.askAndWrite(token, wanted(compaction), name);
+    evidence = evidence ? merged(compaction, evidence, step.evidence) : step.evidence;
+    logits = step.logits;
+  }
+  compaction.forget();
+  return evidence!;
+}
+
 /** By the variant's name. */
 const looks: Record<string, Look> = {
   window: (compaction) => window(compaction),
@@ -158,13 +197,14 @@ const looks: Record<string, Look> = {
     });
   },
   lagkv: lag,
+  kvzip,
+  lookahead,
   expected: (compaction) => expected(compaction, true),
   "expected-mass": (compaction) => expected(compaction, false),
 };
 
-/** Two probes at once, as `mixture` in `core/probe/mixture.ts`. */
-async function mixed(compaction: Compaction, first: Look, second: Look): Promise<GpuEvidence> {
-  const a = await first(compaction), b = await second(compaction);
+/** Evidence as if the rows of both had asked at once, in the first one's arrays: `merged` in `core/probe/evidence.ts`. */
+function merged(compaction: Compaction, a: GpuEvidence, b: GpuEvidence): GpuEvidence {
   const { memory: { slots: { start, end } }, shape: { heads, stride } } = compaction, rows = a.rows! + b.rows!;
   for (const aggregation of wanted(compaction)) {
     mergeMass.record(compaction.recording, { other: b[aggregation]!, start, end, mass: a[aggregation]! }, {
@@ -176,6 +216,12 @@ async function mixed(compaction: Compaction, first: Look, second: Look): Promise
     });
   }
   return { ...a, rows };
+}
+
+/** Two probes at once, as `mixture` in `core/probe/mixture.ts`. */
+async function mixed(compaction: Compaction, first: Look, second: Look): Promise<GpuEvidence> {
+  const a = await first(compaction), b = await second(compaction);
+  return merged(compaction, a, b);
 }
 
 /** The form of a probe by its name, `question+role` too; null where there is none. */

@@ -3,6 +3,7 @@ import type { Policy } from "../../core/policy.ts";
 import { aggregateForms } from "./aggregate.ts";
 import { allocateForms } from "./allocate.ts";
 import { compensateForms } from "./compensate.ts";
+import { decodeForms } from "./decode.ts";
 import { probeForm } from "./probe.ts";
 import { selectForms } from "./select.ts";
 
@@ -20,6 +21,6 @@ export function unsupportedOnGpu(policy: Policy): string | null {
     const { name } = policy[stage as keyof typeof forms];
     if (!Object.hasOwn(known, name)) return `${stage}=${name}`;
   }
-  if (policy.decode.evicts) return `decode=${policy.decode.name}`;
+  if (policy.decode.evicts && !Object.hasOwn(decodeForms, policy.decode.name)) return `decode=${policy.decode.name}`;
   return null;
 }

@@ -8,9 +8,11 @@ import { argmax } from "../../core/decode/write.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
+import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { parsePolicy, policies as named } from "../../core/policies.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
+import type { Reading } from "../../core/reading.ts";
 import { Reader, type ReaderOptions } from "../../core/reader.ts";
 import type { Positions } from "../../core/record.ts";
 import { GpuReading } from "../../kernels/reading/gpu_reading.ts";
@@ -21,8 +23,19 @@ import { openTestGpu } from "../engine/gpu_device.ts";
 import { type OpenedGpu, usingGpu } from "../engine/gpu_open.ts";
 import { difference, fakeTokenizer, openTiny, TINY, tokens } from "../tiny_llama.ts";
 
-const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6, WRITTEN = 6, RESERVE = QUESTION.length + WRITTEN;
+const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6;
+/** Written tokens, and so many of them stay under a policy that evicts while writing. */
+const WRITTEN = 6, WRITTEN_MUCH = 60, DECODE_BUDGET = 24;
+/** Ways to evict what is written that no policy by name has. */
+const DECODING = ["h2o", "tova", "rkv", "moment-recent"].map((decode) =>
+  `probe=window,aggregate=mean,select=topk,decode=${decode}`
+);
 const document = tokens(CHUNK * CHUNKS - 7, 3);
+
+/** Policies under which notes are written along the way: one whose heads are alike, and one whose heads are not. */
+const NOTED = ["coverage", "kvzip"];
+const isNoted = ({ name }: Policy) => NOTED.includes(name);
+const NOTE_TOKENS = 4;
 
 interface Compared {
   /** Slots that both keep, of all that the CPU keeps, after every chunk. */
@@ -31,6 +44,8 @@ interface Compared {
   tokens: boolean;
   logits: number;
   compactions: number;
+  evictedWritten: number;
+  noted: number;
   readBack: number;
 }
 
@@ -45,34 +60,41 @@ async function compare(
   policy: Policy,
   positions: Positions,
 ) {
+  const { evicts } = policy.decode, count = evicts ? WRITTEN_MUCH : WRITTEN;
+  const reserve = QUESTION.length + (evicts ? DECODE_BUDGET + DECODE_BLOCK : WRITTEN);
   const slots = Math.max(96, leastBudget(policy) + 20);
   const budget = resolveBudget({
     config: cpu.config,
     policy,
     request: { slots },
     chunkTokens: CHUNK,
-    reserve: RESERVE,
+    reserve,
     unboundedPositions: true,
     availableBytes: 4e9,
   });
   const options: ReaderOptions = {
     budget,
     chunkTokens: CHUNK,
-    reserve: RESERVE,
+    reserve,
     positions,
     questionTokens: QUESTION,
     answerTokens: tokens(5, 4),
     tokenizer: fakeTokenizer,
+    ...(evicts ? { decodeBudget: DECODE_BUDGET } : {}),
   };
   const plain = new Reader(cpu, policy, options);
   using reading = new GpuReading(gpu, on.engine, policy, options, needs(policy, "valueNorms") ? norms : null);
-  const found: Compared = { same: [], kept: 0, tokens: true, logits: 0, compactions: 0, readBack: 0 };
-  for (let from = 0; from < document.length; from += CHUNK) {
-    const chunk = document.slice(from, from + CHUNK);
-    await plain.read(chunk);
-    await reading.read(chunk);
-    if (plain.compactions === 0) continue;
-    found.readBack = Math.max(found.readBack, reading.bytesBack);
+  const found: Compared = {
+    same: [],
+    kept: 0,
+    tokens: true,
+    logits: 0,
+    compactions: 0,
+    evictedWritten: 0,
+    noted: 0,
+    readBack: 0,
+  };
+  const compareSlots = async () => {
     const live = await reading.liveTokens();
     let same = 0;
     found.kept = 0;
@@ -87,25 +109,56 @@ async function compare(
       found.kept += Math.max(theirs.length, mine.length);
     });
     found.same.push(same / found.kept);
+  };
+  for (let from = 0; from < document.length; from += CHUNK) {
+    const chunk = document.slice(from, from + CHUNK);
+    const notes: number[][] = [];
+    for (const reader of [plain, reading]) {
+      await reader.read(chunk, async () => {
+        if (isNoted(policy)) notes.push(await noteOf(reader, reader.tokensRead - CHUNK - 20));
+      });
+    }
+    if (notes.length > 0 && notes[0]!.join() !== notes[1]!.join()) found.tokens = false;
+    found.noted += notes.length / 2;
+    if (plain.compactions === 0) continue;
+    found.readBack = Math.max(found.readBack, reading.bytesBack);
+    await compareSlots();
   }
   found.compactions = reading.compactions;
   if (plain.compactions !== reading.compactions) found.tokens = false;
   let a = await plain.write(QUESTION), b = await reading.write(QUESTION);
-  for (let i = 0; i < WRITTEN; i++) {
+  for (let i = 0; i < count; i++) {
     found.logits = Math.max(found.logits, difference(a, b));
     if (argmax(a) !== argmax(b)) found.tokens = false;
-    const token = argmax(a);
+    const token = argmax(a), { evictedWritten } = plain, readBefore = gpu.bytesRead;
     a = await plain.next(token);
     b = await reading.next(token);
+    found.readBack = Math.max(found.readBack, gpu.bytesRead - readBefore);
+    if (plain.evictedWritten > evictedWritten) await compareSlots();
+  }
+  found.evictedWritten = reading.evictedWritten;
+  if (plain.evictedWritten !== reading.evictedWritten || plain.nextPosition !== reading.nextPosition) {
+    found.tokens = false;
   }
   return found;
 }
+
+/** What is written on the side over the tokens from `first` on. */
+const noteOf = (reader: Reading, first: number) =>
+  reader.aside(first, async () => {
+    const written: number[] = [];
+    for (let logits = await reader.write(QUESTION); written.length < NOTE_TOKENS;) {
+      written.push(argmax(logits));
+      logits = await reader.next(written.at(-1)!);
+    }
+    return written;
+  });
 
 const gpu = await openTestGpu();
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
 const words = process.argv.slice(2), both = words.includes("both-positions");
 const wanted = words.filter((word) => word !== "both-positions"),
-  names = wanted.length > 0 ? wanted : Object.keys(named);
+  names = wanted.length > 0 ? wanted : [...Object.keys(named), ...DECODING];
 let turn = 0;
 // everything that any policy asks of a graph: opening an engine takes longer than reading
 const all: GraphFeatures = {
@@ -118,7 +171,7 @@ const all: GraphFeatures = {
 };
 const cpu = await openTiny({ features: all });
 for (const logBias of [false, true]) {
-  const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy) === logBias);
+  const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy, isNoted(policy)) === logBias);
   if (mine.length === 0) continue;
   await usingGpu(gpu.device, TINY, { features: { ...all, logBias } }, async (on) => {
     const norms = await ValueNorms.open(gpu, on.engine, async (layer) => {
@@ -140,7 +193,14 @@ for (const logBias of [false, true]) {
         const found = await compare(gpu, on, cpu.engine, norms, policy, positions)
           .catch((error) => ({ error: String(error?.stack ?? error) }));
         console.log(
-          JSON.stringify({ policy: policy.name, positions, ms: Math.round(performance.now() - started), ...found }),
+          JSON.stringify({
+            policy: policy.name,
+            positions,
+            ms: Math.round(performance.now() - started),
+            evictsWritten: policy.decode.evicts,
+            takesNotes: isNoted(policy),
+            ...found,
+          }),
         );
       }
     }

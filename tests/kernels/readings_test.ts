@@ -7,7 +7,7 @@ import { isRequired, root, softwareGpus } from "../software_gpus.ts";
 /** Every policy under Bun; under Deno those that meet every way through the forms. */
 const POLICIES: Record<string, string[]> = {
   "Bun + SwiftShader": [],
-  "Deno + SwiftShader": ["question-quote", "critical-adakv-snapkv", "flow-snapkv"],
+  "Deno + SwiftShader": ["question-quote", "critical-adakv-snapkv", "flow-snapkv", "kvzip", "lookahead", "coverage"],
 };
 
 for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => POLICIES[name])) {
@@ -24,10 +24,12 @@ for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => 
     const [, ...lines] = stdout.trim().split("\n").map((line) => JSON.parse(line));
     const compared = lines.filter((line) => !line.unsupported);
     assert.ok(compared.length >= (POLICIES[name]!.length || 20), `only ${compared.length} policies were compared`);
-    for (const { policy, positions, error, same, kept, tokens, compactions, readBack } of compared) {
+    for (const { policy, positions, error, same, kept, tokens, compactions, readBack, ...more } of compared) {
       const what = `${policy}, ${positions} positions`;
       assert.equal(error, undefined, what);
       assert.ok(compactions >= 4 && kept > 0, what);
+      assert.equal(more.evictedWritten > 0, more.evictsWritten, `${what}: written slots`);
+      assert.equal(more.noted > 0, more.takesNotes, `${what}: notes`);
       for (const share of same) {
         assert.ok(share >= 0.99, `${what}: ${(100 * share).toFixed(2)} % of the slots are the same`);
       }

@@ -1,0 +1,27 @@
+/** Everything but the sinks and a stretch of the prompt out of sight, for the while: `KvCache.narrowed`. */
+import { SINKS } from "../../core/policy.ts";
+import { EVERYTHING, narrow } from "../compact/narrow.ts";
+import type { Recording } from "../recording.ts";
+import type { GpuMemory } from "./compaction.ts";
+
+/** Passes and askings that follow see only the sinks and slots of tokens from `firstSource` on. One dispatch per layer. */
+export function recordNarrowed(recording: Recording, { cache, slots }: GpuMemory, firstSource: number): void {
+  if (!cache.wide) throw new Error("A cache whose slots have no bias cannot be narrowed: open it as `isWide` says");
+  const { source, start, end } = slots, { layers, kvHeads, headDim } = cache.shape;
+  for (let layer = 0; layer < layers; layer++) {
+    narrow.record(recording, { source, start, end, pool: cache.keys[layer]! }, {
+      firstHead: layer * kvHeads,
+      kvHeads,
+      stride: cache.capacity,
+      sinks: SINKS,
+      firstSource,
+      WORDS: cache.slotDim,
+      COLUMN: headDim + 1,
+    });
+  }
+}
+
+/** Everything is in sight again. */
+export function recordWhole(recording: Recording, memory: GpuMemory): void {
+  recordNarrowed(recording, memory, EVERYTHING);
+}
