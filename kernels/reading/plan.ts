@@ -1,5 +1,6 @@
 /** How large a GPU's cache must be: every head has the same room, so where heads may keep different numbers of slots, the longest one counts. */
 import type { ModelConfig } from "../../core/engine/weights.ts";
+import { ROLE_ROWS } from "../../core/probe/role.ts";
 import { needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 
@@ -41,8 +42,10 @@ export function mostSlotsOf(
   return Math.min(trained, isRagged(policy) ? LONGEST * slots : slots);
 }
 
-/** Slots of every head. Rows of a pass that is not appended stand in the cache too: the reserve has room for a question, not for a repeated chunk. */
+/** Slots of every head. Rows of a pass that is not appended stand in the cache too: the reserve has room for a question, not for every probe. */
 export function gpuCapacity(policy: Policy, _config: ModelConfig, { slots, chunkTokens, reserve }: Sizes): number {
   const longest = policy.evicts && isRagged(policy) ? LONGEST : 1;
-  return longest * slots + chunkTokens + reserve + (repeats(policy) ? chunkTokens + REQUEST_ROWS : 0);
+  const asksAsAnswer = policy.evicts && policy.probe.name.split("+").includes("role");
+  const probeRows = repeats(policy) ? chunkTokens + REQUEST_ROWS : asksAsAnswer ? Math.max(0, ROLE_ROWS - reserve) : 0;
+  return longest * slots + chunkTokens + reserve + probeRows;
 }
