@@ -149,6 +149,7 @@ export const formulas: Record<string, Formula> = {
   gather: (at, of) => moved(at, v(of, "MOVED")),
   gather_rotate: (at, of) => moved(at, v(of, "KEY") * 17 / 16 + Number(v(of, "WORDS") > v(of, "KEY"))),
   hide: ({ n, kept }) => [4 * n * kept],
+  narrow: perLive(8, 1),
   compact_positions: ({ n, kept }) => [4 * n * kept],
   settle: ({ n }) => [24 * n],
   coverage: perLive(4, 1),
