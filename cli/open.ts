@@ -39,8 +39,9 @@ export async function openAnywhere(
   stored: Stored,
   device: DeviceFlag,
   flags: OpenFlags,
-  { allowSoftware, onNote, gpus = thisMachine }: {
+  { allowSoftware, takesNotes, onNote, gpus = thisMachine }: {
     allowSoftware: boolean;
+    takesNotes: boolean;
     onNote: (message: string) => void;
     gpus?: Gpus | undefined;
   },
@@ -50,7 +51,9 @@ export async function openAnywhere(
   const gpu = device === "webgpu" || device === "auto" && gpus.mayBeHere()
     ? () => gpus.opener({ allowSoftware })
     : undefined;
-  return await openModel({ ...optionsOf(stored, flags), device, gpu, onNote }).finally(flags.renderer.clear);
+  return await openModel({ ...optionsOf(stored, flags), device, gpu, takesNotes, onNote }).finally(
+    flags.renderer.clear,
+  );
 }
 
 function optionsOf({ path, sha256 }: Stored, { policy, cacheFolder, threads, renderer }: OpenFlags) {

@@ -53,7 +53,6 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   if (allowSoftware && flags.device !== "webgpu") {
     throw new UsageError(`--allow-software goes with --device webgpu, and the device is ${flags.device}`);
   }
-  const from = task.notes ? withoutGpu(flags.device) : gpus;
   // Told before anything is loaded or read.
   writingRoom(parsePolicy(policy), {
     maxTokens: flags.maxTokens ?? task.maxTokens,
@@ -66,6 +65,7 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   const open = (device: RunFlags["device"], from: Gpus | undefined) =>
     openAnywhere(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer }, {
       allowSoftware,
+      takesNotes: task.notes !== undefined,
       onNote,
       gpus: from,
     });
@@ -74,7 +74,7 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
     const answered = { ...task, name: stored.name, policy, onText: () => printed = !flags.json };
     await rememberSpeed(cache, await answerWith(model, answered, flags, renderer));
   };
-  let model = await open(flags.device, from);
+  let model = await open(flags.device, gpus);
   try {
     await attempt(model).catch(async (error) => {
       const lost = await lossOf(model, error);
@@ -93,16 +93,6 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
 
 /** For the second try, after a GPU was lost. */
 const noGpus: Gpus = { mayBeHere: () => false, opener: () => Promise.reject(new DeviceError("No GPU is wanted")) };
-
-/** Notes are written beside what was read, which a GPU's memory cannot yet do. @throws {DeviceError} where a GPU was asked for */
-function withoutGpu(device: RunFlags["device"]): Gpus {
-  if (device === "webgpu") {
-    throw new DeviceError(
-      "summarize takes notes while it reads, which a GPU cannot do yet: --device cpu works, or ask",
-    );
-  }
-  return noGpus;
-}
 
 /** Why the GPU is no longer there, or not up to it; null where something else went wrong. */
 async function lossOf({ device, failure }: LoadedModel, error: unknown): Promise<DeviceError | null> {

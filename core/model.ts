@@ -45,6 +45,8 @@ export interface OpenModelOptions extends Omit<OpenEngineOptions, "device" | "gp
   device: "auto" | "cpu" | "wasm" | "webgpu";
   /** Loads what runs models on a GPU (`kernels/reading/open.ts`); only called when a GPU is asked for. */
   gpu?: (() => Promise<GpuOpener>) | undefined;
+  /** Notes will be taken while a document is read: a GPU's slots then need a bias that hides them. */
+  takesNotes?: boolean;
   /** Told why `auto` takes no GPU, where one is there. */
   onNote?: (message: string) => void;
 }
@@ -56,6 +58,7 @@ export interface GpuOpener {
   /**
    * @param policy one that is supported
    * @param prepared writes weights and graph, or finds them; called when there is a device for them
+   * @param takesNotes `Reading.aside` will be called
    * @throws {DeviceError} when no GPU may be used, or it cannot run the model
    */
   open(
@@ -63,6 +66,7 @@ export interface GpuOpener {
     policy: Policy,
     files: FileSystem,
     prepared: (features: GraphFeatures) => Promise<PreparedModel>,
+    takesNotes: boolean,
   ): Promise<OpenedGpu>;
 }
 
@@ -150,12 +154,12 @@ async function openGpu(
   model: ModelFile,
   folder: string,
   policy: Policy,
-  { device, files, weights = "blocks", onNote }: OpenModelOptions,
+  { device, files, weights = "blocks", takesNotes = false, onNote }: OpenModelOptions,
 ): Promise<OpenedGpu | null> {
   if (!opener) return null;
   const prepared = (features: GraphFeatures) => prepare(files, folder, model, weights, features, "webgpu");
   try {
-    return await opener.open(model, policy, files, prepared);
+    return await opener.open(model, policy, files, prepared, takesNotes);
   } catch (error) {
     if (device !== "auto" || !(error instanceof DeviceError)) throw error;
     onNote?.(`No GPU: ${error.message}`);

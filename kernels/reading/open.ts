@@ -25,19 +25,19 @@ export interface GpuRuntime {
 }
 
 /** What the graph must give for a policy on a GPU: log-biases also hide slots where heads keep different numbers of them. */
-function gpuFeatures(policy: Policy): GraphFeatures {
+function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
   const features = featuresFor(policy);
-  return { ...features, logBias: features.logBias || isWide(policy) };
+  return { ...features, logBias: features.logBias || isWide(policy, takesNotes) };
 }
 
 /** @param allowSoftware takes a CPU that plays a GPU, where there is no GPU */
 export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false } = {}): GpuOpener {
   return {
     unsupported: unsupportedOnGpu,
-    async open(model, policy, files, prepared) {
+    async open(model, policy, files, prepared, takesNotes) {
       const gpu = await firstUsable(await runtime.adapters(), allowSoftware);
       try {
-        const features = gpuFeatures(policy), onnx = await runtime.onnx();
+        const features = gpuFeatures(policy, takesNotes), onnx = await runtime.onnx();
         const engine = await openWebgpu(onnx, gpu.device, files, await prepared(features), model.config, features);
         return opened(gpu, engine, features.valueNorms ? await openNorms(gpu, engine, model) : null);
       } catch (error) {
@@ -83,7 +83,7 @@ function opened(gpu: Gpu, engine: WebgpuEngine, norms: ValueNorms | null): Opene
       refuseUnmet(policy, engine.features, gpuFeatures(policy), options.questionTokens);
       return new GpuReading(gpu, engine, policy, options, norms);
     },
-    allocation: (policy, sizes) => gpuAllocation(policy, engine.config, sizes),
+    allocation: (policy, sizes) => gpuAllocation(policy, engine.config, sizes, engine.features.logBias),
     failure: () => gpu.failure,
     async close() {
       // what is on a lost device is gone already, and says so

@@ -54,9 +54,14 @@ const LABELS = 8;
  * What a reading allocates on a GPU before its first compaction: keys and values, labels, the table of rotations. The arrays that a policy's kernels pass
  * to each other come on top: 4 bytes a slot of a head each.
  */
-export function gpuAllocation(policy: Policy, config: ModelConfig, sizes: Sizes): Allocation {
+export function gpuAllocation(
+  policy: Policy,
+  config: ModelConfig,
+  sizes: Sizes,
+  wide = isWide(policy),
+): Allocation {
   const capacity = gpuCapacity(policy, sizes), heads = config.layers * config.kvHeads;
-  const slots = capacity * heads * (bytesPerGpuSlot(config.headDim, isWide(policy)) + LABELS);
+  const slots = capacity * heads * (bytesPerGpuSlot(config.headDim, wide) + LABELS);
   const turns = (FINE + Math.ceil(config.trainedPositions / FINE) + 1) * config.headDim * 4;
   return { capacity, bytes: slots + turns };
 }

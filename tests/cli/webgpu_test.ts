@@ -4,7 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { fixture } from "../host.ts";
+import { openModel } from "../../core/model.ts";
+import { parsePolicy } from "../../core/policies.ts";
+import type { Policy } from "../../core/policy.ts";
+import { stages } from "../../core/stages.ts";
+import { unsupportedOnGpu } from "../../kernels/reading/supported.ts";
+import { files, fixture } from "../host.ts";
 import { isRequired, softwareGpus } from "../software_gpus.ts";
 import { palimpsest, root, runtimeCommand, runtimes, type StartOptions } from "./helpers.ts";
 
@@ -109,12 +114,26 @@ describe("a GPU that is lost", () => {
   });
 });
 
-test("what has no form on a GPU is refused with its name and what works, before a driver is opened", async () => {
-  const args = ["ask", "--device", "webgpu", "--policy", "probe=window,decode=h2o", document, "Who?"];
-  const { code, stderr } = await palimpsest(args, { env: { ...env, ...noDriver } });
-  assert.equal(code, 2);
-  assert.match(
-    stderr,
+test("what has no form on a GPU is refused with its name and what works, before a file or a driver is opened", async () => {
+  const gpu = () =>
+    Promise.resolve({
+      unsupported: ({ decode }: Policy) => decode.name === "h2o" ? "decode=h2o" : null,
+      open: () => Promise.reject(new Error("opened")),
+    });
+  const nothing = () => Promise.reject(new Error("loaded"));
+  const runtimes = { native: nothing, wasm: nothing };
+  const options = { path: "/no/model.gguf", device: "webgpu" as const, gpu, cacheFolder: folder, files, runtimes };
+  await assert.rejects(
+    openModel({ ...options, policy: "probe=window,decode=h2o" }),
     /cannot run on a GPU: decode=h2o has no form there yet; --device cpu works, or a policy of .*snapkv/,
   );
+});
+
+test("every variant of every stage has a form on a GPU", () => {
+  for (const [stage, variants] of Object.entries(stages)) {
+    if (stage === "recall") continue; // runs on the CPU
+    for (const name of Object.keys(variants)) {
+      assert.equal(unsupportedOnGpu(parsePolicy(`${stage}=${name}`)), null, `${stage}=${name}`);
+    }
+  }
 });
