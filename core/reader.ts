@@ -9,6 +9,7 @@ import { type Engine, FEW_ROWS } from "./engine/engine.ts";
 import { DECODE_BLOCK, evictWritten } from "./decode/evict.ts";
 import {
   attributesFor,
+  type Evidence,
   featuresFor,
   needs,
   type Passage,
@@ -112,7 +113,7 @@ export class Reader implements Reading {
       tokensRead: this.tokensRead,
       protectedSlots: Array.from({ length: cache.heads }, (_, head) => protectedSlots(cache.sources(head))),
     };
-    const evidence = await policy.probe.look({
+    const seen = await policy.probe.look({
       ...context,
       chunk,
       tokens,
@@ -127,6 +128,7 @@ export class Reader implements Reading {
       this.policyMs += performance.now() - started;
       return;
     }
+    const evidence = askedFor(seen, policy);
     const scores = await policy.aggregate.score(evidence, context);
     // memory slots are made of evicted ones, and stay from then on
     const making = this.compactions === 0 ? policy.compensate.memorySlots?.(options.budget.slots) ?? 0 : 0;
@@ -285,6 +287,16 @@ export class Reader implements Reading {
     this.nextPosition += tokens.length;
     return result;
   }
+}
+
+/** Evidence as if the graph gave no more than the policy asks of it: what else it was opened for must not change what a policy does. */
+function askedFor({ max, mean, defensive, ...others }: Evidence, { aggregate: { rows } }: Policy): Evidence {
+  return {
+    ...others,
+    ...(max && rows.includes("max") ? { max } : {}),
+    ...(mean && rows.includes("mean") ? { mean } : {}),
+    ...(defensive && rows.includes("defensive") ? { defensive } : {}),
+  };
 }
 
 /** One row of [heads, rows, slots] as [heads, slots]; the only row as it is. */

@@ -40,7 +40,13 @@ export const softwareGpus: SoftwareGpu[] = ([
   ["Deno + SwiftShader", deno, swiftShader, /swiftshader/i, "chromium libvulkan1"],
   ["Deno + lavapipe", deno, lavapipe, /llvmpipe/i, "mesa-vulkan-drivers libvulkan1"],
 ] as const).map(([name, runtime, driver, adapter, packages]) => {
-  const env: NodeJS.ProcessEnv = { ...process.env, VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver };
+  // Mesa says so where it cannot keep its shaders
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    VK_ICD_FILENAMES: driver,
+    VK_DRIVER_FILES: driver,
+    MESA_SHADER_CACHE_DISABLE: "true",
+  };
   delete env.XDG_RUNTIME_DIR;
   const missing = !runtime[0]
     ? "the runtime is not in node_modules"
