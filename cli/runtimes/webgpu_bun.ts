@@ -34,11 +34,25 @@ export async function load(): Promise<WebGpu> {
 function completeDevices(adapter: GPUAdapter): void {
   const request = adapter.requestDevice.bind(adapter);
   adapter.requestDevice = async (descriptor) => {
-    const device = await silently(() => request(descriptor));
+    const device = await withoutGarbage(() => silently(() => request(descriptor)));
     copyFromSharedMemory(device.queue);
     releaseForgotten(device);
     return device;
   };
+}
+
+/**
+ * Now and then bun-webgpu hands Dawn a descriptor whose chain points to memory that is used for something else by then: "Unexpected chained struct". The
+ * adapter is none the worse for it.
+ */
+async function withoutGarbage<T>(request: () => Promise<T>): Promise<T> {
+  for (let again = 3;; again--) {
+    try {
+      return await request();
+    } catch (error) {
+      if (again === 0 || !String((error as Error).message).includes("chained struct")) throw error;
+    }
+  }
 }
 
 /** `writeBuffer` refuses memory that threads share, and ONNX Runtime's heap is such: a copy goes instead. */

@@ -50,11 +50,6 @@ const table: [args: string[], code: number, says: RegExp][] = [
   [["eval", "--tasks", "text.txt"], 3, /text\.txt, line 1 is not JSON/],
   [["eval", "text.txt"], 5, /palimpsest pull/],
   [["eval", "--device", "webgpu", "--task", "niah_single_1"], 6, /eval has no webgpu device yet, --device cpu/],
-  [
-    ["summarize", "--device", "webgpu", "text.txt"],
-    6,
-    /takes notes while it reads.*--device cpu works/,
-  ],
   [["ask", "--allow-software", "text.txt", "Q"], 2, /--allow-software goes with --device webgpu, .* is auto/],
   [["models", "rm", "smollm2-135m"], 5, /not on this machine/],
   [["models", "rm", "../../etc"], 2, /letters, digits/],
