@@ -1,7 +1,7 @@
 /**
  * What a policy costs while a document is read. Every named policy reads the same text, round after round, between two readings of `streaming`, whose
- * passes ask nothing. A policy's cost is all that it takes beyond such passes: what `policyMs` counts (probe, scores, selection, compensation, moving rows) and what
- * it adds to the chunk's own pass (attention of a window, value norms, moments), which `policyMs` cannot see.
+ * passes ask nothing. A policy's cost is all that it takes beyond such passes: what `policyMs` counts (probe, scores, selection, compensation, moving
+ * rows) and what it adds to the chunk's own pass (attention of a window, value norms, moments), which `policyMs` cannot see.
  *
  *   npm run costs -- --tokens 4096 --budget 1024 --rounds 3 --threads 2 [--policies snapkv,h2o] [--write]
  *

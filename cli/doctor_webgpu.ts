@@ -1,6 +1,6 @@
 /** What `doctor` says of the GPU: the adapters, what they can, whether they compute rightly, and what `--device auto` makes of it. */
 import { DeviceError } from "../core/errors.ts";
-import { type AdapterFacts, describeAdapter } from "../kernels/device/adapter.ts";
+import { type AdapterFacts, adapterKey, describeAdapter } from "../kernels/device/adapter.ts";
 import { LEAST_LIMITS, openGpu, refusal } from "../kernels/device/device.ts";
 import { readableBytes } from "./numbers.ts";
 import { adapters, loadWebGpu } from "./runtimes/webgpu.ts";
@@ -25,7 +25,7 @@ export async function inspectWebGpu(): Promise<WebGpuReport> {
   try {
     const webgpu = await loadWebGpu();
     const reports: AdapterReport[] = [];
-    for (const adapter of await adapters(webgpu, nameOf)) reports.push(await inspect(adapter));
+    for (const adapter of await adapters(webgpu, adapterKey)) reports.push(await inspect(adapter));
     return {
       runtime: webgpu.name,
       problem: reports.length ? null : "no adapter: there is no Vulkan, Metal or Direct3D driver",
@@ -35,11 +35,6 @@ export async function inspectWebGpu(): Promise<WebGpuReport> {
     return { runtime: null, problem: (error as Error).message, adapters: [] };
   }
 }
-
-const nameOf = (adapter: GPUAdapter) => {
-  const { name, vendor } = describeAdapter(adapter);
-  return `${vendor} ${name}`;
-};
 
 async function inspect(adapter: GPUAdapter): Promise<AdapterReport> {
   const all = describeAdapter(adapter), refused = refusal(all);

@@ -16,13 +16,9 @@ export const gpus: Gpus = {
   async opener(options) {
     // the kernels are many files, which an answer on the CPU need not read
     const { gpuOpener } = await import("../kernels/reading/open.ts");
-    const { describeAdapter } = await import("../kernels/device/adapter.ts");
-    const nameOf = (adapter: GPUAdapter) => {
-      const { vendor, name } = describeAdapter(adapter);
-      return `${vendor} ${name}`;
-    };
+    const { adapterKey } = await import("../kernels/device/adapter.ts");
     return gpuOpener({
-      adapters: async () => await adapters(await loadWebGpu(), nameOf),
+      adapters: async () => await adapters(await loadWebGpu(), adapterKey),
       onnx: loadOnnxRuntimeWebGpu,
     }, options);
   },

@@ -66,3 +66,9 @@ function adapterLimits(limits: GPUSupportedLimits): Record<string, number> {
   }
   return found;
 }
+
+/** Tells adapters apart: those of one vendor and name are the same. */
+export function adapterKey(adapter: GPUAdapter): string {
+  const { name, vendor } = describeAdapter(adapter);
+  return `${vendor} ${name}`;
+}

@@ -3,6 +3,7 @@
  * is one recording of kernels (two where a second probe asks); what comes back is a few numbers per compaction and one row of logits per written token.
  */
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
+import { FEW_ROWS } from "../../core/engine/engine.ts";
 import { attributesFor, needs, type Passage, type Policy, RECENT, SINKS } from "../../core/policy.ts";
 import { GpuKvCache } from "../../core/gpu_cache.ts";
 import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
@@ -242,7 +243,7 @@ export class GpuReading implements Reading {
 
   private label(recording: Recording): void {
     const { count, source: firstSource, position: firstPosition } = this.unlabelled, { slots, cache } = this.memory;
-    const { start: _, end, source, position } = slots, of = { heads: cache.heads, stride: cache.capacity, count };
+    const { end, source, position } = slots, of = { heads: cache.heads, stride: cache.capacity, count };
     if (count === 0) return;
     labelRows.record(recording, { end, source, position }, { ...of, firstSource, firstPosition });
     for (const pool of this.attributes) fillRows.record(recording, { end, pool }, { ...of, value: 0 });
@@ -322,7 +323,7 @@ export class GpuReading implements Reading {
 
   async write(tokens: number[]): Promise<Float32Array> {
     const { engine } = this.memory, { chunkTokens } = this.options;
-    const most = engine.features.logBias ? Math.min(64, chunkTokens) : chunkTokens;
+    const most = engine.features.logBias ? Math.min(FEW_ROWS, chunkTokens) : chunkTokens;
     let logits: Float32Array | null = null;
     for (let from = 0; from < tokens.length; from += most) {
       const piece = tokens.slice(from, from + most), isLast = from + piece.length === tokens.length;
