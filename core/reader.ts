@@ -91,7 +91,9 @@ export class Reader implements Reading {
       firstPosition: this.nextPosition,
       scoreRows,
       // the sinks' queries are like no others
-      ...(this.wantsFacts ? { factsFrom: Math.min(tokens.length - 1, Math.max(0, SINKS - this.tokensRead)) } : {}),
+      ...(this.wantsFacts(looks)
+        ? { factsFrom: Math.min(tokens.length - 1, Math.max(0, SINKS - this.tokensRead)) }
+        : {}),
     });
     cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition, {
       valueNorm: chunk.valueNorms,
@@ -168,9 +170,10 @@ export class Reader implements Reading {
     }
   }
 
-  private get wantsFacts(): boolean {
+  /** Value norms belong to rows and stay with them; moments of queries are for the look at this chunk. */
+  private wantsFacts(looks: boolean): boolean {
     const { valueNorms, queryMoments } = this.engine.features;
-    return this.policy.evicts && (valueNorms || queryMoments);
+    return this.policy.evicts && (valueNorms || (queryMoments && looks));
   }
 
   async coverage(first: number): Promise<number[]> {
