@@ -47,17 +47,11 @@ export function queryMoments(
   { headDim }: AttentionShape,
 ): void {
   const yes = new Graph(`${p}moments`), no = new Graph(`${p}no_moments`);
-  const rows = yes.node("Slice", [query, "facts_start", "S64", "axis1"], [`${p}mo.rows`]);
-  const own = yes.node(
-    "Slice",
-    [
-      rows,
-      yes.int64s(`${p}mo.zero`, [0]),
-      yes.int64s(`${p}mo.width`, [heads * headDim]),
-      yes.int64s(`${p}mo.axis`, [2]),
-    ],
-    [`${p}mo.own`],
-  );
+  // rows and columns in one copy
+  const zero = yes.int64s(`${p}mo.zero`, [0]), width = yes.int64s(`${p}mo.width`, [heads * headDim]);
+  const starts = yes.node("Concat", ["facts_start", zero], [`${p}mo.starts`], { axis: 0 });
+  const ends = yes.node("Concat", ["S64", width], [`${p}mo.ends`], { axis: 0 });
+  const own = yes.node("Slice", [query, starts, ends, yes.int64s(`${p}mo.axes`, [1, 2])], [`${p}mo.own`]);
   const split = yes.node("Reshape", [own, yes.int64s(`${p}mo.shape`, [-1, heads, headDim])], [`${p}mo.split`]);
   const perHead = yes.node("Transpose", [split], [`${p}mo.heads`], { perm: [1, 0, 2] });
   const total = yes.node("ReduceSum", [perHead, yes.int64s(`${p}mo.one`, [1])], [`${p}mo.sum`], { keepdims: 0 });
