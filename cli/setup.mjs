@@ -22,6 +22,7 @@ const tasks = {
   costs: (extra) => start(["bench/costs.ts", ...extra]),
   questions: (extra) => start(["bench/questions.ts", ...extra]),
   agnostic: (extra) => start(["bench/agnostic.ts", ...extra]),
+  learned: (extra) => start(["bench/learned.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
   "gpu-cost": (extra) => start(["bench/gpu_cost.ts", ...extra]),
 };

@@ -40,6 +40,16 @@ export function topOneAgreement(full: Float32Array, policy: Float32Array, vocab:
   return same / rows;
 }
 
+/** Mean over rows of −ln p(token) in nats. @param logits [tokens.length, vocab] */
+export function negativeLogLikelihood(logits: Float32Array, tokens: readonly number[], vocab: number): number {
+  if (tokens.length === 0 || logits.length !== tokens.length * vocab) {
+    throw new Error(`Cannot score ${tokens.length} tokens with ${logits.length} logits of a vocabulary of ${vocab}`);
+  }
+  let sum = 0;
+  tokens.forEach((token, row) => sum -= logProbabilities(logits.subarray(row * vocab, (row + 1) * vocab))[token]!);
+  return sum / tokens.length;
+}
+
 function rowsOf(full: Float32Array, policy: Float32Array, vocab: number): number {
   if (full.length !== policy.length || full.length === 0 || full.length % vocab !== 0) {
     throw new Error(`Cannot compare ${full.length} with ${policy.length} logits of a vocabulary of ${vocab}`);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hitRate, klDivergence, topOneAgreement } from "../../core/eval/fidelity.ts";
+import { hitRate, klDivergence, negativeLogLikelihood, topOneAgreement } from "../../core/eval/fidelity.ts";
 
 const near = (actual: number, wanted: number) =>
   assert.ok(Math.abs(actual - wanted) < 1e-6, `${actual} is not ${wanted}`);
@@ -24,6 +24,13 @@ test("klDivergence: equal rows give 0, huge logits stay finite, and shapes must 
   assert.ok(Number.isFinite(klDivergence(row, Float32Array.of(-1000, 1000, 0), 3)));
   assert.throws(() => klDivergence(row, row.subarray(1), 3), /Cannot compare 3 with 2 logits/);
   assert.throws(() => klDivergence(row, row, 2), /vocabulary of 2/);
+});
+
+test("negativeLogLikelihood: mean over rows of −ln p of the row's token, and a token for every row", () => {
+  const rows = Float32Array.of(...logits(3, 0.5, 0.25, 0.25), ...logits(-1, 0.1, 0.1, 0.8));
+  near(negativeLogLikelihood(rows, [1, 2], 3), -(Math.log(0.25) + Math.log(0.8)) / 2);
+  assert.throws(() => negativeLogLikelihood(rows, [1], 3), /Cannot score 1 tokens with 6 logits/);
+  assert.throws(() => negativeLogLikelihood(new Float32Array(0), [], 3), /Cannot score 0 tokens/);
 });
 
 test("topOneAgreement: share of rows with the same first largest logit", () => {
