@@ -150,6 +150,8 @@ export interface DecodePolicy extends Variant {
   evicts: boolean;
   /** Wants to see the attention of the last so many tokens before an eviction; Infinity: of every written token. Default 0. */
   observes?: number;
+  /** What every token leaves of the attention remembered so far, where that can be chosen: `observe` does so, and a GPU must as well. */
+  decay?: number;
   /** After a written token's row was appended. @param mass [heads, written]: its attention to them, mean over the heads of a group; may be changed */
   observe?(context: DecodeContext, mass: Float32Array): void;
   /** @returns per head a score [written]; the lowest are evicted. Called when the decode budget is exceeded by a block. */

@@ -16,6 +16,7 @@ export const moment = (decay = DECAY): DecodePolicy => ({
   evicts: true,
   attributes: ["momentum"],
   observes: Infinity,
+  decay,
   observe: (context, mass) => accumulateByLayer(context, mass, decay),
   score: (context) => scoresByLayer(context),
 });

@@ -11,7 +11,8 @@ import type { Compaction, GpuEvidence } from "./compaction.ts";
 /** @returns scores [heads, stride] */
 type Score = (compaction: Compaction, evidence: GpuEvidence) => GPUBuffer;
 
-const pooled =
+/** Mass averaged over so many neighbours on either side, or the largest of them. */
+export const pooled =
   (which: "max" | "mean", RADIUS: number, largest: boolean): Score =>
   ({ memory: { slots }, shape: { heads, stride }, recording }, evidence) => {
     const scores = evidence.score ?? evidence[which]!, out = slots.perSlot("score");

@@ -15,8 +15,8 @@ export interface GpuQuotas {
 /** @param making slots of every head that compensation will make of evicted ones */
 type Quotas = (compaction: Compaction, scores: GPUBuffer, making: number) => GpuQuotas;
 
-/** Heads compete: those of a layer, or all. */
-const competing =
+/** Heads compete: those of a layer, or all. @param share of the mean budget that every head has for sure */
+export const competing =
   (everywhere: boolean, share: number): Quotas =>
   ({ memory: { slots }, shape: { heads, kvHeads, stride }, moment, recording }, scores, making) => {
     const quota = slots.perHead("quota"), scratch = quotaScratch(heads), budget = moment.budget - making;

@@ -1,6 +1,5 @@
 /** GPU forms of `core/decode/`: what is kept while writing? The written slots are every head's last ones; what was read stays. */
-import { DECAY } from "../../core/decode/moment.ts";
-import { LONG_DECAY, RECENT_SHARE } from "../../core/decode/moment_recent.ts";
+import { RECENT_SHARE } from "../../core/decode/moment_recent.ts";
 import { LAMBDA } from "../../core/decode/rkv.ts";
 import { momentum } from "../decode/momentum.ts";
 import { rkvRedundancy } from "../decode/rkv_redundancy.ts";
@@ -20,7 +19,7 @@ export interface Written {
 }
 
 interface Decode {
-  /** What the attention of a token becomes in the attribute `momentum`, for policies that observe. */
+  /** What the attention of a token becomes in the attribute `momentum`, for policies that observe; `decay` for those that have no say in it. */
   observe?: { decay: number; byLayer: boolean };
   /** Scores of the written slots, [heads, stride]. */
   score(compaction: Compaction, scores: GPUBuffer, of: Written): void;
@@ -53,8 +52,9 @@ export const decodeForms: Record<string, Decode> = {
   },
   h2o: remembering(1, false, 0.5),
   tova: remembering(0, true),
-  moment: remembering(DECAY, true),
-  "moment-recent": remembering(LONG_DECAY, true, RECENT_SHARE),
+  // the decay of these two is their own parameter
+  moment: remembering(1, true),
+  "moment-recent": remembering(1, true, RECENT_SHARE),
   rkv: {
     observe: { decay: 1, byLayer: false },
     score(compaction, scores, { written }) {
@@ -82,10 +82,11 @@ export const decodeForms: Record<string, Decode> = {
  * The newest token's attention goes into the memory of the written slots: two dispatches a layer and one, where the token's pass has fifteen a layer and
  * more. @param compaction a look whose chunk is the token
  */
-export function recordObservation(name: string, compaction: Compaction, written: number): void {
+export function recordObservation(compaction: Compaction, written: number): void {
   const { memory: { slots: { end } }, shape: { heads, stride }, recording } = compaction;
   const mass = compaction.askWithChunk(1, ["mean"], "mass", written).mean!;
-  const { decay, byLayer } = decodeForms[name]!.observe!, share = together(compaction, byLayer);
+  const policy = compaction.moment.policy.decode, { observe } = decodeForms[policy.name]!;
+  const decay = policy.decay ?? observe!.decay, share = together(compaction, observe!.byLayer);
   momentum.record(recording, { mass, end, momentum: momentumOf(compaction) }, { heads, stride, written, share, decay });
 }
 

@@ -13,15 +13,7 @@ import { KnownText } from "../../core/recall/known_text.ts";
 import type { Positions } from "../../core/record.ts";
 import { Rope } from "../../core/rope.ts";
 import { coverage } from "../compact/coverage.ts";
-import { compactPositions } from "../compact/compact_positions.ts";
-import { gather } from "../compact/gather.ts";
-import { gatherRotate } from "../compact/gather_rotate.ts";
-import { hide } from "../compact/hide.ts";
 import { rotationTable } from "../compact/rotation.ts";
-import { settle } from "../compact/settle.ts";
-import { advance } from "../forward/advance.ts";
-import { fillRows } from "../forward/fill_rows.ts";
-import { labelRows } from "../forward/label_rows.ts";
 import { normShares } from "../aggregate/norm_shares.ts";
 import { protect } from "../select/protect.ts";
 import type { Gpu } from "../gpu.ts";
@@ -31,6 +23,8 @@ import { allocateForms } from "./allocate.ts";
 import { compensateForms, type Kept } from "./compensate.ts";
 import { Compaction, type GpuMemory } from "./compaction.ts";
 import { recordEviction, recordObservation, type Written } from "./decode.ts";
+import { recordLabels } from "./label.ts";
+import { recordMove } from "./move.ts";
 import { recordNarrowed, recordWhole } from "./narrowed.ts";
 import { gpuCapacity, mostSlotsOf } from "./plan.ts";
 import { probeForm } from "./probe.ts";
@@ -173,8 +167,7 @@ export class GpuReading implements Reading {
 
     const { chunkTokens, reserve } = options, trained = engine.config.trainedPositions;
     if (options.positions === "auto" && this.nextPosition + chunkTokens + reserve > trained) this.positions = "compact";
-    const summary = slots.array("summary", 4 * (3 + layers));
-    this.move(compaction.recording, stays, summary);
+    const summary = this.move(compaction.recording, stays);
     compaction.submit();
     const [before, after, longest, ...ends] = await gpu.read(summary, new Uint32Array(3 + layers));
     cache.end.set(ends);
@@ -194,30 +187,9 @@ export class GpuReading implements Reading {
   }
 
   /** Moves what stays of every head together, and what is known of it. */
-  private move(recording: Recording, { kept, count }: Kept, summary: GPUBuffer): void {
-    const { cache, slots } = this.memory, { layers, kvHeads, headDim } = cache.shape, { heads, slotDim: WORDS } = cache;
-    const stride = cache.capacity, isWide = WORDS > headDim, { start, end, position } = slots;
-    for (let layer = 0; layer < layers; layer++) {
-      const of = { heads: kvHeads, firstHead: layer * kvHeads, kvHeads, stride, WORDS };
-      const keys = cache.keys[layer]!;
-      if (this.positions === "compact") {
-        gatherRotate.record(recording, { kept, count, position, turns: this.turns, pool: keys }, {
-          ...of,
-          allHeads: heads,
-          sinks: SINKS,
-          KEY: headDim,
-          HALF: 0,
-        });
-      } else gather.record(recording, { kept, count, pool: keys }, { ...of, MOVED: headDim + Number(isWide) });
-      if (isWide) hide.record(recording, { count, pool: keys }, { ...of, COLUMN: headDim + 1 });
-      gather.record(recording, { kept, count, pool: cache.values[layer]! }, { ...of, MOVED: headDim });
-    }
-    const all = { heads, firstHead: 0, kvHeads, stride, WORDS: 1, MOVED: 1 };
-    for (const pool of [slots.source, ...this.attributes]) gather.record(recording, { kept, count, pool }, all);
-    if (this.positions === "compact") {
-      compactPositions.record(recording, { count, position }, { heads, kvHeads, stride, sinks: SINKS });
-    } else gather.record(recording, { kept, count, pool: position }, all);
-    settle.record(recording, { count, start, end, summary }, { heads, kvHeads });
+  private move(recording: Recording, stays: Kept): GPUBuffer {
+    const { positions, turns, attributes } = this;
+    return recordMove(recording, this.memory, stays, { positions, turns, attributes, sinks: SINKS });
   }
 
   /** What the policy remembers of every slot; a log-bias stands in the key's row, and a threshold belongs to a head. */
@@ -242,12 +214,7 @@ export class GpuReading implements Reading {
   }
 
   private label(recording: Recording): void {
-    const { count, source: firstSource, position: firstPosition } = this.unlabelled, { slots, cache } = this.memory;
-    const { end, source, position } = slots, of = { heads: cache.heads, stride: cache.capacity, count };
-    if (count === 0) return;
-    labelRows.record(recording, { end, source, position }, { ...of, firstSource, firstPosition });
-    for (const pool of this.attributes) fillRows.record(recording, { end, pool }, { ...of, value: 0 });
-    advance.record(recording, { end }, of);
+    if (this.unlabelled.count > 0) recordLabels(recording, this.memory, this.unlabelled, this.attributes);
     this.unlabelled.count = 0;
   }
 
@@ -347,7 +314,7 @@ export class GpuReading implements Reading {
     if (observes || evicts) {
       const compaction = this.compaction([token], result);
       this.label(compaction.recording);
-      if (observes) recordObservation(decode.name, compaction, written);
+      if (observes) recordObservation(compaction, written);
       if (evicts) this.evictWritten(compaction, { written, budget }, block);
       compaction.submit();
     }
@@ -358,13 +325,13 @@ export class GpuReading implements Reading {
 
   /** The CPU knows what comes of it, as all heads evict as many slots: nothing is read back. */
   private evictWritten(compaction: Compaction, of: Written, block: number): void {
-    const { policy, options, memory: { engine, cache, slots } } = this, { heads, layers } = compaction.shape;
+    const { policy, options, memory: { engine, cache } } = this, { heads, layers } = compaction.shape;
     const stays = recordEviction(policy.decode.name, compaction, of), evicted = of.written - of.budget;
     // the trained positions end before the next eviction would
     if (options.positions === "auto" && this.nextPosition + block > engine.config.trainedPositions) {
       this.positions = "compact";
     }
-    this.move(compaction.recording, stays, slots.array("summary", 4 * (3 + layers)));
+    this.move(compaction.recording, stays);
     for (let layer = 0; layer < layers; layer++) cache.end[layer]! -= evicted;
     this.total -= evicted * heads;
     this.live = this.live.map((slots) => slots - evicted);

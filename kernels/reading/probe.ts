@@ -24,7 +24,7 @@ import { ALL_SLOTS, unitBlocks, unitSum } from "../probe/unit_sum.ts";
 import type { Compaction, GpuEvidence } from "./compaction.ts";
 import { recordNarrowed, recordWhole } from "./narrowed.ts";
 
-type Look = (compaction: Compaction) => GpuEvidence | Promise<GpuEvidence>;
+export type Look = (compaction: Compaction) => GpuEvidence | Promise<GpuEvidence>;
 
 /** How the aggregate wants mass. */
 const wanted = ({ moment: { policy } }: Compaction) => policy.aggregate.rows;
@@ -52,41 +52,42 @@ function perLayer(compaction: Compaction, record: (layer: number, scores: GPUBuf
 const rowNumbers = ({ shape: { width, headDim } }: Compaction) => ({ WIDTH: width, HEAD_DIM: headDim });
 
 const LAG = 128;
+/** Positions over which the expected rotation is averaged. */
+const FUTURE = 512;
 
-function lag(compaction: Compaction): GpuEvidence {
+/** As `lagkv` of `core/probe/lagkv.ts`. */
+export const lag = (size = LAG, sinks = SINKS): Look => (compaction) => {
   const { memory: { slots, cache }, moment: { tokensRead, rows }, shape: { layers, heads, stride } } = compaction;
   const { source, start, end } = slots, scored = slots.perSlot("attribute.score");
-  const firstPartition = completePartitions(tokensRead - rows, SINKS, LAG);
-  const partitions = completePartitions(tokensRead, SINKS, LAG) - firstPartition;
+  const firstPartition = completePartitions(tokensRead - rows, sinks, size);
+  const partitions = completePartitions(tokensRead, sinks, size) - firstPartition;
   for (let layer = 0; layer < layers && partitions > 0; layer++) {
     const buffers = { keys: cache.keys[layer]!, values: cache.values[layer]!, source, start, end, scored };
-    const numbers = { ...compaction.layer(layer), ...rowNumbers(compaction), sinks: SINKS, firstPartition, partitions };
-    lagRank.record(compaction.recording, buffers, { ...numbers, LAG });
+    const numbers = { ...compaction.layer(layer), ...rowNumbers(compaction), sinks, firstPartition, partitions };
+    lagRank.record(compaction.recording, buffers, { ...numbers, LAG: size });
   }
   return perSlot(
     compaction,
     (scores) => lagkv.record(compaction.recording, { scored, start, end, scores }, { heads, stride }),
   );
-}
+};
 
-/** Positions over which the expected rotation is averaged. */
-const FUTURE = 512;
-
-function expected(compaction: Compaction, weighted: boolean): GpuEvidence {
+/** As `expected` of `core/probe/expected.ts`. */
+export const expected = (future = FUTURE, sinks = SINKS, weighted = true): Look => (compaction) => {
   const { memory: { slots, cache, engine, gpu }, moment, shape, recording } = compaction;
   const { kvHeads, group, headDim, width, stride, heads, layers } = shape, { source, start, end } = slots;
   const queryHeads = kvHeads * group, raw = moment.chunk!.rawQueries!;
   // the sinks' queries are like no others
-  const first = Math.min(moment.rows - 1, Math.max(0, SINKS - (moment.tokensRead - moment.rows)));
+  const first = Math.min(moment.rows - 1, Math.max(0, sinks - (moment.tokensRead - moment.rows)));
   const array = (name: string, numbers: number) => slots.array(`expected.${name}`, 4 * numbers);
   const sum = array("sum", queryHeads * headDim), outer = array("outer", queryHeads * headDim * headDim);
   const mean = array("mean", queryHeads * headDim), form = array("form", queryHeads * headDim * headDim);
   const logits = array("logits", queryHeads * stride), softmax = array("softmax", 2 * queryHeads);
   const turn = array("turn", headDim);
-  gpu.write(turn, meanTurn(new Rope(engine.config), moment.nextPosition, FUTURE));
+  gpu.write(turn, meanTurn(new Rope(engine.config), moment.nextPosition, future));
   return perSlot(compaction, (scores) => {
     for (let layer = 0; layer < layers; layer++) {
-      const numbers = { ...compaction.layer(layer), ...rowNumbers(compaction), GROUP: group, sinks: SINKS };
+      const numbers = { ...compaction.layer(layer), ...rowNumbers(compaction), GROUP: group, sinks };
       queryMoments.record(recording, { queries: raw[layer]!, sum, outer }, {
         ...numbers,
         heads: queryHeads,
@@ -107,9 +108,9 @@ function expected(compaction: Compaction, weighted: boolean): GpuEvidence {
         WEIGHTED: Number(weighted),
       });
     }
-    expectedLeading.record(recording, { source, start, end, scores }, { heads, stride, sinks: SINKS });
+    expectedLeading.record(recording, { source, start, end, scores }, { heads, stride, sinks });
   });
-}
+};
 
 /** The score of the chunk's slots is the most that any row of its repetition gives them. Two submits for each piece. */
 async function kvzip(compaction: Compaction): Promise<GpuEvidence> {
@@ -196,11 +197,11 @@ const looks: Record<string, Look> = {
       keydiff.record(recording, { keys, parts, start, end, scores }, numbers);
     });
   },
-  lagkv: lag,
+  lagkv: lag(),
   kvzip,
   lookahead,
-  expected: (compaction) => expected(compaction, true),
-  "expected-mass": (compaction) => expected(compaction, false),
+  expected: expected(),
+  "expected-mass": expected(FUTURE, SINKS, false),
 };
 
 /** Evidence as if the rows of both had asked at once, in the first one's arrays: `merged` in `core/probe/evidence.ts`. */

@@ -1,0 +1,49 @@
+/** What follows every choice on a GPU: slots that stay move together, with all that is known of them, and hold their new places. */
+import type { Positions } from "../../core/record.ts";
+import { compactPositions } from "../compact/compact_positions.ts";
+import { gather } from "../compact/gather.ts";
+import { gatherRotate } from "../compact/gather_rotate.ts";
+import { hide } from "../compact/hide.ts";
+import { settle } from "../compact/settle.ts";
+import type { Recording } from "../recording.ts";
+import type { Kept } from "./compensate.ts";
+import type { GpuMemory } from "./compaction.ts";
+
+export interface Moving {
+  positions: Positions;
+  /** Slots at the start that stand at 0 and on under compact positions. */
+  sinks: number;
+  /** `rotationTable`; not looked at under original positions. */
+  turns: GPUBuffer;
+  /** What a policy remembers of every slot, [heads, stride] each. */
+  attributes: readonly GPUBuffer[];
+}
+
+/** @returns what `settle` sums up: live slots of all heads before and after, the longest head's, then the end of every layer; u32 [3 + layers] */
+export function recordMove(
+  recording: Recording,
+  { cache, slots }: Pick<GpuMemory, "cache" | "slots">,
+  { kept, count }: Kept,
+  { positions, sinks, turns, attributes }: Moving,
+): GPUBuffer {
+  const { layers, kvHeads, headDim } = cache.shape, { heads, slotDim: WORDS, capacity: stride } = cache;
+  const isWide = WORDS > headDim, { start, end, source, position } = slots;
+  for (let layer = 0; layer < layers; layer++) {
+    const of = { heads: kvHeads, firstHead: layer * kvHeads, kvHeads, stride, WORDS };
+    const keys = cache.keys[layer]!;
+    if (positions === "compact") {
+      const rotated = { ...of, allHeads: heads, sinks, KEY: headDim, HALF: 0 };
+      gatherRotate.record(recording, { kept, count, position, turns, pool: keys }, rotated);
+    } else gather.record(recording, { kept, count, pool: keys }, { ...of, MOVED: headDim + Number(isWide) });
+    if (isWide) hide.record(recording, { count, pool: keys }, { ...of, COLUMN: headDim + 1 });
+    gather.record(recording, { kept, count, pool: cache.values[layer]! }, { ...of, MOVED: headDim });
+  }
+  const all = { heads, firstHead: 0, kvHeads, stride, WORDS: 1, MOVED: 1 };
+  for (const pool of [source, ...attributes]) gather.record(recording, { kept, count, pool }, all);
+  if (positions === "compact") {
+    compactPositions.record(recording, { count, position }, { heads, kvHeads, stride, sinks });
+  } else gather.record(recording, { kept, count, pool: position }, all);
+  const summary = slots.array("summary", 4 * (3 + layers));
+  settle.record(recording, { count, start, end, summary }, { heads, kvHeads });
+  return summary;
+}
