@@ -1,11 +1,7 @@
 /** `fixtures/`: single stages on stored inputs, one file of `fixtures/` each. */
 import { join } from "node:path";
-import { attentionFlow } from "./fixtures/attention_flow.ts";
-import { camMerge } from "./fixtures/cam_merge.ts";
-import { centroidMemory } from "./fixtures/centroid_memory.ts";
-import { defensiveKv } from "./fixtures/defensivekv.ts";
+import type { GoldenDevice } from "./device.ts";
 import { type Arrays, list, readArrays, readJson } from "./open.ts";
-import { momentKv } from "./fixtures/moment_kv.ts";
 import { type Check, notYet, type Vector } from "./report.ts";
 
 /** What a fixture's check gets: its folder, its arrays and its parameters. */
@@ -16,15 +12,7 @@ export interface Fixture {
   params: any;
 }
 
-type FixtureCheck = (fixture: Fixture) => Promise<Check[]>;
-
-const checks: Record<string, FixtureCheck> = {
-  attention_flow: attentionFlow,
-  cam_merge: camMerge,
-  centroid_memory: centroidMemory,
-  defensivekv: defensiveKv,
-  moment_kv: momentKv,
-};
+export type FixtureCheck = (fixture: Fixture) => Promise<Check[]>;
 
 /** Stages that are not there yet. */
 const later: Record<string, string> = {
@@ -32,11 +20,11 @@ const later: Record<string, string> = {
   latent_memory: "latent memory",
 };
 
-export async function fixtureVectors(root: string): Promise<Vector[]> {
+export async function fixtureVectors(root: string, device: GoldenDevice): Promise<Vector[]> {
   const names = (await list(join(root, "fixtures"))).filter((file) => file.endsWith(".json"));
   return names.map((file) => {
     const name = file.slice(0, -".json".length), vector = `fixtures/${name}.safetensors`;
-    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    const check = Object.hasOwn(device.fixtures, name) ? device.fixtures[name] : undefined;
     if (!check) return notYet(vector, later[name] ?? `nothing named ${name}`);
     const run = async () =>
       check({

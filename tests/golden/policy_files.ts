@@ -1,5 +1,5 @@
 /** The files of a `policies/<architecture>` folder, as its vectors share them. */
-import type { Engine } from "../../core/engine/engine.ts";
+import type { ModelConfig } from "../../core/engine/weights.ts";
 
 export interface PolicyFile {
   file: string;
@@ -28,8 +28,8 @@ export interface Folder {
 
 export const sinksOf = ({ params }: PolicyFile) => (params["n_sink"] as number | undefined) ?? 0;
 
-export function headsOf({ config }: Engine, layer: number): number[] {
-  return Array.from({ length: config.kvHeads }, (_, h) => layer * config.kvHeads + h);
+export function headsOf({ kvHeads }: ModelConfig, layer: number): number[] {
+  return Array.from({ length: kvHeads }, (_, h) => layer * kvHeads + h);
 }
 
 export function joined(rows: Float32Array[]): Float32Array {

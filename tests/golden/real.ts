@@ -5,13 +5,12 @@ import { cacheFolder } from "../../cli/folders.ts";
 import { defaultModel, registry } from "../../cli/registry.ts";
 import { readStored } from "../../cli/store.ts";
 import { argmax } from "../../core/decode/write.ts";
-import type { Engine } from "../../core/engine/engine.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import type { WeightFormat } from "../../core/engine/prepare.ts";
 import { tokenizerFromGguf } from "../../core/text/tokenizer.ts";
 import { files } from "../host.ts";
-import { cacheFor, forward } from "./forward.ts";
-import { list, readJson, using } from "./open.ts";
+import type { GoldenDevice, TestedModel } from "./device.ts";
+import { list, readJson } from "./open.ts";
 import { atLeast, type Check, close, equal, notRun, type Vector } from "./report.ts";
 
 const LOG_PROBABILITY = 2e-3;
@@ -39,7 +38,7 @@ interface Golden {
   tokenizer_cases: { text: string; ids: number[] }[];
 }
 
-export async function realVectors(root: string): Promise<Vector[]> {
+export async function realVectors(root: string, device: GoldenDevice): Promise<Vector[]> {
   const vectors: Vector[] = [];
   for (const file of (await list(join(root, "real"))).filter((name) => name.endsWith(".json"))) {
     const golden: Golden = await readJson(join(root, "real", file));
@@ -49,8 +48,8 @@ export async function realVectors(root: string): Promise<Vector[]> {
       vectors.push("path" in model ? { name, run: () => run(model.path) } : notRun(name, model.unavailable));
     };
     add("tokenizer", (path) => checkTokenizer(path, golden));
-    add("f32 weights", (path) => checkModel(path, golden, "f32"));
-    add("shipped weights", (path) => checkModel(path, golden, "blocks"));
+    add("f32 weights", (path) => checkModel(path, golden, "f32", device));
+    add("shipped weights", (path) => checkModel(path, golden, "blocks", device));
   }
   return vectors;
 }
@@ -91,9 +90,9 @@ async function checkTokenizer(path: string, golden: Golden): Promise<Check[]> {
   }
 }
 
-async function checkModel(path: string, golden: Golden, weights: WeightFormat): Promise<Check[]> {
-  return await using(path, { weights, threads: 2 }, async ({ engine }) => {
-    const exact = weights === "f32", text = await readText(engine, golden);
+async function checkModel(path: string, golden: Golden, weights: WeightFormat, device: GoldenDevice): Promise<Check[]> {
+  return await device.model(path, { weights, threads: 2 }, async (model) => {
+    const exact = weights === "f32", text = await readText(model, golden);
     const { positions } = golden, same = positions.filter(({ argmax }, i) => argmax === text.argmax[i]).length;
     const checks: Check[] = [];
     if (exact) {
@@ -111,7 +110,7 @@ async function checkModel(path: string, golden: Golden, weights: WeightFormat): 
     }
     for (const name of ["chat", "short_chat"] as const) {
       const { greedy_ids: asked, greedy_logprob_margin: margins } = golden[name];
-      const ids = await fedGreedy(engine, golden[name]);
+      const ids = await fedGreedy(model, golden[name]);
       const equalAt = asked.filter((id, i) => id === ids[i]).length;
       const ties = asked.filter((id, i) => id !== ids[i] && margins && margins[i]! <= MARGIN).length;
       const what = `${name}: argmax equal when fed the reference ids`;
@@ -125,14 +124,14 @@ async function checkModel(path: string, golden: Golden, weights: WeightFormat): 
 }
 
 /** The text through the model: at each reference position the argmax and the log-probabilities of its five ids, and the mean over all tokens. */
-async function readText(engine: Engine, { text_ids: ids, positions }: Golden) {
-  const { vocab } = engine.config, cache = cacheFor(engine, ids.length);
+async function readText(model: TestedModel, { text_ids: ids, positions }: Golden) {
+  const { vocab } = model.config, memory = model.memory(ids.length);
   const best: number[] = [], logProbabilities: number[] = [];
   let nll = 0;
   // logits chunk by chunk: those of the whole text would be hundreds of megabytes
   for (let from = 0; from < ids.length; from += CHUNK) {
     const chunk = ids.slice(from, from + CHUNK);
-    const { logits } = await forward(engine, cache, chunk, { logitsRows: chunk.length, firstPosition: from });
+    const { logits } = await memory.forward(chunk, { logitsRows: chunk.length });
     for (let i = 0; i < chunk.length; i++) {
       const row = logits.subarray(i * vocab, (i + 1) * vocab), total = logSum(row), next = ids[from + i + 1];
       if (next !== undefined) nll += total - row[next]!;
@@ -142,17 +141,19 @@ async function readText(engine: Engine, { text_ids: ids, positions }: Golden) {
       for (const id of asked.top5_ids) logProbabilities.push(row[id]! - total);
     }
   }
+  memory.close();
   return { argmax: best, logProbabilities, meanNll: nll / (ids.length - 1) };
 }
 
 /** What the model would write at each step, had it written the reference's tokens before. */
-async function fedGreedy(engine: Engine, { prompt_ids, greedy_ids }: Chat): Promise<number[]> {
-  const cache = cacheFor(engine, prompt_ids.length + greedy_ids.length), ids: number[] = [];
-  let { logits } = await forward(engine, cache, prompt_ids, { size: CHUNK, logitsRows: 1 });
+async function fedGreedy(model: TestedModel, { prompt_ids, greedy_ids }: Chat): Promise<number[]> {
+  const memory = model.memory(prompt_ids.length + greedy_ids.length), ids: number[] = [];
+  let { logits } = await memory.forward(prompt_ids, { size: CHUNK, logitsRows: 1 });
   for (const id of greedy_ids) {
     ids.push(argmax(logits));
-    ({ logits } = await forward(engine, cache, [id], { logitsRows: 1 }));
+    ({ logits } = await memory.forward([id], { logitsRows: 1 }));
   }
+  memory.close();
   return ids;
 }
 
