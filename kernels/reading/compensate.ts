@@ -19,7 +19,7 @@ export interface Kept {
 type Compensate = (compaction: Compaction, evidence: GpuEvidence, kept: Kept, making: number) => Kept;
 
 /** Everything that the recordings take; arrays are made at their first use. */
-function buffers({ memory: { slots, cache }, shape, recording }: Compaction, { kept, count }: Kept, m: number) {
+export function buffers({ memory: { slots, cache }, shape, recording }: Compaction, { kept, count }: Kept, m: number) {
   const { heads, kvHeads, stride, layers } = shape, { start, end, source } = slots;
   const perSlot = (name: string) => slots.perSlot(`compensate.${name}`);
   const perHead = (name: string) => slots.perHead(`compensate.${name}`);
@@ -49,7 +49,7 @@ function buffers({ memory: { slots, cache }, shape, recording }: Compaction, { k
   };
 }
 
-const numbers = ({ shape: { kvHeads, stride, headDim, width } }: Compaction) => ({
+export const numbers = ({ shape: { kvHeads, stride, headDim, width } }: Compaction) => ({
   kvHeads,
   stride,
   D: headDim,

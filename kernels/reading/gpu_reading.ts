@@ -2,6 +2,7 @@
  * A reading on a GPU: `Reader`'s counterpart, whose cache, slots and policy stay on the device. A chunk's pass writes its rows in place; the whole policy
  * is one recording of kernels (two where a second probe asks); what comes back is a few numbers per compaction and one row of logits per written token.
  */
+import type { SlotAttribute } from "../../core/cache.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { FEW_ROWS } from "../../core/engine/engine.ts";
 import { attributesFor, needs, type Passage, type Policy, RECENT, SINKS } from "../../core/policy.ts";
@@ -229,6 +230,12 @@ export class GpuReading implements Reading {
   async liveTokens(): Promise<Int32Array[]> {
     const { slots } = this.memory;
     return await liveOf(this.memory, slots.source, new Int32Array(slots.heads * slots.stride));
+  }
+
+  /** What the policy remembers of every head's live slots, read back. */
+  async liveAttribute(name: SlotAttribute): Promise<Float32Array[]> {
+    const { slots } = this.memory;
+    return await liveOf(this.memory, slots.perSlot(`attribute.${name}`), new Float32Array(slots.heads * slots.stride));
   }
 
   async coverage(first: number): Promise<number[]> {

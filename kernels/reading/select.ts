@@ -11,17 +11,27 @@ type Keep = (compaction: Compaction, buffers: SelectionBuffers) => void;
 /** Equal parts of a document over which `spread` spreads (`core/select/spread.ts`). */
 const PARTS = 20;
 
+/** @param options as `critical`'s of `core/select/critical.ts` */
+export const critical =
+  (options: { firstStage?: number; epsilon?: number } = {}): Keep =>
+  ({ recording, shape, memory: { slots } }, buffers) =>
+    recordCritical(
+      recording,
+      {
+        ...buffers,
+        valueNorm: slots.perSlot("attribute.valueNorm"),
+        final: slots.perSlot("select.final"),
+        marked: slots.perSlot("select.marked"),
+        first: slots.perHead("select.first"),
+      },
+      shape,
+      options,
+    );
+
 /** By the variant's name. */
 export const selectForms: Record<string, Keep> = {
   topk: ({ recording, shape }, buffers) => recordTopK(recording, buffers, shape),
-  critical: ({ recording, shape, memory: { slots } }, buffers) =>
-    recordCritical(recording, {
-      ...buffers,
-      valueNorm: slots.perSlot("attribute.valueNorm"),
-      final: slots.perSlot("select.final"),
-      marked: slots.perSlot("select.marked"),
-      first: slots.perHead("select.first"),
-    }, shape),
+  critical: critical(),
   chunks: ({ recording, shape, memory: { slots } }, buffers) =>
     recordChunks(recording, { ...buffers, means: slots.perSlot("select.final") }, shape),
   spread: ({ recording, shape, memory: { slots }, moment: { tokensRead } }, buffers) => {

@@ -79,19 +79,23 @@ export interface Opened {
   close(): Promise<void>;
 }
 
+/** Opens the file of a model. @param configFile of a Hugging Face folder, read as its `config.json` */
+export async function openFile(path: string, configFile = "config.json"): Promise<ModelFile> {
+  if (path.endsWith(".gguf")) return await openGguf(await files.open(path));
+  const renamed: FileSystem = {
+    ...files,
+    open: (file) => files.open(file === join(path, "config.json") ? join(path, configFile) : file),
+  };
+  return await openSafetensors(renamed, path);
+}
+
 /** Opens a Hugging Face folder or a .gguf file. What is prepared goes into a fresh folder: nothing of an earlier run is trusted. */
 export async function open(path: string, options: OpenOptions = {}): Promise<Opened> {
-  const { weights = "f32", threads = 1, configFile = "config.json" } = options;
+  const { weights = "f32", threads = 1, configFile } = options;
   const folder = await mkdtemp(join(tmpdir(), "palimpsest-test-"));
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   try {
-    const renamed: FileSystem = {
-      ...files,
-      open: (file) => files.open(file === join(path, "config.json") ? join(path, configFile) : file),
-    };
-    const model = path.endsWith(".gguf")
-      ? await openGguf(await files.open(path))
-      : await openSafetensors(renamed, path);
+    const model = await openFile(path, configFile);
     const features = { ...NO_FEATURES, ...options.features };
     const prepared = await prepare(files, folder, model, weights, features);
     const engine = await openCpu(await loadOnnxRuntimeNode(), prepared, model.config, features, threads);
