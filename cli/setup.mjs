@@ -25,6 +25,10 @@ const tasks = {
   learned: (extra) => start(["bench/learned.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
   "gpu-cost": (extra) => start(["bench/gpu_cost.ts", ...extra]),
+  "real-on-gpu": (extra) => {
+    const env = withTestModel();
+    return typeof env === "number" ? env : start(["tests/real_on_gpu.ts", ...extra], { env });
+  },
 };
 
 const [name = "setup", ...extra] = process.argv.slice(2);
@@ -125,8 +129,8 @@ function runGolden(extra) {
   return 6;
 }
 
-/** All tests, with the default model for those that need a real one; ends with the line `N passed, N failed`. */
-async function runTests(extra) {
+/** The environment in which PALIMPSEST_TEST_MODEL names a model, the default one where it named none; an exit code where that cannot be had. */
+function withTestModel() {
   const environment = { ...process.env };
   if (!environment.PALIMPSEST_TEST_MODEL) {
     const pulled = spawnSync(bun, ["cli/main.ts", "pull", "--verbose", "--json"], {
@@ -140,6 +144,13 @@ async function runTests(extra) {
     }
     environment.PALIMPSEST_TEST_MODEL = told.model.path;
   }
+  return environment;
+}
+
+/** All tests, with the default model for those that need a real one; ends with the line `N passed, N failed`. */
+async function runTests(extra) {
+  const environment = withTestModel();
+  if (typeof environment === "number") return environment;
   const chosen = extra.some((word) => !word.startsWith("-"));
   const report = join(mkdtempSync(join(tmpdir(), "palimpsest-tests-")), "bun.xml");
   const flags = ["--timeout", "300000", "--reporter=junit", `--reporter-outfile=${report}`];

@@ -25,7 +25,7 @@ export interface GpuRuntime {
 }
 
 /** What the graph must give for a policy on a GPU: log-biases also hide slots where heads keep different numbers of them. */
-function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
+export function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
   const features = featuresFor(policy);
   return { ...features, logBias: features.logBias || isWide(policy, takesNotes) };
 }
@@ -69,7 +69,8 @@ async function firstUsable(adapters: GPUAdapter[], allowSoftware: boolean): Prom
     new DeviceError("There is no GPU: no Vulkan, Metal or Direct3D driver was found. --device cpu works");
 }
 
-function openNorms(gpu: Gpu, engine: WebgpuEngine, model: ModelFile): Promise<ValueNorms> {
+/** What value norms are computed from. */
+export function openNorms(gpu: Gpu, engine: WebgpuEngine, model: ModelFile): Promise<ValueNorms> {
   return ValueNorms.open(gpu, engine, async (layer) => {
     const { type, bytes } = await model.tensor(`layers.${layer}.self_attn.o_proj`);
     return Float32Array.from(dequantise(type, bytes));

@@ -21,7 +21,8 @@ import { unsupportedOnGpu } from "../../kernels/reading/supported.ts";
 import { ValueNorms } from "../../kernels/reading/value_norms.ts";
 import { openTestGpu } from "../engine/gpu_device.ts";
 import { type OpenedGpu, usingGpu } from "../engine/gpu_open.ts";
-import { difference, fakeTokenizer, openTiny, TINY, tokens } from "../tiny_llama.ts";
+import { difference } from "./kept_slots.ts";
+import { difference as apart, fakeTokenizer, openTiny, TINY, tokens } from "../tiny_llama.ts";
 
 const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6;
 /** Written tokens, and so many of them stay under a policy that evicts while writing. */
@@ -99,13 +100,8 @@ async function compare(
     let same = 0;
     found.kept = 0;
     live.forEach((mine, head) => {
-      const theirs = plain.cache.sources(head), left = new Map<number, number>();
-      for (const token of theirs) left.set(token, (left.get(token) ?? 0) + 1);
-      for (const token of mine) {
-        const count = left.get(token) ?? 0;
-        if (count > 0) same++;
-        left.set(token, count - 1);
-      }
+      const theirs = plain.cache.sources(head);
+      same += theirs.length - difference(theirs, mine).onlyTheirs.length;
       found.kept += Math.max(theirs.length, mine.length);
     });
     found.same.push(same / found.kept);
@@ -128,7 +124,7 @@ async function compare(
   if (plain.compactions !== reading.compactions) found.tokens = false;
   let a = await plain.write(QUESTION), b = await reading.write(QUESTION);
   for (let i = 0; i < count; i++) {
-    found.logits = Math.max(found.logits, difference(a, b));
+    found.logits = Math.max(found.logits, apart(a, b));
     if (argmax(a) !== argmax(b)) found.tokens = false;
     const token = argmax(a), { evictedWritten } = plain, readBefore = gpu.bytesRead;
     a = await plain.next(token);
