@@ -23,7 +23,7 @@ export async function load(): Promise<WebGpu> {
   return {
     name: "bun-webgpu",
     async requestAdapter(options) {
-      const adapter = await silently(() => gpu.requestAdapter(options));
+      const adapter = await silently(() => holdingMemory(() => gpu.requestAdapter(options)));
       if (adapter) completeDevices(adapter);
       return adapter;
     },
@@ -34,25 +34,65 @@ export async function load(): Promise<WebGpu> {
 function completeDevices(adapter: GPUAdapter): void {
   const request = adapter.requestDevice.bind(adapter);
   adapter.requestDevice = async (descriptor) => {
-    const device = await withoutGarbage(() => silently(() => request(descriptor)));
+    const device = await silently(() => holdingMemory(() => request(descriptor)));
+    holdDescriptors(device);
     copyFromSharedMemory(device.queue);
     releaseForgotten(device);
     return device;
   };
 }
 
+/** What is made while `holdingMemory` runs. */
+const held: unknown[] = [];
+const { ArrayBuffer: PlainBuffer } = globalThis, { encode } = TextEncoder.prototype;
+const HeldBuffer = new Proxy(PlainBuffer, {
+  construct(target, args) {
+    const made = Reflect.construct(target, args);
+    held.push(made);
+    return made;
+  },
+});
+function heldBytes(this: TextEncoder, text?: string) {
+  const made = encode.call(this, text);
+  held.push(made);
+  return made;
+}
+
 /**
- * Now and then bun-webgpu hands Dawn a descriptor whose chain points to memory that is used for something else by then: "Unexpected chained struct". The
- * adapter is none the worse for it.
+ * Calls `work` and holds all memory that it makes until it returns. bun-webgpu writes the addresses of arrays that nothing refers to into what it hands Dawn:
+ * where the garbage collector runs in between, Dawn reads what stands there by then ("Invalid feature required", "Unexpected chained struct", a crash).
  */
-async function withoutGarbage<T>(request: () => Promise<T>): Promise<T> {
-  for (let again = 3;; again--) {
-    try {
-      return await request();
-    } catch (error) {
-      if (again === 0 || !String((error as Error).message).includes("chained struct")) throw error;
-    }
+function holdingMemory<T>(work: () => T): T {
+  globalThis.ArrayBuffer = HeldBuffer;
+  TextEncoder.prototype.encode = heldBytes;
+  try {
+    return work();
+  } finally {
+    globalThis.ArrayBuffer = PlainBuffer;
+    TextEncoder.prototype.encode = encode;
+    held.length = 0;
   }
+}
+
+/** What of a device takes descriptors with arrays and names in them, which Dawn has read when the call returns. */
+const DESCRIBED = [
+  "createBindGroup",
+  "createBindGroupLayout",
+  "createBuffer",
+  "createComputePipeline",
+  "createComputePipelineAsync",
+  "createPipelineLayout",
+  "createShaderModule",
+] as const;
+
+/** The device's descriptors stay whole until Dawn has read them. */
+function holdDescriptors(device: GPUDevice): void {
+  const holding = (owner: object, name: string) => {
+    const methods = owner as Record<string, (...args: unknown[]) => unknown>, call = methods[name]!.bind(owner);
+    methods[name] = (...args) => holdingMemory(() => call(...args));
+  };
+  for (const name of DESCRIBED) holding(device, name);
+  holding(device.queue, "submit");
 }
 
 /** `writeBuffer` refuses memory that threads share, and ONNX Runtime's heap is such: a copy goes instead. */
