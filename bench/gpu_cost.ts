@@ -1,6 +1,6 @@
 /**
  * What policies cost on a GPU, on paper: dispatches, bytes and time of every kernel against the forward pass, for models and GPUs that need not be there.
- * The kernels are those that a real `GpuReading` records (`gpu/fake.ts`), their bytes those of the kernels' files (`gpu/traffic.ts`), the GPUs' numbers
+ * The kernels are those that a real `GpuReading` records (`../kernels/reading/dry_gpu.ts`), their bytes those of the kernels' files (`gpu/traffic.ts`), the GPUs' numbers
  * their makers' (`gpu/shapes.ts`). Nothing is measured.
  *
  *   npm run gpu-cost -- [--models smollm2-1.7b,qwen3-4b] [--budgets 1024,8192] [--policies snapkv,question] [--question 30] [--kernels]
@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { parsePolicy, policies } from "../core/policies.ts";
 import { isWide } from "../kernels/reading/plan.ts";
 import { unsupportedOnGpu } from "../kernels/reading/supported.ts";
-import type { Asked } from "./gpu/fake.ts";
+import type { Asked } from "../kernels/reading/dry_gpu.ts";
 import { recordPolicy } from "./gpu/recorded.ts";
 import { chips, models } from "./gpu/shapes.ts";
 import { forward, forwardSeconds, launchSeconds } from "./gpu/time.ts";

@@ -1,5 +1,7 @@
 /** This machine's GPUs, for commands that answer. */
+import { DeviceError } from "../core/errors.ts";
 import type { GpuOpener } from "../core/model.ts";
+import type { Policy } from "../core/policy.ts";
 import { adapters, loadWebGpu, mayHaveGpu } from "./runtimes/webgpu.ts";
 import { loadOnnxRuntimeWebGpu } from "./runtimes/webgpu_onnx.ts";
 
@@ -23,3 +25,19 @@ export const gpus: Gpus = {
     }, options);
   },
 };
+
+/** Whether `--device auto` would run the policy on a GPU of this machine: one is there, passes its self-test and has forms for all of the policy. */
+export async function autoTakesGpu(policy: Policy): Promise<boolean> {
+  if (!mayHaveGpu()) return false;
+  try {
+    const { firstUsable } = await import("../kernels/reading/open.ts");
+    const { unsupportedOnGpu } = await import("../kernels/reading/supported.ts");
+    const { adapterKey } = await import("../kernels/device/adapter.ts");
+    if (unsupportedOnGpu(policy)) return false;
+    (await firstUsable(await adapters(await loadWebGpu(), adapterKey), false)).close();
+    return true;
+  } catch (error) {
+    if (error instanceof DeviceError) return false;
+    throw error;
+  }
+}

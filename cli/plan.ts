@@ -5,6 +5,7 @@ import type { Source } from "../core/text/document.ts";
 import type { Tokenizer } from "../core/text/tokenizer.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { cacheFolder } from "./folders.ts";
+import { autoTakesGpu } from "./gpus.ts";
 import { availableBytes, defaultThreads, files } from "./host.ts";
 import { columns } from "./models.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
@@ -33,6 +34,8 @@ export interface PlanRecord {
     compression: number;
     positions: Positions;
   };
+  /** What a GPU holds at most, where one would be taken: `kv.bytes` and the rest. ONNX Runtime's share is what its kernels were seen to keep. */
+  gpu: { weightsBytes: number; activationBytes: number; peakBytes: number } | null;
   /** True: every token of the document stays. */
   fits: boolean;
   /** `measured` on an earlier run of this model here, or `rough`, from the size of the model. */
@@ -81,7 +84,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     import("../core/decode/room.ts"),
   ]);
   const policy = parsePolicy(flags.policy ?? defaultPolicies.ask);
-  const gpuAllocation = flags.device === "webgpu" && (await import("../kernels/reading/plan.ts")).gpuAllocation;
+  const isOnGpu = flags.device === "webgpu" || flags.device === "auto" && await autoTakesGpu(policy);
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
   const model = await openGguf(await files.open(chosen.path));
@@ -98,6 +101,10 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const written = flags.maxTokens ?? 256;
     const writing = writingRoom(policy, { maxTokens: written, decodeBudget: flags.decodeBudget });
     const reserve = questionTokens + policy.recall.tokens + writing.slots;
+    const rooms = { chunkTokens: flags.chunk, reserve, decodeBudget: writing.budget };
+    const allocation = isOnGpu
+      ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(policy, config, rooms)
+      : undefined;
     const budget = resolveBudget({
       config,
       policy,
@@ -108,12 +115,24 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
       unboundedPositions: flags.positions === "original",
       availableBytes: availableBytes(),
       documentTokens: tokens + headTokens,
-      ...(gpuAllocation ? { allocation: (sizes) => gpuAllocation(policy, config, sizes) } : {}),
+      ...(allocation ? { allocation } : {}),
     });
     const sha256 = chosen.sha256 ?? await files.sha256(chosen.path);
-    const speed = await readSpeed(cache, sha256, flags.device === "auto" ? "cpu" : flags.device);
+    const speed = await readSpeed(cache, sha256, isOnGpu ? "webgpu" : flags.device === "wasm" ? "wasm" : "cpu");
     const rough = roughSpeed(model.tensors.values());
     const read = tokens + headTokens;
+    const gpu = isOnGpu
+      ? await (await import("../kernels/reading/device_memory.ts")).deviceMemory(
+        model,
+        policy,
+        { ...rooms, slots: budget.slots },
+        {
+          tokens: read,
+          question: questionTokens,
+          tail: questionTokens + (read > budget.slots ? policy.recall.tokens : 0),
+        },
+      )
+      : null;
     return {
       schema: "palimpsest.plan/1",
       command: "plan",
@@ -128,12 +147,13 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
       kv: {
         budgetSlots: budget.slots,
         capacitySlots: budget.capacity,
-        bytes: budget.bytes,
+        bytes: gpu?.kv ?? budget.bytes,
         decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
         compactions: policy.evicts ? compactionsOf(read, budget.slots, flags.chunk) : 0,
         compression: read / budget.slots,
         positions: positionsOf(flags.positions, read, budget.slots, flags.chunk + reserve, config.trainedPositions),
       },
+      gpu: gpu && { weightsBytes: gpu.weights, activationBytes: gpu.activations, peakBytes: gpu.peak },
       fits: read <= budget.slots,
       time: {
         basis: speed ? "measured" : "rough",
@@ -227,6 +247,13 @@ export function planLines(record: PlanRecord): string {
         kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.decodeBudgetSlots)} of them for what is written`
       }`,
     ],
+    ...(record.gpu
+      ? [[
+        "GPU memory",
+        `${readableBytes(record.gpu.peakBytes)} with it: weights ${readableBytes(record.gpu.weightsBytes)}, ` +
+        `activations ${readableBytes(record.gpu.activationBytes)}`,
+      ]]
+      : []),
     ["positions", kv.positions],
     [
       "time",

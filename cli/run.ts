@@ -69,9 +69,10 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
       onNote,
       gpus: from,
     });
-  let printed = false;
+  let printed = false, begun = false;
   const attempt = async (model: LoadedModel) => {
-    const answered = { ...task, name: stored.name, policy, onText: () => printed = !flags.json };
+    const sources = task.sources.map((source) => ({ ...source, chunks: noticed(source.chunks, () => begun = true) }));
+    const answered = { ...task, sources, name: stored.name, policy, onText: () => printed = !flags.json };
     await rememberSpeed(cache, await answerWith(model, answered, flags, renderer));
   };
   let model = await open(flags.device, gpus);
@@ -80,8 +81,8 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
       const lost = await lossOf(model, error);
       if (!lost) throw error;
       if (flags.device !== "auto") throw lost;
-      refuseToRepeat(lost, task.sources, printed);
-      renderer.remark(`${lost.message}; reading again from the start, on the CPU`);
+      if (begun) refuseToRepeat(lost, task.sources, printed);
+      renderer.remark(`${lost.message}; ${begun ? "reading again from the start, on" : "going on with"} the CPU`);
       await model.close();
       model = await open("auto", noGpus);
       await attempt(model);
@@ -143,6 +144,12 @@ async function answerWith(
     signal: interruption,
   });
   return await printAnswer(named(watched(events, task.onText), task.name), renderer, flags.json ?? false, estimate);
+}
+
+/** @param onBegin called when something is read */
+async function* noticed(pieces: AsyncIterable<Uint8Array>, onBegin: () => void): AsyncGenerator<Uint8Array> {
+  onBegin();
+  yield* pieces;
 }
 
 async function* watched(events: AsyncIterable<AnswerEvent>, onText: () => void): AsyncGenerator<AnswerEvent> {

@@ -82,7 +82,11 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     unboundedPositions: request.positions === "original",
     availableBytes: request.availableBytes,
     documentTokens: documentBytes + head.length,
-    allocation: (sizes) => model.allocation(policy, sizes),
+    allocation: await model.allocation(policy, {
+      chunkTokens: request.chunkTokens,
+      reserve,
+      decodeBudget: writing.budget,
+    }),
   });
   if (budget.clampedFrom !== null) {
     yield {
@@ -92,7 +96,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         `reading with ${budget.slots}`,
     };
   }
-  using reader = model.openReading(policy, {
+  using reader = await model.openReading(policy, {
     budget,
     chunkTokens: request.chunkTokens,
     reserve,

@@ -19,13 +19,18 @@ export interface Budget {
   clampedFrom: number | null;
 }
 
-/** What the slots of a reading are made of. */
-export interface Sizes {
-  /** Slots per KV head after a compaction. */
-  slots: number;
+/** What the slots of a reading are made of, beside those that survive a compaction. */
+export interface Rooms {
   chunkTokens: number;
   /** Slots for the question and the answer. */
   reserve: number;
+  /** Written slots of the reserve that stay, where the decode policy evicts; else Infinity. */
+  decodeBudget: number;
+}
+
+export interface Sizes extends Rooms {
+  /** Slots per KV head after a compaction. */
+  slots: number;
 }
 
 /** What a reading's memory takes on a device. */
@@ -35,8 +40,15 @@ export interface Allocation {
   bytes: number;
 }
 
+/** What a reading with so many slots per KV head after a compaction takes: as many bytes more for every slot more. */
+export type Allocate = (slots: number) => Allocation;
+
 /** Keys, values and what a policy remembers, for budget, chunk and reserve: all heads share one pool. */
-export function cpuAllocation(config: ModelConfig, policy: Policy, { slots, chunkTokens, reserve }: Sizes): Allocation {
+export function cpuAllocation(
+  config: ModelConfig,
+  policy: Policy,
+  { slots, chunkTokens, reserve }: Omit<Sizes, "decodeBudget">,
+): Allocation {
   const capacity = slots + chunkTokens + reserve, heads = config.layers * config.kvHeads;
   return { capacity, bytes: capacity * heads * bytesPerSlot(config, attributesFor(policy).length) };
 }
@@ -56,8 +68,8 @@ export interface BudgetInput {
   availableBytes: number;
   /** Upper bound of the document's tokens, where known. */
   documentTokens?: number;
-  /** What the memory takes on the device: as many bytes more for every slot more. Default: the CPU's. */
-  allocation?: (sizes: Sizes) => Allocation;
+  /** What the memory takes on the device. Default: the CPU's. */
+  allocation?: Allocate;
 }
 
 /** @throws {BudgetError} when the budget is too small to work with or does not fit in memory */
@@ -66,8 +78,7 @@ export function resolveBudget(input: BudgetInput): Budget {
   if (!Number.isInteger(chunkTokens) || chunkTokens < 1) {
     throw new UsageError(`--chunk is ${chunkTokens}: use a whole number of tokens from 1 on, such as 512`);
   }
-  const allocation = input.allocation ?? ((sizes) => cpuAllocation(config, policy, sizes));
-  const memory = (slots: number) => allocation({ slots, chunkTokens, reserve });
+  const memory = input.allocation ?? ((slots) => cpuAllocation(config, policy, { slots, chunkTokens, reserve }));
   const slotsIn = (bytes: number) => {
     const none = memory(0).bytes;
     return Math.floor((bytes - none) / (memory(1).bytes - none));

@@ -6,7 +6,7 @@ import { openGguf } from "./engine/gguf.ts";
 import { prepare, type PreparedModel, type WeightFormat } from "./engine/prepare.ts";
 import { openWasm } from "./engine/wasm.ts";
 import type { ModelConfig, ModelFile } from "./engine/weights.ts";
-import { type Allocation, cpuAllocation, type Sizes } from "./budget.ts";
+import { type Allocate, cpuAllocation, type Rooms } from "./budget.ts";
 import { DeviceError, UsageError } from "./errors.ts";
 import type { FileSystem } from "./files.ts";
 import { parsePolicy, policies } from "./policies.ts";
@@ -80,10 +80,14 @@ export interface LoadedModel {
   readonly tokenizer: Tokenizer;
   readonly device: Device;
   readonly loadMs: number;
-  /** Starts to read a prompt. @throws {UsageError} when the model was opened for a policy that needs less, or the policy needs a question and there is none */
-  openReading(policy: Policy, options: ReaderOptions): Reading;
+  /**
+   * Starts to read a prompt: its memory is there, or it throws.
+   * @throws {UsageError} when the model was opened for a policy that needs less, or the policy needs a question and there is none
+   * @throws {DeviceError} when the cache does not fit on the device
+   */
+  openReading(policy: Policy, options: ReaderOptions): Reading | Promise<Reading>;
   /** What a reading's memory takes. */
-  allocation(policy: Policy, sizes: Sizes): Allocation;
+  allocation(policy: Policy, rooms: Rooms): Promise<Allocate>;
   /** Why the device is gone or unusable; null while it works. */
   failure(): DeviceError | null;
   close(): Promise<void>;
@@ -191,7 +195,8 @@ async function openEngine(model: ModelFile, folder: string, options: OpenModelOp
     engine,
     device: engine.device,
     openReading: (policy: Policy, reading: ReaderOptions) => new Reader(engine, policy, reading),
-    allocation: (policy: Policy, sizes: Sizes) => cpuAllocation(config, policy, sizes),
+    allocation: (policy: Policy, rooms: Rooms) =>
+      Promise.resolve((slots: number) => cpuAllocation(config, policy, { ...rooms, slots })),
     failure: () => null,
     close: () => engine.close(),
   };

@@ -50,7 +50,12 @@ export class Gpu {
     // Without a listener, runtimes write such errors to stderr.
     device.onuncapturederror = (event) => {
       event.preventDefault?.();
-      this.fail(new DeviceError(`The GPU "${adapter.name}" refused a command: ${event.error.message}`));
+      const { message } = event.error;
+      this.fail(
+        isOutOfMemory(event.error)
+          ? this.full(message)
+          : new DeviceError(`The GPU "${adapter.name}" refused a command: ${message}`),
+      );
     };
   }
 
@@ -79,14 +84,35 @@ export class Gpu {
         );
       }
     }
+    const create = () => this.device.createBuffer({ size, usage: STORAGE, label });
+    return await this.allocating(`${size} bytes for ${label}`, create, (buffer) => buffer.destroy());
+  }
+
+  /**
+   * Does what allocates, ONNX Runtime's sessions included, and says whether the memory was there: a buffer that is not is like any other to who asked for it.
+   * @param what for the message: "8192 bytes for the cache"
+   * @param undo gives back what was made of it
+   * @throws {DeviceError} when the memory is not there
+   */
+  async allocating<T>(what: string, work: () => T | Promise<T>, undo: (made: T) => void | Promise<void>): Promise<T> {
     this.device.pushErrorScope("out-of-memory");
-    const buffer = this.device.createBuffer({ size, usage: STORAGE, label });
-    const error = await this.device.popErrorScope();
-    if (!error) return buffer;
-    buffer.destroy();
-    throw new DeviceError(
-      `GPU "${this.adapter.name}" has no ${size} bytes left for ${label}: ${error.message}. A smaller --kv-budget, or ` +
-        "--device cpu, works",
+    let made: T | undefined, failed: unknown = null;
+    try {
+      made = await work();
+    } catch (error) {
+      failed = error ?? new Error(`Cannot allocate ${what}`);
+    }
+    const error = await this.device.popErrorScope().catch(() => null); // a lost device says so elsewhere
+    if (!error && failed === null) return made!;
+    if (failed === null) await undo(made!);
+    throw error ? this.full(error.message, what) : failed;
+  }
+
+  private full(reason: string, what = "memory"): DeviceError {
+    return new DeviceError(
+      `The GPU "${this.adapter.name}" has no ${what} left: ${
+        reason || "out of memory"
+      }. A smaller --kv-budget or --chunk, or --device cpu, works`,
     );
   }
 
@@ -149,6 +175,11 @@ export class Gpu {
     this.trim();
     this.device.destroy();
   }
+}
+
+/** Bun's WebGPU has the class by another way than the global one. */
+function isOutOfMemory(error: GPUError): boolean {
+  return error.constructor.name === "GPUOutOfMemoryError" || /out of memory|OutOfMemory/i.test(error.message);
 }
 
 /** WebGPU copies in words and binds nothing of 0 bytes. */

@@ -4,7 +4,7 @@ import { featuresFor, type Policy } from "../../core/policy.ts";
 import { GpuReading } from "../../kernels/reading/gpu_reading.ts";
 import { gpuCapacity, isWide } from "../../kernels/reading/plan.ts";
 import { ValueNorms } from "../../kernels/reading/value_norms.ts";
-import { type Asked, fakeEngine, FakeGpu } from "./fake.ts";
+import { type Asked, dryEngine, DryGpu } from "../../kernels/reading/dry_gpu.ts";
 
 export interface Sizes {
   /** Slots per head that stay. */
@@ -30,8 +30,8 @@ export interface Recorded {
 export async function recordPolicy(config: ModelConfig, policy: Policy, sizes: Sizes): Promise<Recorded> {
   const { budget, chunkTokens, question, reserve, positions } = sizes, heads = config.layers * config.kvHeads;
   const summary = [heads * (budget + chunkTokens), heads * budget, budget];
-  const gpu = new FakeGpu((into) => into.forEach((_, i) => into[i] = i < 3 ? summary[i]! : budget));
-  const engine = fakeEngine(gpu, config, isWide(policy));
+  const gpu = new DryGpu((into) => into.forEach((_, i) => into[i] = i < 3 ? summary[i]! : budget));
+  const engine = dryEngine(gpu, config, isWide(policy));
   const numbers = (count: number) => Array.from({ length: count }, () => 3);
   const capacity = gpuCapacity(policy, { slots: budget, chunkTokens, reserve });
   // one number stands for a matrix: nobody multiplies

@@ -1,6 +1,6 @@
 /** Seconds that launches and forward passes take at best, by what a GPU's maker says of it. */
 import type { ModelConfig } from "../../core/engine/weights.ts";
-import type { Launch } from "./fake.ts";
+import type { Launch } from "../../kernels/reading/dry_gpu.ts";
 import { type Chip, DISPATCH, ROUND_TRIP } from "./shapes.ts";
 import { type Slots, trafficOf } from "./traffic.ts";
 

@@ -3,7 +3,7 @@
  * its caches are taken to hold), operations, and how often a workgroup that walks all slots of a head walks them.
  */
 import { NEARNESS } from "../../kernels/compensate/top_similar.ts";
-import type { Launch } from "./fake.ts";
+import type { Launch } from "../../kernels/reading/dry_gpu.ts";
 
 /** Per head, on the mean. */
 export interface Slots {

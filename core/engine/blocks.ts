@@ -71,6 +71,16 @@ export function matrixFromFloats(rows: number, columns: number, values: Float32A
   return { ...matrix, bits };
 }
 
+/** Weights without a form of their own. */
+const floatBlock = (columns: number): BlockSize => columns % 64 === 0 ? 64 : 32;
+
+/** What `toBlocks` makes of a matrix of this type: how large, known before it is done. */
+export function blockForm(type: TensorType, columns: number): { bits: 4 | 8; blockSize: number; zeroPoints: boolean } {
+  const exact = EXACT_FORMS[type];
+  if (exact) return { bits: exact.bits, blockSize: exact.blockSize, zeroPoints: false };
+  return { bits: 8, blockSize: floatBlock(columns), zeroPoints: true };
+}
+
 function convert(type: TensorType, rows: number, columns: number, bytes: Uint8Array): BlockMatrix {
   const exact = EXACT_FORMS[type];
   if (exact) {
@@ -90,7 +100,7 @@ function convert(type: TensorType, rows: number, columns: number, bytes: Uint8Ar
 }
 
 function quantiseRows(rows: number, columns: number, rowOf: (row: number) => Float32Array): BlockMatrix {
-  const size: BlockSize = columns % 64 === 0 ? 64 : 32;
+  const size = floatBlock(columns);
   const perRow = Math.ceil(columns / size);
   const out: Blocks8 = {
     data: new Uint8Array(rows * perRow * size),

@@ -51,15 +51,18 @@ const ENOUGH = 256;
 /** Few rows take small tiles: the rest of a tile is computed for nothing. */
 const rowLanes = ({ rows, group }: Rows): number => rows * group <= 32 ? 4 : 16;
 
-/** Stretches of the slots for the softmax: as many as keep a GPU busy, each of at least 512 slots. */
+/** Stretches of the slots for the softmax at most, each of at least 512 slots. */
+const mostSplits = ({ stride }: Pick<Rows, "stride">): number => Math.max(1, Math.min(8, Math.ceil(stride / 512)));
+
+/** As many of them as keep a GPU busy. */
 function splits(ask: Rows): number {
   const groups = ask.kvHeads * Math.ceil(ask.rows * ask.group / (4 * rowLanes(ask)));
-  return Math.max(1, Math.min(8, Math.ceil(ask.stride / 512), Math.ceil(ENOUGH / groups)));
+  return Math.min(mostSplits(ask), Math.ceil(ENOUGH / groups));
 }
 
-/** Bytes of the buffer between the two kernels. */
+/** Bytes of the buffer between the two kernels, for `rows` or fewer. */
 export function softmaxBytes(ask: Rows): number {
-  return 4 * ask.kvHeads * ask.rows * ask.group * wordsOf(splits(ask));
+  return 4 * ask.kvHeads * ask.rows * ask.group * wordsOf(mostSplits(ask));
 }
 
 /** Records two dispatches. */

@@ -8,6 +8,7 @@ import { type Ask, askLayer, softmaxBytes } from "../probe/ask_layer.ts";
 import { ALL_SLOTS } from "../probe/attention_mass.ts";
 import type { Gpu } from "../gpu.ts";
 import type { Recording } from "../recording.ts";
+import { PROBE_ROWS, REQUEST_ROWS } from "./plan.ts";
 import type { Slots } from "./slots.ts";
 
 /** As `Evidence` in `core/policy.ts`: [heads, stride] each. */
@@ -166,7 +167,11 @@ export class Compaction {
       wanted.map((aggregation) => [aggregation, slots.perSlot(`${name}.${aggregation}`)]),
     );
     const ask = { kvHeads, group, stride, ...rows };
-    const softmax = slots.array(`softmax.${rows.rows}`, softmaxBytes(ask)), { start, end } = slots;
+    // a chunk's last rows may be fewer, and nothing shall be allocated for them
+    const chunk = this.moment.options.chunkTokens + REQUEST_ROWS;
+    const most = rows.rows <= PROBE_ROWS ? PROBE_ROWS : Math.max(chunk, rows.rows);
+    const softmax = slots.array(`softmax.${most}`, softmaxBytes({ ...ask, rows: most }));
+    const { start, end } = slots;
     for (let layer = 0; layer < layers; layer++) {
       const buffers = { queries: queries[layer]!, keys: cache.keys[layer]!, start, end, softmax, mass };
       askLayer(gpu, this.recording, buffers, { ...ask, firstHead: layer * kvHeads, headDim, width });

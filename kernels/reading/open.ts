@@ -1,18 +1,19 @@
 /** Runs models on a GPU: what `openModel` is given where a GPU may be used. One device serves ONNX Runtime and the kernels. */
 import type { OnnxRuntime } from "../../core/engine/cpu.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
-import type { GraphFeatures } from "../../core/engine/features.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import { DeviceError } from "../../core/errors.ts";
+import type { Policy } from "../../core/policy.ts";
+import type { ReaderOptions } from "../../core/reader.ts";
 import type { GpuOpener, OpenedGpu } from "../../core/model.ts";
-import { featuresFor, type Policy } from "../../core/policy.ts";
 import { refuseUnmet } from "../../core/reading.ts";
 import { type AdapterKind, describeAdapter } from "../device/adapter.ts";
 import { openGpu, refusal } from "../device/device.ts";
 import type { Gpu } from "../gpu.ts";
+import { gpuAllocation } from "./dry_run.ts";
 import { GpuReading } from "./gpu_reading.ts";
-import { gpuAllocation, isWide } from "./plan.ts";
+import { gpuCapacity, gpuFeatures } from "./plan.ts";
 import { unsupportedOnGpu } from "./supported.ts";
 import { ValueNorms } from "./value_norms.ts";
 
@@ -24,12 +25,6 @@ export interface GpuRuntime {
   onnx(): Promise<OnnxRuntime>;
 }
 
-/** What the graph must give for a policy on a GPU: log-biases also hide slots where heads keep different numbers of them. */
-export function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
-  const features = featuresFor(policy);
-  return { ...features, logBias: features.logBias || isWide(policy, takesNotes) };
-}
-
 /** @param allowSoftware takes a CPU that plays a GPU, where there is no GPU */
 export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false } = {}): GpuOpener {
   return {
@@ -38,7 +33,12 @@ export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false } = {}): 
       const gpu = await firstUsable(await runtime.adapters(), allowSoftware);
       try {
         const features = gpuFeatures(policy, takesNotes), onnx = await runtime.onnx();
-        const engine = await openWebgpu(onnx, gpu.device, files, await prepared(features), model.config, features);
+        const weights = await prepared(features);
+        const engine = await gpu.allocating(
+          "memory for the model's weights",
+          () => openWebgpu(onnx, gpu.device, files, weights, model.config, features),
+          (engine) => engine.close(),
+        );
         return opened(gpu, engine, features.valueNorms ? await openNorms(gpu, engine, model) : null);
       } catch (error) {
         gpu.close();
@@ -51,7 +51,7 @@ export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false } = {}): 
 const RANK: Record<AdapterKind, number> = { hardware: 0, software: 1, null: 2 };
 
 /** The first adapter that may be used and passes its self-test, hardware first. @throws {DeviceError} that says why there is none */
-async function firstUsable(adapters: GPUAdapter[], allowSoftware: boolean): Promise<Gpu> {
+export async function firstUsable(adapters: GPUAdapter[], allowSoftware: boolean): Promise<Gpu> {
   const ranked = adapters.map((adapter) => ({ adapter, facts: describeAdapter(adapter) }))
     .sort((a, b) => RANK[a.facts.kind] - RANK[b.facts.kind]);
   let first: DeviceError | null = null;
@@ -77,14 +77,34 @@ export function openNorms(gpu: Gpu, engine: WebgpuEngine, model: ModelFile): Pro
   });
 }
 
+/** A layer's keys are one buffer, and those of all heads together may be larger than the device allows. @throws {DeviceError} with the slots that fit */
+function refuseTooLong(gpu: Gpu, { config, slotDim }: WebgpuEngine, policy: Policy, options: ReaderOptions): void {
+  const { budget: { slots }, chunkTokens, reserve } = options;
+  const bytes = (slots: number) => 4 * config.kvHeads * slotDim * gpuCapacity(policy, { slots, chunkTokens, reserve });
+  const most = Math.min(gpu.limits["maxBufferSize"]!, gpu.limits["maxStorageBufferBindingSize"]!);
+  if (bytes(slots) <= most) return;
+  const fit = Math.floor((most - bytes(0)) / (bytes(1) - bytes(0)));
+  throw new DeviceError(
+    `The GPU "${gpu.adapter.name}" allows ${most} bytes in one buffer, and a layer's keys take ${
+      bytes(slots)
+    } with ${slots} slots: ` +
+      (fit > 0 ? `--kv-budget ${fit}, ` : "a smaller --chunk, ") + "or --device cpu, works",
+  );
+}
+
 function opened(gpu: Gpu, engine: WebgpuEngine, norms: ValueNorms | null): OpenedGpu {
   return {
     device: { kind: "webgpu", name: gpu.adapter.name },
     openReading(policy, options) {
       refuseUnmet(policy, engine.features, gpuFeatures(policy), options.questionTokens);
-      return new GpuReading(gpu, engine, policy, options, norms);
+      refuseTooLong(gpu, engine, policy, options);
+      return gpu.allocating(
+        "memory for the cache",
+        () => new GpuReading(gpu, engine, policy, options, norms),
+        (reading) => reading[Symbol.dispose](),
+      );
     },
-    allocation: (policy, sizes) => gpuAllocation(policy, engine.config, sizes, engine.features.logBias),
+    allocation: (policy, rooms) => gpuAllocation(policy, engine.config, rooms, engine.features.logBias),
     failure: () => gpu.failure,
     async close() {
       // what is on a lost device is gone already, and says so

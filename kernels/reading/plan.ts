@@ -1,13 +1,12 @@
 /** How large a GPU's cache must be: every head has the same room, so where heads may keep different numbers of slots, the longest one counts. */
+import type { GraphFeatures } from "../../core/engine/features.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
-import type { Allocation, Sizes } from "../../core/budget.ts";
-import { bytesPerGpuSlot } from "../../core/gpu_cache.ts";
-import { FINE } from "../compact/rotation.ts";
-import { needs, type Policy } from "../../core/policy.ts";
+import type { Sizes } from "../../core/budget.ts";
+import { featuresFor, needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 
 /** Rows of a probe at most, which stand behind the live slots for the while. */
-const PROBE_ROWS = 64;
+export const PROBE_ROWS = 64;
 /** Most slots of one head, in budgets, where heads compete. */
 const LONGEST = 4;
 
@@ -17,7 +16,7 @@ export function isRagged({ allocate }: Policy): boolean {
 }
 
 /** Whether a probe forwards the chunk a second time, with the rest of the cache out of sight. */
-const repeats = ({ evicts, probe }: Policy) => evicts && probe.name === "kvzip";
+export const repeats = ({ evicts, probe }: Policy) => evicts && probe.name === "kvzip";
 
 /**
  * Whether the cache's slots need a bias, their own or one that hides them; the engine's feature `logBias` must then be on.
@@ -27,8 +26,14 @@ export function isWide(policy: Policy, takesNotes = false): boolean {
   return takesNotes || repeats(policy) || policy.evicts && (isRagged(policy) || needs(policy, "logBias"));
 }
 
+/** What the graph must give for a policy on a GPU: log-biases also hide slots where heads keep different numbers of them. */
+export function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
+  const features = featuresFor(policy);
+  return { ...features, logBias: features.logBias || isWide(policy, takesNotes) };
+}
+
 /** Rows around a repeated chunk: the request and the start of the answer. Where they are more, the chunk is repeated in pieces. */
-const REQUEST_ROWS = 64;
+export const REQUEST_ROWS = 64;
 
 /** Slots per head after a compaction, at most. */
 export function mostSlotsOf(
@@ -41,27 +46,8 @@ export function mostSlotsOf(
 }
 
 /** Slots of every head. Rows of a pass that is not appended stand in the cache too: a probe's, or a repeated chunk's. */
-export function gpuCapacity(policy: Policy, { slots, chunkTokens, reserve }: Sizes): number {
+export function gpuCapacity(policy: Policy, { slots, chunkTokens, reserve }: Omit<Sizes, "decodeBudget">): number {
   const kept = (policy.evicts && isRagged(policy) ? LONGEST : 1) * slots;
   const behind = repeats(policy) ? chunkTokens + REQUEST_ROWS : 0;
   return kept + chunkTokens + Math.max(reserve, policy.evicts ? PROBE_ROWS : 0) + behind;
-}
-
-/** Bytes that every slot of a head has beside its key and value: its token and its position. */
-const LABELS = 8;
-
-/**
- * What a reading allocates on a GPU before its first compaction: keys and values, labels, the table of rotations. The arrays that a policy's kernels pass
- * to each other come on top: 4 bytes a slot of a head each.
- */
-export function gpuAllocation(
-  policy: Policy,
-  config: ModelConfig,
-  sizes: Sizes,
-  wide = isWide(policy),
-): Allocation {
-  const capacity = gpuCapacity(policy, sizes), heads = config.layers * config.kvHeads;
-  const slots = capacity * heads * (bytesPerGpuSlot(config.headDim, wide) + LABELS);
-  const turns = (FINE + Math.ceil(config.trainedPositions / FINE) + 1) * config.headDim * 4;
-  return { capacity, bytes: slots + turns };
 }

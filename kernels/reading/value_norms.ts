@@ -24,10 +24,10 @@ export class ValueNorms {
   }
 
   /** Norms of the chunk's slots, into the attribute. */
-  record({ memory: { slots, cache }, shape, recording, moment: { rows } }: Compaction): void {
+  record({ memory: { slots, cache }, shape, recording, moment: { rows, options } }: Compaction): void {
     const { start, end } = slots, { heads, layers, kvHeads, group, headDim, width, stride } = shape, { hidden } = this;
     const stripes = valueNormStripes(hidden);
-    const parts = slots.array(`value_norms.${rows}`, 4 * heads * stripes * rows);
+    const parts = slots.array("value_norms", 4 * heads * stripes * options.chunkTokens);
     for (let layer = 0; layer < layers; layer++) {
       valueNorms.record(recording, { values: cache.values[layer]!, matrix: this.matrices[layer]!, start, end, parts }, {
         heads: kvHeads,

@@ -1,6 +1,6 @@
 /**
  * `palimpsest ask` on a GPU that is lost: a process of its own, `losing_gpu.ts PASSES words… `. It is the command line's own `ask`, with a source of
- * GPUs whose device is destroyed before the pass of that number. `PASSES` of `fake` needs no driver: a CPU plays the GPU and fails at the third chunk.
+ * GPUs whose device is destroyed before the pass of that number, or with `full@N` has no memory left from then on. `PASSES` of `fake` needs no driver: a CPU plays the GPU and fails at the third chunk.
  */
 import process from "node:process";
 import type { Gpus } from "../../cli/gpus.ts";
@@ -19,8 +19,11 @@ import { adapters, loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { loadOnnxRuntimeWebGpu } from "../../cli/runtimes/webgpu_onnx.ts";
 import { cacheFolder } from "../../cli/folders.ts";
 import { gpuOpener } from "../../kernels/reading/open.ts";
+import { filling } from "./full_gpu.ts";
 
 const [when, device, question, ...documents] = process.argv.slice(2) as [string, RunFlags["device"], string];
+
+const isFull = when.startsWith("full@");
 
 /** Destroys the device when ONNX Runtime's session is run for the `passes`-th time on the model. */
 function losing(runtime: OnnxRuntime, passes: number, lose: () => void): OnnxRuntime {
@@ -48,14 +51,21 @@ const real: Gpus = {
       const request = adapter.requestDevice.bind(adapter);
       adapter.requestDevice = async (descriptor) => {
         const device = await request(descriptor);
-        lose = () => device.destroy();
+        lose = isFull ? filling(device).fill : () => device.destroy();
         return device;
       };
     }
-    return gpuOpener({
+    const opener = gpuOpener({
       adapters: () => Promise.resolve(found),
-      onnx: async () => losing(await loadOnnxRuntimeWebGpu(), Number(when), () => lose()),
+      onnx: async () => losing(await loadOnnxRuntimeWebGpu(), Number(when.split("@").at(-1)), () => lose()),
     }, { allowSoftware: true });
+    if (when !== "full@0") return opener;
+    const open: typeof opener.open = async (...args) => {
+      const opened = await opener.open(...args);
+      lose();
+      return opened;
+    };
+    return { ...opener, open };
   },
 };
 
@@ -79,7 +89,8 @@ const fake: Gpus = {
             };
             return reading;
           },
-          allocation: (policy, sizes) => cpuAllocation(model.config, policy, sizes),
+          allocation: (policy, rooms) =>
+            Promise.resolve((slots) => cpuAllocation(model.config, policy, { ...rooms, slots })),
           failure: () => lost,
           close: () => engine.close(),
         };

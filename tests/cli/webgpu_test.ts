@@ -1,6 +1,6 @@
 /** Answers on WebGPU as a user gets them: processes of the command line, with SwiftShader, a GPU that is lost, and none. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -68,6 +68,34 @@ for (const runtime of runtimes) {
       assert.match(remarks[0]!, /GPU.*; reading again from the start, on the CPU/);
       const plain = await on(["ask", "--device", "cpu", ...small, document, "Who saw the cat?"]);
       assert.equal(lost.stdout, plain.stdout);
+    });
+
+    test("no memory left for the cache: auto goes on with the CPU, also with a pipe, of which nothing was read", async () => {
+      const stdin = readFileSync(document), asked = ["full@0", "auto", "Who saw the cat?"];
+      const full = await losing(runtime, asked, { env: { ...env, ...driver }, stdin });
+      assert.equal(full.code, 0, full.stderr);
+      assert.match(
+        full.stderr,
+        /^palimpsest: The GPU ".*" has no memory for the cache left: .*; going on with the CPU$/m,
+      );
+      const plain = await on(["ask", "--device", "cpu", ...small, document, "Who saw the cat?"]);
+      assert.equal(full.stdout, plain.stdout);
+    });
+
+    test("no memory left in mid-document: auto reads a file again, a pipe and a wanted GPU are exit 6", async () => {
+      const more = { env: { ...env, ...driver } }, ask = (...args: string[]) => ["full@2", ...args];
+      const again = await losing(runtime, ask("auto", "Who saw the cat?", document), more);
+      assert.equal(again.code, 0, again.stderr);
+      assert.match(
+        again.stderr,
+        /^palimpsest: The GPU ".*" has no .* left: .*; reading again from the start, on the CPU$/m,
+      );
+      const piped = await losing(runtime, ask("auto", "Who?"), { ...more, stdin: readFileSync(document) });
+      assert.deepEqual([piped.code, piped.stdout], [6, ""], piped.stderr);
+      assert.match(piped.stderr, /has no .* left.*stdin cannot be read a second time/);
+      const wanted = await losing(runtime, ask("webgpu", "Who?", document), more);
+      assert.deepEqual([wanted.code, wanted.stdout], [6, ""], wanted.stderr);
+      assert.match(wanted.stderr, /has no .* left: .*A smaller --kv-budget or --chunk, or --device cpu, works/);
     });
   });
 

@@ -29,7 +29,8 @@ import { answerTokens, plainTail, questionTokens, recalledTail } from "../../cor
 import { renderPrompt } from "../../core/text/prompt.ts";
 import { tokenizerFromGguf } from "../../core/text/tokenizer.ts";
 import { GpuReading } from "../../kernels/reading/gpu_reading.ts";
-import { gpuFeatures, openNorms } from "../../kernels/reading/open.ts";
+import { openNorms } from "../../kernels/reading/open.ts";
+import { gpuFeatures } from "../../kernels/reading/plan.ts";
 import { cacheFor, forward } from "../golden/forward.ts";
 import { readJson } from "../golden/open.ts";
 import { files, fixture } from "../host.ts";

@@ -1,14 +1,14 @@
 /**
  * A GPU that runs nothing and writes down what it was asked to run: with it, a real `GpuReading` of any shape lists the kernels that its policy records,
- * so nobody counts them by hand.
+ * and its `memory` what it would allocate, so nobody counts by hand.
  */
 import type { GpuPass, GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import { NO_FEATURES } from "../../core/engine/features.ts";
 import { BIAS_DIMS, type GpuKvCache } from "../../core/gpu_cache.ts";
-import { Gpu, type Numbers } from "../../kernels/gpu.ts";
-import type { AnyKernel } from "../../kernels/kernel.ts";
-import { Recording } from "../../kernels/recording.ts";
+import { Gpu, type Numbers } from "../gpu.ts";
+import type { AnyKernel } from "../kernel.ts";
+import { Recording } from "../recording.ts";
 
 /** A kernel that would have run. */
 export interface Launch {
@@ -44,7 +44,7 @@ const anything: never = new Proxy(() => {}, {
   apply: () => anything,
 }) as never;
 
-function fakeDevice(): GPUDevice {
+function dryDevice(): GPUDevice {
   const buffer = ({ size, usage }: { size: number; usage: number }) => ({ size, usage, destroy() {} });
   const known: Record<string, unknown> = {
     lost: new Promise(() => {}),
@@ -58,12 +58,12 @@ function fakeDevice(): GPUDevice {
   }) as GPUDevice;
 }
 
-export class FakeGpu extends Gpu {
+export class DryGpu extends Gpu {
   asked: Asked = { launches: [], passes: [], readBack: 0, submits: 0 };
 
   /** @param reads fills what a reader wants to know */
   constructor(private readonly reads: (into: Numbers) => void) {
-    super(fakeDevice(), { name: "fake", vendor: "", kind: "hardware", features: [], limits: LIMITS });
+    super(dryDevice(), { name: "dry run", vendor: "", kind: "hardware", features: [], limits: LIMITS });
   }
 
   restart(): void {
@@ -71,7 +71,7 @@ export class FakeGpu extends Gpu {
   }
 
   override record(): Recording {
-    return new FakeRecording(this);
+    return new DryRecording(this);
   }
 
   override read<T extends Numbers>(_buffer: GPUBuffer, into: T): Promise<T> {
@@ -81,28 +81,28 @@ export class FakeGpu extends Gpu {
   }
 }
 
-class FakeRecording extends Recording {
-  constructor(private readonly fake: FakeGpu) {
-    super(fake);
+class DryRecording extends Recording {
+  constructor(private readonly dry: DryGpu) {
+    super(dry);
   }
 
   override dispatch(kernel: AnyKernel, buffers: Record<string, GPUBuffer>, values: Record<string, number>): void {
     const before = this.dispatches;
     super.dispatch(kernel, buffers, values);
     if (this.dispatches === before) return; // nothing to do
-    const { threads } = this.fake.launches.launch(kernel, values);
+    const { threads } = this.dry.launches.launch(kernel, values);
     const workgroups = kernel.grid(values, threads).reduce((a: number, b) => a * b, 1);
-    this.fake.asked.launches.push({ name: kernel.name, values, workgroups, threads });
+    this.dry.asked.launches.push({ name: kernel.name, values, workgroups, threads });
   }
 
   override submit(): void {
     super.submit();
-    this.fake.asked.submits++;
+    this.dry.asked.submits++;
   }
 }
 
 /** @param wide slots have a bias */
-export function fakeEngine(gpu: FakeGpu, config: ModelConfig, wide: boolean): WebgpuEngine {
+export function dryEngine(gpu: DryGpu, config: ModelConfig, wide: boolean): WebgpuEngine {
   const buffer = gpu.device.createBuffer({ size: 16, usage: 0 });
   const perLayer = Array.from({ length: config.layers }, () => buffer);
   return {
