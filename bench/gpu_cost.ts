@@ -3,11 +3,12 @@
  * The kernels are those that a real `GpuReading` records (`../kernels/reading/dry_gpu.ts`), their bytes those of the kernels' files (`gpu/traffic.ts`), the GPUs' numbers
  * their makers' (`gpu/shapes.ts`). Nothing is measured.
  *
- *   npm run gpu-cost -- [--models smollm2-1.7b,qwen3-4b] [--budgets 1024,8192] [--policies snapkv,question] [--question 30] [--kernels]
+ *   npm run gpu-cost -- [--models smollm2-1.7b,qwen3-4b] [--budgets 1024,8192] [--policies snapkv,question] [--question 30] [--chunk 512] [--kernels]
  *
- * `--kernels` lists every kernel in place of every policy.
+ * `--chunk` as `ask` takes it by default. `--kernels` lists every kernel in place of every policy.
  */
 import { parseArgs } from "node:util";
+import { defaultChunk } from "../core/budget.ts";
 import { parsePolicy, policies } from "../core/policies.ts";
 import { isWide } from "../kernels/reading/plan.ts";
 import { unsupportedOnGpu } from "../kernels/reading/supported.ts";
@@ -23,11 +24,11 @@ const { values: flags } = parseArgs({
     budgets: { type: "string", default: "1024,8192" },
     policies: { type: "string", default: Object.keys(policies).filter((name) => name !== "full").join(",") },
     question: { type: "string", default: "30" },
-    chunk: { type: "string", default: "512" },
+    chunk: { type: "string" },
     kernels: { type: "boolean", default: false },
   },
 });
-const question = Number(flags.question), chunkTokens = Number(flags.chunk), reserve = 300;
+const question = Number(flags.question), reserve = 300;
 const configs = flags.models.split(",").map((name) => {
   const config = models[name];
   if (!config) throw new Error(`Unknown model ${name}: there are ${Object.keys(models).join(", ")}`);
@@ -45,8 +46,16 @@ const mega = (bytes: number) => bytes < 1e4 ? "0.0" : (bytes / 1e6).toFixed(byte
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
 const line = (cells: (string | number)[]) => console.log(`| ${cells.join(" | ")} |`);
-const recorded = ({ config, budget }: Column, name: string) =>
-  recordPolicy(config, parsePolicy(name), { budget, chunkTokens, question, reserve, positions: "compact" });
+const recorded = (column: Column, name: string) =>
+  recordPolicy(column.config, parsePolicy(name), {
+    budget: column.budget,
+    chunkTokens: chunkOf(column),
+    question,
+    reserve,
+    positions: "compact",
+  });
+const chunkOf = ({ config, budget }: Column) =>
+  flags.chunk ? Number(flags.chunk) : defaultChunk("webgpu", { slots: budget }, config);
 const slotsOf = ({ budget }: Column, live: number): Slots => ({ live, kept: budget, written: 0 });
 
 /** Shares of a chunk's time: kernels alone, and with the passes of probes. */
@@ -63,7 +72,8 @@ function shares(column: Column, name: string, { launches, passes }: Asked, slots
 }
 
 async function policyTable(column: Column): Promise<void> {
-  const { config, budget } = column, pass = forward(config, chunkTokens, budget, 0, false);
+  const { config, budget } = column, chunkTokens = chunkOf(column);
+  const pass = forward(config, chunkTokens, budget, 0, false);
   const token = forward(config, 1, budget, 1, false);
   console.log(`\n### ${config.name}, ${budget} slots (cost model, not measured)\n`);
   console.log(
@@ -145,7 +155,7 @@ async function kernelTable(): Promise<void> {
 }
 
 console.log(
-  `Cost model, not measured: chunk ${chunkTokens}, question ${question}, compact positions, weights of 4 bits, f32.`,
+  `Cost model, not measured: question ${question}, compact positions, weights of 4 bits, f32.`,
 );
 if (missing.length > 0) console.log(`No form on a GPU yet: ${missing.join(", ")}.`);
 if (flags.kernels) await kernelTable();

@@ -8,6 +8,7 @@ import {
   aggregateResults,
   asksTheQuestion,
   DEFAULT_TASKS,
+  defaultChunk,
   defaultPolicies,
   evalReport,
   type EvalResult,
@@ -105,8 +106,9 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       ...lengths.flatMap((length) => tasks.flatMap((task) => plannedSamples(task, haystack, length, samples, seed))),
       ...fromFile.map((sample, index) => ({ task: sample.task, length: null, index, make: () => sample })),
     ];
+    const chunkTokens = flags.chunk ?? defaultChunk(model.engine.device.kind, null, model.config);
     const settings = {
-      chunkTokens: flags.chunk,
+      chunkTokens,
       positions: flags.positions,
       availableBytes: availableBytes(),
       collectGarbage,
@@ -116,7 +118,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     const identity = {
       model: model.sha256,
       device: model.engine.device.kind,
-      chunk: flags.chunk,
+      chunk: chunkTokens,
       positions: flags.positions,
       // times are results too, and another version's policies are others
       threads: flags.threads ?? 0,
@@ -168,7 +170,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     const facts: [string, string][] = [
       ["model", name],
       ["device", `${model.engine.device.kind} (${model.engine.device.name})`],
-      ["chunk", `${flags.chunk} tokens`],
+      ["chunk", `${chunkTokens} tokens`],
       ["budgets", budgets.map(spellEvalBudget).join(", ")],
       ...(tasks.length > 0 ? [["seed", String(seed)] as [string, string]] : []),
       ...(names.length > 0 ? [["prose", names.join(", ")] as [string, string]] : []),
@@ -183,7 +185,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       command: "eval",
       model: { name, architecture: model.config.architecture, sha256: model.sha256, trainedPositions: trained },
       device: model.engine.device,
-      settings: { chunkTokens: flags.chunk, positions: flags.positions, samples, seed, protocols },
+      settings: { chunkTokens, positions: flags.positions, samples, seed, protocols },
       rows,
       results: kept,
       measured: fresh,

@@ -36,9 +36,9 @@ export const budgetOption = () =>
   new Option("--kv-budget <slots|bytes>", "KV memory kept of the document: 1024 (slots) or 64MiB").argParser(budget)
     .env("PALIMPSEST_KV_BUDGET");
 export const chunkOption = () =>
-  new Option("--chunk <tokens>", "tokens per forward pass").argParser(wholeNumber(1, 65_536)).default(512).env(
-    "PALIMPSEST_CHUNK",
-  );
+  new Option("--chunk <tokens>", "tokens per forward pass (default: 512, on a GPU 1024 or more)").argParser(
+    wholeNumber(1, 65_536),
+  ).env("PALIMPSEST_CHUNK");
 export const policyOption = () =>
   new Option(
     "--policy <policy>",

@@ -69,7 +69,7 @@ export async function plan(names: string[], flags: PlanFlags): Promise<void> {
 
 async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord> {
   const [
-    { defaultPolicies, parsePolicy, resolveBudget },
+    { defaultChunk, defaultPolicies, parsePolicy, resolveBudget },
     { openGguf },
     { tokenizerFromGguf },
     { renderPrompt },
@@ -101,15 +101,17 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const written = flags.maxTokens ?? 256;
     const writing = writingRoom(policy, { maxTokens: written, decodeBudget: flags.decodeBudget });
     const reserve = questionTokens + policy.recall.tokens + writing.slots;
-    const rooms = { chunkTokens: flags.chunk, reserve, decodeBudget: writing.budget };
+    const request = flags.kvBudget ?? null;
+    const chunkTokens = flags.chunk ?? defaultChunk(isOnGpu ? "webgpu" : "cpu", request, config);
+    const rooms = { chunkTokens, reserve, decodeBudget: writing.budget };
     const allocation = isOnGpu
       ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(policy, config, rooms)
       : undefined;
     const budget = resolveBudget({
       config,
       policy,
-      request: flags.kvBudget ?? null,
-      chunkTokens: flags.chunk,
+      request,
+      chunkTokens,
       reserve,
       decodeBudget: writing.budget,
       unboundedPositions: flags.positions === "original",
@@ -149,9 +151,9 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
         capacitySlots: budget.capacity,
         bytes: gpu?.kv ?? budget.bytes,
         decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
-        compactions: policy.evicts ? compactionsOf(read, budget.slots, flags.chunk) : 0,
+        compactions: policy.evicts ? compactionsOf(read, budget.slots, chunkTokens) : 0,
         compression: read / budget.slots,
-        positions: positionsOf(flags.positions, read, budget.slots, flags.chunk + reserve, config.trainedPositions),
+        positions: positionsOf(flags.positions, read, budget.slots, chunkTokens + reserve, config.trainedPositions),
       },
       gpu: gpu && { weightsBytes: gpu.weights, activationBytes: gpu.activations, peakBytes: gpu.peak },
       fits: read <= budget.slots,

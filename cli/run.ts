@@ -19,7 +19,7 @@ import { resolveModel } from "./store.ts";
 export interface RunFlags {
   model: string;
   kvBudget?: BudgetFlag | undefined;
-  chunk: number;
+  chunk?: number;
   policy?: string | undefined;
   positions: "auto" | "original" | "compact";
   maxTokens?: number | undefined;
@@ -131,7 +131,7 @@ async function answerWith(
     ...(flags.system === undefined ? {} : { system: flags.system }),
     policy: task.policy,
     budget: flags.kvBudget ?? null,
-    chunkTokens: flags.chunk,
+    ...(flags.chunk === undefined ? {} : { chunkTokens: flags.chunk }),
     positions: flags.positions,
     maxTokens: flags.maxTokens ?? task.maxTokens,
     ...(flags.decodeBudget === undefined ? {} : { decodeBudget: flags.decodeBudget }),

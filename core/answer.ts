@@ -1,5 +1,5 @@
 /** THE STORY: documents go in, one chunk at a time, the memory stays as large as it was, and an answer comes out. */
-import { type BudgetRequest, resolveBudget } from "./budget.ts";
+import { type BudgetRequest, defaultChunk, resolveBudget } from "./budget.ts";
 import { chunks } from "./text/chunks.ts";
 import { decode } from "./decode/write.ts";
 import { readText, type Source } from "./text/document.ts";
@@ -25,7 +25,8 @@ export interface AnswerRequest {
   /** Must ask the graph for no more than the policy that the model was opened with. */
   policy: string;
   budget: BudgetRequest;
-  chunkTokens: number;
+  /** Tokens per forward pass. Default: 512, on a GPU more (`defaultChunk`). */
+  chunkTokens?: number;
   positions: "auto" | Positions;
   maxTokens: number;
   /** False: the document is read before its questions are known, and no policy may ask with them. Default true. */
@@ -63,6 +64,7 @@ const COLLECT_EVERY = 2;
 export async function* answer(model: LoadedModel, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
   const { tokenizer, config } = model;
   const policy = parsePolicy(request.policy);
+  const chunkTokens = request.chunkTokens ?? defaultChunk(model.device.kind, request.budget, config);
   const warnings: string[] = [];
 
   const prompt = renderPrompt(tokenizer, request);
@@ -76,14 +78,14 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     config,
     policy,
     request: request.budget,
-    chunkTokens: request.chunkTokens,
+    chunkTokens,
     reserve,
     decodeBudget: writing.budget,
     unboundedPositions: request.positions === "original",
     availableBytes: request.availableBytes,
     documentTokens: documentBytes + head.length,
     allocation: await model.allocation(policy, {
-      chunkTokens: request.chunkTokens,
+      chunkTokens,
       reserve,
       decodeBudget: writing.budget,
     }),
@@ -98,7 +100,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   }
   using reader = await model.openReading(policy, {
     budget,
-    chunkTokens: request.chunkTokens,
+    chunkTokens,
     reserve,
     positions: request.positions,
     questionTokens: request.questionKnown === false ? [] : questionTokens(tokenizer, request.instruction),
@@ -113,7 +115,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
   let decoded = 0, chunksRead = 0, decodeMs = 0, finish: AnswerRecord["finish"] = "stop", whole = "";
   const started = performance.now();
 
-  for await (const { chunk, last } of chunks(promptTokens(), request.chunkTokens)) {
+  for await (const { chunk, last } of chunks(promptTokens(), chunkTokens)) {
     throwIfAborted(request.signal);
     refuseEviction(policy, request.strict, reader, chunk.length, budget.slots);
     await reader.read(chunk, async () => {

@@ -1,5 +1,6 @@
 /** Slots and bytes: every rounding rule of the fixed memory. */
 import { bytesPerSlot } from "./cache.ts";
+import type { Device } from "./engine/engine.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 import { BudgetError, UsageError } from "./errors.ts";
 import { attributesFor, leastBudget, type Policy } from "./policy.ts";
@@ -8,6 +9,27 @@ import { attributesFor, leastBudget, type Policy } from "./policy.ts";
 export type BudgetRequest = { slots: number } | { bytes: number } | null;
 
 export const DEFAULT_BUDGET = 1024;
+
+/** Tokens per forward pass on a CPU, where none are asked for. */
+const CHUNK = 512;
+/** Fewest and most on a GPU. */
+const GPU_CHUNK = { least: 1024, most: 4096 };
+
+/**
+ * Tokens per forward pass where none are asked for. After every chunk a policy looks at all slots and moves those that stay, so its share of reading falls
+ * with the chunk: on a GPU, whose passes are quick, a quarter of the budget is read at once (`npm run gpu-cost`). An eighth of the trained positions at
+ * most, as a chunk takes positions from the slots.
+ */
+export function defaultChunk(
+  device: Device["kind"],
+  request: BudgetRequest,
+  { trainedPositions }: Pick<ModelConfig, "trainedPositions">,
+): number {
+  if (device !== "webgpu") return CHUNK;
+  const quarter = request && "slots" in request ? Math.floor(request.slots / 1024) * 256 : 0;
+  const wanted = Math.min(GPU_CHUNK.most, Math.max(GPU_CHUNK.least, quarter));
+  return Math.max(CHUNK, Math.min(wanted, Math.floor(trainedPositions / 8)));
+}
 
 export interface Budget {
   /** Slots per KV head after a compaction. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BudgetInput, DEFAULT_BUDGET, resolveBudget } from "../core/budget.ts";
+import { type BudgetInput, DEFAULT_BUDGET, defaultChunk, resolveBudget } from "../core/budget.ts";
 import { bytesPerSlot, KvCache } from "../core/cache.ts";
 import type { ModelConfig } from "../core/engine/weights.ts";
 import { BudgetError, UsageError } from "../core/errors.ts";
@@ -101,4 +101,20 @@ test("resolveBudget: what the machine cannot hold is refused with the number tha
 test("resolveBudget: a chunk is a whole number from 1 on", () => {
   assert.equal(budget({ chunkTokens: 1 }).capacity, DEFAULT_BUDGET + 101);
   for (const chunkTokens of [0, -1, 1.5, NaN]) refused({ chunkTokens }, /--chunk/, UsageError);
+});
+
+test("defaultChunk: 512; on a GPU a quarter of the budget, at least 1,024 and at most an eighth of the trained positions or 4,096", () => {
+  const on = (device: "cpu" | "wasm" | "webgpu", slots: number | null, trainedPositions = 40_960) =>
+    defaultChunk(device, slots === null ? null : { slots }, { trainedPositions });
+  assert.deepEqual([on("cpu", 8192), on("wasm", null)], [512, 512]);
+  assert.deepEqual([null, 64, 1024, 8192, 9000, 1e6].map((slots) => on("webgpu", slots)), [
+    1024,
+    1024,
+    1024,
+    2048,
+    2048,
+    4096,
+  ]);
+  assert.deepEqual([8192, 6000, 2048].map((trained) => on("webgpu", 8192, trained)), [1024, 750, 512]);
+  assert.equal(defaultChunk("webgpu", { bytes: 1e9 }, CONFIG), 1024);
 });
