@@ -51,6 +51,7 @@ export function featuresOf(policies: readonly Policy[]): GraphFeatures {
     ...NO_FEATURES,
     ...Object.fromEntries(Object.keys(NO_FEATURES).map((name) => [name, any(name as keyof GraphFeatures)])),
     mass: [...mass].sort(),
+    packs: [...new Set(all.flatMap((features) => features.packs))].sort(),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Opens the model that measurements run on: `--model`, else PALIMPSEST_TEST_MODEL, else the store's default. */
 import { cacheFolder } from "../cli/folders.ts";
 import { files } from "../cli/host.ts";
+import { packFiles } from "../cli/packs.ts";
 import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import { resolveModel } from "../cli/store.ts";
 import type { GraphFeatures } from "../core/engine/features.ts";
@@ -23,6 +24,7 @@ export async function openForBench(
     cacheFolder: cache,
     files,
     policy,
+    packs: packFiles,
     ...(features ? { features } : {}),
     runtimes: { native: loadOnnxRuntimeNode, wasm: loadOnnxRuntimeNode },
   });

@@ -29,6 +29,7 @@ const engine: Engine = {
   config: opened.engine.config,
   device: opened.engine.device,
   features: opened.engine.features,
+  packs: opened.engine.packs,
   async pass(cache, pass) {
     const result = await opened.engine.pass(cache, pass);
     if (pass.logitsRows) result.logits![job.written[next++]!] = Infinity;

@@ -31,6 +31,21 @@ async function embeddedModule(): Promise<string> {
   }];\n`;
 }
 
+/** The module of `packs_shipped.ts` for a binary: its packs lie inside. */
+async function packsModule(): Promise<string> {
+  const folder = join(root, "packs"), names = await readdir(folder, { recursive: true }).catch(() => [] as string[]);
+  const packs = names.filter((name) => name.endsWith(".safetensors")).sort();
+  const lines = packs.map((name, i) =>
+    `import pack${i} from ${JSON.stringify(join(folder, name))} with { type: "file" };`
+  );
+  const entries = packs.map((name, i) => {
+    const told = JSON.stringify(name.replaceAll("\\", "/"));
+    return `{ name: ${told}, bytes: () => readFile(pack${i}) }`;
+  });
+  return `import { readFile } from "node:fs/promises";\n${lines.join("\n")}\n` +
+    `export const shippedPacks = async () => [${entries.join(", ")}];\n`;
+}
+
 /** bun-webgpu's library for this system; null where it has none, and the binary no GPU. */
 async function webgpuLibrary(): Promise<string | null> {
   const folder = join(root, "node_modules", `bun-webgpu-${process.platform}-${process.arch}`);
@@ -56,6 +71,10 @@ const embedded: Bun.BunPlugin = {
       const native = JSON.stringify(join(root, "cli", "binary_native.ts"));
       return { contents: source.replace(opener, `require(${native}).openBinding()`), loader: "js" };
     });
+    build.onLoad({ filter: /cli[\\/]packs_shipped\.ts$/ }, async () => ({
+      contents: await packsModule(),
+      loader: "js",
+    }));
     // The package finds its library by a top-level await, which bytecode cannot have.
     build.onLoad({ filter: /bun-webgpu[\\/]index\.js$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8");

@@ -1,4 +1,4 @@
-/** Where Palimpsest keeps what it can make or fetch again: models, prepared graphs, the unpacked native runtime. */
+/** Where Palimpsest keeps what it can make or fetch again (models, prepared graphs, the unpacked native runtime), and what only the user can. */
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
@@ -17,6 +17,20 @@ export function cacheFolder(environment: Environment = process.env, platform: st
   if (platform === "darwin") return join(home, "Library", "Caches", "palimpsest");
   if (platform === "win32") return join(environment.LOCALAPPDATA || join(home, "AppData", "Local"), "palimpsest");
   return join(home, ".cache", "palimpsest");
+}
+
+/**
+ * The data folder, for what the user made and nobody can fetch again, such as trained packs: `PALIMPSEST_DATA`, else the platform's place for data (XDG
+ * on Linux, `~/Library/Application Support` on macOS, `%APPDATA%` on Windows).
+ */
+export function dataFolder(environment: Environment = process.env, platform: string = process.platform): string {
+  if (environment.PALIMPSEST_DATA) return resolve(environment.PALIMPSEST_DATA);
+  const xdg = environment.XDG_DATA_HOME;
+  if (xdg && isAbsolute(xdg)) return join(xdg, "palimpsest");
+  const home = environment.HOME || environment.USERPROFILE || homedir();
+  if (platform === "darwin") return join(home, "Library", "Application Support", "palimpsest");
+  if (platform === "win32") return join(environment.APPDATA || join(home, "AppData", "Roaming"), "palimpsest");
+  return join(home, ".local", "share", "palimpsest");
 }
 
 /** Folder of the prepared graphs of one model file; the engine writes there, `models rm` removes it. */

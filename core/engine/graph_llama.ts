@@ -43,7 +43,7 @@ export function writeLlama(
   const graph = new Graph("llama");
   const weights = new WeightWriter(graph, index, location);
 
-  graph.input("input_ids", "int64", [1, "S"]);
+  graph.input("input_ids", "int64", [1, features.embeddings ? "I" : "S"]); // rows that are no tokens come behind
   graph.input("position_ids", "int64", [1, "S"]); // rows of cos and sin, not positions
   graph.input("cos", "float32", ["S", headDim / 2]);
   graph.input("sin", "float32", ["S", headDim / 2]);
@@ -84,7 +84,7 @@ export function writeLlama(
     outputShape: graph.int64s("shape.out", [1, -1, heads * headDim]),
   };
   const all: SharedWires = { ...scored, firstRow: graph.int64s("zero", [0]), mask: "small_mask" };
-  graph.node("Shape", ["input_ids"], ["S64"], { start: 1, end: 2 });
+  graph.node("Shape", ["position_ids"], ["S64"], { start: 1, end: 2 });
   graph.node("Cast", ["S64"], ["S32"], { to: 6 });
   graph.int64s("split.qkv", [(heads + kvHeads) * headDim, ...Array<number>(kvHeads).fill(headDim)]);
   graph.int64s("shape.flat", [1, -1, heads * headDim]);
@@ -93,7 +93,7 @@ export function writeLlama(
   graph.int64s("split.qk", [heads * headDim, ...Array<number>(kvHeads).fill(headDim)]);
   graph.int64s("split.groups", Array<number>(kvHeads).fill(group * headDim));
 
-  let { residual, x } = embedded(graph, weights, config);
+  let { residual, x } = embedded(graph, weights, config, features);
   if (features.hidden) {
     graph.node("Identity", [residual], ["hidden.0"]);
     graph.output("hidden.0", "float32", [1, "S", hidden]);

@@ -72,7 +72,7 @@ export function writeLlamaWebgpu(
   const weights = new WeightWriter(graph, index, location, "Gemm");
   const slot = slotDim(config, features);
 
-  graph.input("input_ids", "int64", [1, "S"]);
+  graph.input("input_ids", "int64", [1, features.embeddings ? "I" : "S"]); // rows that are no tokens come behind
   graph.input("position_ids", "int64", [1, "S"]); // rows of cos and sin, not positions
   graph.input("cos", "float32", ["S", headDim / 2]);
   graph.input("sin", "float32", ["S", headDim / 2]);
@@ -102,7 +102,7 @@ export function writeLlamaWebgpu(
     return graph.node("Reshape", [joined, `shape.wide.${count}`], [`${rows}.wide`]);
   };
 
-  let { residual, x } = embedded(graph, weights, config);
+  let { residual, x } = embedded(graph, weights, config, features);
   for (let layer = 0; layer < layers; layer++) {
     const p = `l${layer}.`, w = `layers.${layer}.`, isLast = layer === layers - 1;
     if (features.hidden) {

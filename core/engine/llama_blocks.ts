@@ -1,15 +1,29 @@
 /** The parts of a decoder that are the same whatever computes attention: embedding, norms, the projections around attention, the MLP. */
+import type { GraphFeatures } from "./features.ts";
 import type { Graph } from "./onnx.ts";
 import type { WeightWriter } from "./linear.ts";
 import type { ModelConfig } from "./weights.ts";
 
 const MS = "com.microsoft";
 
+/** Input [1, E, hidden] of rows that are no tokens. */
+export const SOFT_ROWS = "soft_rows";
+
 /** The residual stream [1, S, hidden] of the input `input_ids`, and `x`, what the first layer's projections take. */
-export function embedded(graph: Graph, weights: WeightWriter, config: ModelConfig): { residual: string; x: string } {
-  const residual = weights.embedding("embed_tokens", "input_ids", "residual.0");
+export function embedded(
+  graph: Graph,
+  weights: WeightWriter,
+  config: ModelConfig,
+  features: GraphFeatures,
+): { residual: string; x: string } {
+  const residual = weights.embedding("embed_tokens", "input_ids", features.embeddings ? "residual.ids" : "residual.0");
+  if (features.embeddings) {
+    graph.input(SOFT_ROWS, "float32", [1, "E", config.hidden]);
+    graph.node("Concat", [residual, SOFT_ROWS], ["residual.0"], { axis: 1 });
+  }
   const gain = weights.vector("layers.0.input_layernorm");
-  return { residual, x: graph.node("SimplifiedLayerNormalization", [residual, gain], ["x.0"], norm(config)) };
+  const x = graph.node("SimplifiedLayerNormalization", ["residual.0", gain], ["x.0"], norm(config));
+  return { residual: "residual.0", x };
 }
 
 /**

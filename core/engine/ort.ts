@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
 import type { KvCache } from "../cache.ts";
 import { DeviceError } from "../errors.ts";
+import type { Packs } from "../pack/packs.ts";
 import { Rope } from "../rope.ts";
 import {
   type Dense,
@@ -14,11 +15,13 @@ import {
 } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
+import { SOFT_ROWS } from "./llama_blocks.ts";
 import { NEWEST } from "./newest_mass.ts";
 import type { ModelConfig } from "./weights.ts";
 
 /** Additive mask for what a row may not see. */
 const HIDDEN = -1e9;
+const NONE = new Float32Array(0);
 
 export class OrtEngine implements Engine {
   private readonly rope: Rope;
@@ -32,6 +35,7 @@ export class OrtEngine implements Engine {
     private readonly session: InferenceSession,
     private readonly tensor: TensorConstructor,
     private readonly openDense: (graph: Uint8Array<ArrayBuffer>) => Promise<InferenceSession>,
+    readonly packs: Packs,
   ) {
     this.rope = new Rope(config);
     this.heads = config.layers * config.kvHeads;
@@ -39,14 +43,16 @@ export class OrtEngine implements Engine {
 
   async pass(cache: KvCache, pass: Pass): Promise<PassResult> {
     const { config, heads } = this, { kvHeads, headDim } = config;
-    const rows = pass.tokens.length, scoreRows = pass.scoreRows ?? 0, logitsRows = pass.logitsRows ?? 0;
+    const softRows = pass.soft?.count ?? 0, rows = pass.tokens.length + softRows;
+    if (softRows > 0 && !this.features.embeddings) throw new Error("The graph takes no rows that are no tokens");
+    const scoreRows = pass.scoreRows ?? 0, logitsRows = pass.logitsRows ?? 0;
     // decomposed attention scores all of its rows
     const small = rows <= FEW_ROWS && (scoreRows === 0 || scoreRows === rows);
     const group = config.heads / kvHeads;
-    const { cos, sin } = this.rope.rows(pass.firstPosition, rows);
+    const { cos, sin } = this.rope.rowsOf(pass);
 
     const feeds: Record<string, Tensor> = {
-      input_ids: this.int64(Array.from(pass.tokens), [1, rows]),
+      input_ids: this.int64(Array.from(pass.tokens), [1, pass.tokens.length]),
       position_ids: this.int64(Array.from({ length: rows }, (_, i) => i), [1, rows]),
       cos: this.floats(cos, [rows, headDim / 2]),
       sin: this.floats(sin, [rows, headDim / 2]),
@@ -55,6 +61,9 @@ export class OrtEngine implements Engine {
       want_logits: this.flag(logitsRows > 0),
       logits_start: this.int64([rows - logitsRows], [1]),
     };
+    if (this.features.embeddings) {
+      feeds[SOFT_ROWS] = this.floats(pass.soft?.embeddings ?? NONE, [1, softRows, config.hidden]);
+    }
     const { features } = this, facts = pass.factsFrom !== undefined;
     if (features.valueNorms || features.queryMoments) feeds["facts"] = this.flag(facts);
     if (features.queryMoments) feeds["facts_start"] = this.int64([pass.factsFrom ?? 0], [1]);

@@ -5,6 +5,7 @@ import type { FileSystem } from "../files.ts";
 import type { OnnxRuntime } from "./cpu.ts";
 import type { GraphFeatures } from "./features.ts";
 import { OrtEngine } from "./ort.ts";
+import type { Packs } from "../pack/packs.ts";
 import type { PreparedModel } from "./prepare.ts";
 import type { ModelConfig } from "./weights.ts";
 
@@ -15,6 +16,7 @@ export async function openWasm(
   prepared: PreparedModel,
   config: ModelConfig,
   features: GraphFeatures,
+  packs: Packs = {},
 ): Promise<OrtEngine> {
   let session: InferenceSession;
   try {
@@ -32,5 +34,5 @@ export async function openWasm(
   const openDense = (graph: Uint8Array) =>
     runtime.InferenceSession.create(graph, { executionProviders: ["wasm"], logSeverityLevel: 3 });
   const device = { kind: "wasm", name: "ONNX Runtime WebAssembly" } as const;
-  return new OrtEngine(config, device, features, session, runtime.Tensor, openDense);
+  return new OrtEngine(config, device, features, session, runtime.Tensor, openDense, packs);
 }

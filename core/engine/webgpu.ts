@@ -9,9 +9,11 @@ import { DeviceError } from "../errors.ts";
 import { BIAS_DIMS, type GpuKvCache } from "../gpu_cache.ts";
 import { Rope } from "../rope.ts";
 import type { OnnxRuntime } from "./cpu.ts";
-import { FEW_ROWS } from "./engine.ts";
+import { type EmbeddingRows, FEW_ROWS } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { givesQueries, slotDim, webgpuNames as names, wideInputs } from "./graph_webgpu.ts";
+import { SOFT_ROWS } from "./llama_blocks.ts";
+import type { Packs } from "../pack/packs.ts";
 import type { PreparedModel } from "./prepare.ts";
 import type { ModelConfig } from "./weights.ts";
 
@@ -21,6 +23,8 @@ export interface GpuPass {
   tokens: ArrayLike<number>;
   /** RoPE index of the first row; the others follow. */
   firstPosition: number;
+  /** More rows behind those of the tokens, which do not see them; with that feature. S counts them. */
+  soft?: EmbeddingRows | undefined;
   /** Rotated queries of the last so many rows are wanted. Default 0. */
   queryRows?: number;
   /** Logits of the last so many rows are wanted. Default 0. */
@@ -49,6 +53,7 @@ export async function openWebgpu(
   prepared: PreparedModel,
   config: ModelConfig,
   features: GraphFeatures,
+  packs: Packs = {},
 ): Promise<WebgpuEngine> {
   let session: InferenceSession;
   try {
@@ -68,8 +73,10 @@ export async function openWebgpu(
       cause: error,
     });
   }
-  return new WebgpuEngine(config, features, device, session, runtime.Tensor);
+  return new WebgpuEngine(config, features, device, session, runtime.Tensor, packs);
 }
+
+const rowsOf = ({ tokens, soft }: GpuPass) => tokens.length + (soft?.count ?? 0);
 
 export class WebgpuEngine {
   private readonly rope: Rope;
@@ -82,6 +89,7 @@ export class WebgpuEngine {
     readonly device: GPUDevice,
     private readonly session: InferenceSession,
     private readonly tensor: OnnxRuntime["Tensor"],
+    readonly packs: Packs = {},
   ) {
     this.rope = new Rope(config);
     const usage = 0x80 | 0x04 | 0x08; // STORAGE, COPY_SRC, COPY_DST
@@ -98,7 +106,7 @@ export class WebgpuEngine {
    * trace, as the next one writes over it.
    */
   async pass(cache: GpuKvCache, pass: GpuPass): Promise<GpuPassResult> {
-    const { config, features } = this, rows = pass.tokens.length, logitsRows = pass.logitsRows ?? 0;
+    const { config, features } = this, rows = rowsOf(pass), logitsRows = pass.logitsRows ?? 0;
     const queryRows = givesQueries(features) ? pass.queryRows ?? 0 : 0;
     if (cache.slotDim !== this.slotDim) {
       throw new Error(`The cache's slots have ${cache.slotDim} numbers, and the graph was written for ${this.slotDim}`);
@@ -140,17 +148,21 @@ export class WebgpuEngine {
   }
 
   private tensors(cache: GpuKvCache, pass: GpuPass) {
-    const { config, features } = this, { headDim, kvHeads } = config, rows = pass.tokens.length;
-    const { cos, sin } = this.rope.rows(pass.firstPosition, rows);
+    const { config, features } = this, { headDim, kvHeads, hidden } = config, rows = rowsOf(pass);
+    const { cos, sin } = this.rope.rowsOf(pass);
     const count = (wanted = 0) => Array.from({ length: wanted }, (_, i) => rows - wanted + i);
     const wanted = count(pass.logitsRows);
     const feeds: Record<string, Tensor> = {
-      input_ids: this.int64(Array.from(pass.tokens), [1, rows]),
+      input_ids: this.int64(Array.from(pass.tokens), [1, pass.tokens.length]),
       position_ids: this.int64(count(rows), [1, rows]),
       cos: this.floats(cos, [rows, headDim / 2]),
       sin: this.floats(sin, [rows, headDim / 2]),
       logits_rows: this.int64(wanted, [wanted.length]),
     };
+    if (features.embeddings) {
+      const { embeddings = new Float32Array(0), count = 0 } = pass.soft ?? {};
+      feeds[SOFT_ROWS] = this.floats(embeddings, [1, count, hidden]);
+    }
     if (givesQueries(features)) feeds["query_start"] = this.int64([rows - (pass.queryRows ?? 0)], [1]);
     if (features.logBias) {
       for (const { name, heads, queries } of wideInputs(config)) {

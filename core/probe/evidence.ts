@@ -1,6 +1,6 @@
 /** What attention probes do with the mass that their rows laid on the cache. */
 import type { KvCache } from "../cache.ts";
-import type { Engine, PassResult } from "../engine/engine.ts";
+import type { EmbeddingRows, Engine, PassResult } from "../engine/engine.ts";
 import type { Evidence, Scores } from "../policy.ts";
 
 /** Forwards probe tokens on top of the cache, which stays as it is, and gives the mass that they lay on its live slots. */
@@ -12,6 +12,12 @@ export async function askWith(
 ): Promise<Evidence> {
   const { mass } = await engine.pass(cache, { tokens, firstPosition, scoreRows: tokens.length });
   return onSlots(mass!, cache.live, tokens.length);
+}
+
+/** The same with rows that are no tokens. */
+export async function askWithRows(engine: Engine, cache: KvCache, soft: EmbeddingRows): Promise<Evidence> {
+  const { mass } = await engine.pass(cache, { tokens: [], firstPosition: 0, soft, scoreRows: soft.count });
+  return onSlots(mass!, cache.live, soft.count);
 }
 
 /**

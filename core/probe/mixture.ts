@@ -11,12 +11,14 @@ import { merged } from "./evidence.ts";
 export function mixture(first: Probe, second: Probe): Probe | null {
   const both = [first, second];
   if (first.name === second.name || both.some((probe) => probe.needs?.mass !== true)) return null;
-  if (both.every((probe) => probe.windowRows > 0)) return null;
+  if (both.every((probe) => probe.windowRows > 0 || probe.soft)) return null;
+  const inside = both.find((probe) => probe.soft);
   return {
     name: `${first.name}+${second.name}`,
     windowRows: Math.max(first.windowRows, second.windowRows),
     everyChunk: both.some((probe) => probe.everyChunk === true),
-    needs: { ...first.needs, ...second.needs },
+    needs: { ...first.needs, ...second.needs, pack: both.flatMap((probe) => probe.needs?.pack ?? []) },
+    ...(inside ? { soft: inside.soft! } : {}),
     attributes: [...first.attributes ?? [], ...second.attributes ?? []],
     async look(context) {
       // one after the other: both use the one session

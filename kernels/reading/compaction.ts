@@ -1,6 +1,7 @@
 /** One look of a policy at the cache, and what its stages' GPU forms are given: they add kernels to one recording, and read nothing back. */
 import type { Aggregation } from "../../core/engine/attention_mass.ts";
-import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
+import type { EmbeddingRows } from "../../core/engine/engine.ts";
+import type { GpuPass, GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { GpuKvCache } from "../../core/gpu_cache.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
@@ -120,6 +121,12 @@ export class Compaction {
     return this.ask(queries!, { rows, behind: rows, newest }, wanted, name);
   }
 
+  /** The same with rows that are no tokens. */
+  async askWithRows(soft: EmbeddingRows, wanted: readonly Aggregation[], name: string): Promise<GpuEvidence> {
+    const rows = soft.count, { queries } = await this.forward([], { queryRows: rows, soft });
+    return this.ask(queries!, { rows, behind: rows }, wanted, name);
+  }
+
   /** Goes on writing behind the live slots and what was written so before, until `forget`. @returns logits of the token's successor */
   async write(tokens: number[]): Promise<Float32Array> {
     const result = await this.forward(tokens, { logitsRows: 1 });
@@ -146,7 +153,10 @@ export class Compaction {
     this.behind += rows;
   }
 
-  private async forward(tokens: number[], wanted: { queryRows?: number; logitsRows?: number }): Promise<GpuPassResult> {
+  private async forward(
+    tokens: number[],
+    wanted: Pick<GpuPass, "queryRows" | "logitsRows" | "soft">,
+  ): Promise<GpuPassResult> {
     // a pass writes where the last one's keys are, and these may not have been looked at yet
     if (this.isAsking && this.behind === 0) this.flush();
     const firstPosition = this.moment.nextPosition + this.behind;

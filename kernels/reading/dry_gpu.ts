@@ -4,6 +4,7 @@
  */
 import type { GpuPass, GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
+import type { Packs } from "../../core/pack/packs.ts";
 import { NO_FEATURES } from "../../core/engine/features.ts";
 import { BIAS_DIMS, type GpuKvCache } from "../../core/gpu_cache.ts";
 import { Gpu, type Numbers } from "../gpu.ts";
@@ -101,6 +102,13 @@ class DryRecording extends Recording {
   }
 }
 
+/** As many rows as packs have, of nothing. */
+function fakePacks({ hidden }: ModelConfig): Packs {
+  const header = { path: "", fingerprint: "", model: "", data: "", seed: "", validation: {}, parameters: {} };
+  const tokens = new Float32Array(32 * hidden);
+  return { judgeq: { header: { ...header, method: "judgeq" }, tokens, count: 32, offset: 0 } };
+}
+
 /** @param wide slots have a bias */
 export function dryEngine(gpu: DryGpu, config: ModelConfig, wide: boolean): WebgpuEngine {
   const buffer = gpu.device.createBuffer({ size: 16, usage: 0 });
@@ -108,10 +116,11 @@ export function dryEngine(gpu: DryGpu, config: ModelConfig, wide: boolean): Webg
   return {
     config,
     features: { ...NO_FEATURES, logBias: wide },
+    packs: fakePacks(config),
     device: gpu.device,
     slotDim: config.headDim + (wide ? BIAS_DIMS : 0),
-    pass: (_cache: GpuKvCache, { tokens, logitsRows = 0 }: GpuPass): Promise<GpuPassResult> => {
-      gpu.asked.passes.push(tokens.length);
+    pass: (_cache: GpuKvCache, { tokens, soft, logitsRows = 0 }: GpuPass): Promise<GpuPassResult> => {
+      gpu.asked.passes.push(tokens.length + (soft?.count ?? 0));
       return Promise.resolve({
         logits: logitsRows > 0 ? new Float32Array(logitsRows) : null,
         queries: perLayer,

@@ -29,14 +29,14 @@ export interface GpuRuntime {
 export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false } = {}): GpuOpener {
   return {
     unsupported: unsupportedOnGpu,
-    async open(model, policy, files, prepared, takesNotes) {
+    async open(model, policy, files, prepared, takesNotes, packs) {
       const gpu = await firstUsable(await runtime.adapters(), allowSoftware);
       try {
         const features = gpuFeatures(policy, takesNotes), onnx = await runtime.onnx();
         const weights = await prepared(features);
         const engine = await gpu.allocating(
           "memory for the model's weights",
-          () => openWebgpu(onnx, gpu.device, files, weights, model.config, features),
+          () => openWebgpu(onnx, gpu.device, files, weights, model.config, features, packs),
           (engine) => engine.close(),
         );
         return opened(gpu, engine, features.valueNorms ? await openNorms(gpu, engine, model) : null);

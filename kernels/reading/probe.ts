@@ -1,9 +1,11 @@
 /** GPU forms of `core/probe/`: which queries ask the cache what matters? */
 import { argmax } from "../../core/decode/write.ts";
+import { judgeqRows } from "../../core/probe/judgeq.ts";
 import { repetition } from "../../core/probe/kvzip.ts";
 import { LOOKAHEAD } from "../../core/probe/lookahead.ts";
 import { MAX_ROWS } from "../../core/probe/question.ts";
 import { roleTokens } from "../../core/probe/role.ts";
+import { type MakeRows, placed } from "../../core/probe/soft.ts";
 import { SINKS } from "../../core/policy.ts";
 import { Rope } from "../../core/rope.ts";
 import { queryMoments } from "../forward/query_moments.ts";
@@ -147,6 +149,13 @@ async function lookahead(compaction: Compaction): Promise<GpuEvidence> {
   return evidence!;
 }
 
+/** Learned rows ask in a pass of their own: `core/probe/soft.ts`. */
+const soft = (make: MakeRows, name: string): Look => (compaction) => {
+  const { memory: { engine }, moment: { options: { questionTokens }, nextPosition, positionsLeft } } = compaction;
+  const context = { packs: engine.packs, questionTokens, nextPosition, positionsLeft };
+  return compaction.askWithRows(placed(make(context), context), wanted(compaction), name);
+};
+
 /** By the variant's name. */
 const looks: Record<string, Look> = {
   window: (compaction) => window(compaction),
@@ -158,6 +167,9 @@ const looks: Record<string, Look> = {
     const { options: { answerTokens, tokenizer }, positionsLeft } = compaction.moment;
     return compaction.askWith(roleTokens({ answerTokens, tokenizer, positionsLeft }), wanted(compaction), "mass.role");
   },
+  judgeq: soft(judgeqRows, "mass.judgeq"),
+  // the same rows: here a pass that is not appended costs nothing of its own but its rows
+  "judgeq-inside": soft(judgeqRows, "mass.judgeq"),
   h2o: (compaction) => {
     const { memory: { slots }, moment: { rows }, shape: { heads, stride }, recording } = compaction,
       { start, end } = slots;

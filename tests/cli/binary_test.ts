@@ -37,6 +37,12 @@ test("compile makes one file that starts at once", async () => {
   assert.deepEqual(filesBelow(cache), []);
 });
 
+test("the binary has the repository's packs inside", async () => {
+  const packs = (ended: { stdout: string }) =>
+    JSON.parse(ended.stdout).policies.map(({ packs }: { packs: unknown }) => packs);
+  assert.deepEqual(packs(await run(["policies", "--json"])), packs(await palimpsest(["policies", "--json"])));
+});
+
 const driver = "/usr/lib/chromium/vk_swiftshader_icd.json";
 const noDriver = existsSync(driver) ? false : "SwiftShader is not there (Debian: chromium)";
 test("the binary has its own WebGPU library and its shaders", { skip: noDriver }, async () => {

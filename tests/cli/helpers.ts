@@ -44,6 +44,7 @@ export function palimpsest(args: string[], options: StartOptions = {}): Promise<
       env: {
         ...Object.fromEntries(clean),
         PALIMPSEST_CACHE: join(tmpdir(), "palimpsest-no-such-cache"),
+        PALIMPSEST_DATA: join(tmpdir(), "palimpsest-no-such-data"),
         ...options.env,
       },
       stdio: ["pipe", "pipe", "pipe"],

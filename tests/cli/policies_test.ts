@@ -73,6 +73,7 @@ test("policies --json: what a policy needs is told beside the words, for all or 
     group: "agnostic",
     measured: measured["snapkv"] ?? null,
     needsQuestion: false,
+    packs: [],
   });
 });
 

@@ -134,10 +134,12 @@ describe("graph features", () => {
       newestMass: true,
       logBias: true,
       hidden: true,
+      embeddings: true,
+      packs: ["judgeq"],
     } as const;
     assert.deepEqual(missing(all, all), []);
     assert.deepEqual(missing(all, NO_FEATURES), []);
-    assert.equal(missing(NO_FEATURES, all).length, 8);
+    assert.equal(missing(NO_FEATURES, all).length, 10);
     assert.deepEqual(missing({ ...all, mass: ["max"] }, { ...NO_FEATURES, mass: ["mean"] }), ["mean attention mass"]);
     assert.equal(spell(NO_FEATURES), "plain");
     assert.notEqual(spell({ ...NO_FEATURES, mass: ["max"] }), spell({ ...NO_FEATURES, mass: ["mean"] }));

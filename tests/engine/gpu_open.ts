@@ -7,6 +7,8 @@ import type { Engine } from "../../core/engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
+import type { ModelFile } from "../../core/engine/weights.ts";
+import type { Packs } from "../../core/pack/packs.ts";
 import { GpuKvCache, HIDDEN } from "../../core/gpu_cache.ts";
 import { readBuffer } from "../../kernels/device/read.ts";
 import { STORAGE } from "../../kernels/device/usage.ts";
@@ -25,14 +27,18 @@ export interface OpenedGpu {
 export async function usingGpu<T>(
   device: GPUDevice,
   path: string,
-  { features = {}, weights = "f32" }: { features?: Partial<GraphFeatures>; weights?: WeightFormat },
+  { features = {}, weights = "f32", packs }: {
+    features?: Partial<GraphFeatures>;
+    weights?: WeightFormat;
+    packs?: (model: ModelFile) => Promise<Packs>;
+  },
   use: (opened: OpenedGpu) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "palimpsest-test-gpu-")), all = { ...NO_FEATURES, ...features };
   try {
     return await using(path, { weights }, async ({ engine: cpu, model }) => {
       const prepared = await prepare(files, folder, model, weights, all, "webgpu");
-      const engine = await openWebgpu(runtime, device, files, prepared, model.config, all);
+      const engine = await openWebgpu(runtime, device, files, prepared, model.config, all, await packs?.(model));
       try {
         return await use({ engine, cpu, model });
       } finally {

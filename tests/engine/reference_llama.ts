@@ -29,16 +29,23 @@ export class ReferenceLlama {
     return new ReferenceLlama(model.config, weights);
   }
 
-  /** S rows on top of what the cache holds; plain frequencies only (no `ropeScaling`). */
-  forward(cache: KvCache, tokens: number[], firstPosition: number): ReferenceResult {
+  /**
+   * S rows on top of what the cache holds; plain frequencies only (no `ropeScaling`).
+   * @param tokens ids, or rows [hidden] that are no tokens
+   * @param positions of every row, or that of the first
+   */
+  forward(cache: KvCache, tokens: (number | Float32Array)[], positions: number | number[]): ReferenceResult {
     const { layers, heads, kvHeads, headDim } = this.config, group = heads / kvHeads;
-    let x = tokens.map((token) => this.weights.get("embed_tokens")![token]!.slice());
+    const at = (row: number) => typeof positions === "number" ? positions + row : positions[row]!;
+    let x = tokens.map((token) =>
+      typeof token === "number" ? this.weights.get("embed_tokens")![token]!.slice() : Float64Array.from(token)
+    );
     const result: ReferenceResult = { keys: [], values: [], logits: [], weights: [] };
     for (let layer = 0; layer < layers; layer++) {
       const w = `layers.${layer}.`;
       const normed = this.norm(x, `${w}input_layernorm`);
-      const query = this.rotate(this.linear(normed, `${w}self_attn.q_proj`), firstPosition);
-      const key = this.rotate(this.linear(normed, `${w}self_attn.k_proj`), firstPosition);
+      const query = this.rotate(this.linear(normed, `${w}self_attn.q_proj`), at);
+      const key = this.rotate(this.linear(normed, `${w}self_attn.k_proj`), at);
       const value = this.linear(normed, `${w}self_attn.v_proj`);
       const output = x.map(() => new Float64Array(heads * headDim));
       for (let h = 0; h < kvHeads; h++) {
@@ -84,13 +91,13 @@ export class ReferenceLlama {
     });
   }
 
-  private rotate(x: Rows, firstPosition: number): Rows {
+  private rotate(x: Rows, position: (row: number) => number): Rows {
     const { headDim, ropeTheta } = this.config, half = headDim / 2;
     return x.map((row, i) => {
       const out = row.slice();
       for (let at = 0; at < row.length; at += headDim) {
         for (let d = 0; d < half; d++) {
-          const angle = (firstPosition + i) * ropeTheta ** (-2 * d / headDim);
+          const angle = position(i) * ropeTheta ** (-2 * d / headDim);
           out[at + d] = row[at + d]! * Math.cos(angle) - row[at + half + d]! * Math.sin(angle);
           out[at + half + d] = row[at + half + d]! * Math.cos(angle) + row[at + d]! * Math.sin(angle);
         }

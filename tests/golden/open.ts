@@ -11,6 +11,7 @@ import { architectures, prepare, type WeightFormat } from "../../core/engine/pre
 import { openSafetensors, readSafetensors } from "../../core/engine/safetensors.ts";
 import { SUPPORTED_ARCHITECTURES } from "../../core/engine/llama_shape.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
+import type { Packs } from "../../core/pack/packs.ts";
 import type { FileSystem } from "../../core/files.ts";
 import { files } from "../host.ts";
 
@@ -68,6 +69,7 @@ export interface OpenOptions {
   features?: Partial<GraphFeatures>;
   weights?: WeightFormat;
   threads?: number;
+  packs?: (model: ModelFile) => Promise<Packs>;
   /** File of a Hugging Face folder that is read as its `config.json`. */
   configFile?: string;
 }
@@ -98,7 +100,8 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Ope
     const model = await openFile(path, configFile);
     const features = { ...NO_FEATURES, ...options.features };
     const prepared = await prepare(files, folder, model, weights, features);
-    const engine = await openCpu(await loadOnnxRuntimeNode(), prepared, model.config, features, threads);
+    const packs = await options.packs?.(model);
+    const engine = await openCpu(await loadOnnxRuntimeNode(), prepared, model.config, features, threads, packs);
     return {
       engine,
       model,

@@ -19,6 +19,8 @@ import { GpuReading } from "../../kernels/reading/gpu_reading.ts";
 import { isWide } from "../../kernels/reading/plan.ts";
 import { unsupportedOnGpu } from "../../kernels/reading/supported.ts";
 import { ValueNorms } from "../../kernels/reading/value_norms.ts";
+import { PACK_METHODS } from "../../core/pack/method.ts";
+import { randomPacks } from "../packs.ts";
 import { openTestGpu } from "../engine/gpu_device.ts";
 import { type OpenedGpu, usingGpu } from "../engine/gpu_open.ts";
 import { difference } from "./kept_slots.ts";
@@ -28,6 +30,7 @@ const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6;
 /** Written tokens, and so many of them stay under a policy that evicts while writing. */
 const WRITTEN = 6, WRITTEN_MUCH = 60, DECODE_BUDGET = 24;
 /** Ways to evict what is written that no policy by name has. */
+const SPELLED = ["probe=judgeq-inside,aggregate=mean-unpooled", "probe=judgeq+question"];
 const DECODING = ["h2o", "tova", "rkv", "moment-recent"].map((decode) =>
   `probe=window,aggregate=mean,select=topk,decode=${decode}`
 );
@@ -154,7 +157,7 @@ const gpu = await openTestGpu();
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
 const words = process.argv.slice(2), both = words.includes("both-positions");
 const wanted = words.filter((word) => word !== "both-positions"),
-  names = wanted.length > 0 ? wanted : [...Object.keys(named), ...DECODING];
+  names = wanted.length > 0 ? wanted : [...Object.keys(named), ...SPELLED, ...DECODING];
 let turn = 0;
 // everything that any policy asks of a graph: opening an engine takes longer than reading
 const all: GraphFeatures = {
@@ -164,12 +167,14 @@ const all: GraphFeatures = {
   queryMoments: true,
   newestMass: true,
   logBias: true,
+  embeddings: true,
+  packs: PACK_METHODS,
 };
-const cpu = await openTiny({ features: all });
+const cpu = await openTiny({ features: all, packs: randomPacks });
 for (const logBias of [false, true]) {
   const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy, isNoted(policy)) === logBias);
   if (mine.length === 0) continue;
-  await usingGpu(gpu.device, TINY, { features: { ...all, logBias } }, async (on) => {
+  await usingGpu(gpu.device, TINY, { features: { ...all, logBias }, packs: randomPacks }, async (on) => {
     const norms = await ValueNorms.open(gpu, on.engine, async (layer) => {
       const { type, bytes } = await on.model.tensor(`layers.${layer}.self_attn.o_proj`);
       return Float32Array.from(dequantise(type, bytes));

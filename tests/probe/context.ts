@@ -20,14 +20,17 @@ export async function look(engine: Engine, probe: Probe, setting: Setting) {
   let context: ProbeContext | null = null, evidence: Evidence = {};
   for (let from = 0; from < ids.length; from += size) {
     const tokens = ids.slice(from, from + size), to = from + tokens.length, last = to === ids.length;
+    const before = { packs: engine.packs, questionTokens: [], nextPosition: to, positionsLeft: Infinity, ...more };
+    const soft = last ? probe.soft?.(before) ?? null : null;
     const chunk = await engine.pass(cache, {
       tokens,
       firstPosition: from,
-      scoreRows: last || probe.everyChunk ? Math.min(probe.windowRows, tokens.length) : 0,
+      soft: soft ?? undefined,
+      scoreRows: soft?.count ?? (last || probe.everyChunk ? Math.min(probe.windowRows, tokens.length) : 0),
       factsFrom: 0,
     });
     cache.append(chunk.keys, chunk.values, tokens.length, from, from);
-    context = probeContext(engine, cache, { chunk, tokens, tokensRead: to, ...more });
+    context = probeContext(engine, cache, { chunk, tokens, tokensRead: to, soft, ...more });
     if (last || probe.everyChunk) evidence = await probe.look(context);
   }
   return { context: context!, cache, evidence };
@@ -44,6 +47,8 @@ export function probeContext(
     cache,
     budget: given.tokensRead,
     mostSlots: Infinity,
+    soft: null,
+    packs: engine.packs,
     protectedSlots: Array.from(cache.live, (live) => new Uint8Array(live)),
     questionTokens: [],
     answerTokens: [],

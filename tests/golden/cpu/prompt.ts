@@ -115,6 +115,8 @@ export class CpuPrompt implements TestedPrompt {
       questionTokens: [],
       answerTokens: [],
       nextPosition: tokensRead,
+      soft: null,
+      packs: this.engine.packs,
       positionsLeft: Infinity,
       tokenizer: fakeTokenizer,
     };

@@ -1,0 +1,56 @@
+/** Where packs of learned weights are: the user's own in the data folder, `packs/<any folder>/<method>.safetensors`, and those that come with the program. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { readSafetensors } from "../core/engine/safetensors/read.ts";
+import { ModelError } from "../core/errors.ts";
+import type { RandomAccessFile } from "../core/files.ts";
+import { type PackHeader, packHeader } from "../core/pack/header.ts";
+import type { PackMethod } from "../core/pack/method.ts";
+import type { PackFiles } from "../core/pack/packs.ts";
+import { dataFolder } from "./folders.ts";
+import { files } from "./host.ts";
+import { shippedPacks } from "./packs_shipped.ts";
+
+/** The user's own first. */
+export const packFiles: PackFiles = async (method) => [...await ownPacks(method), ...await shipped(method)];
+
+async function ownPacks(method: PackMethod): Promise<RandomAccessFile[]> {
+  const folder = join(dataFolder(), "packs"), found: RandomAccessFile[] = [];
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    const path = join(folder, name, `${method}.safetensors`);
+    if (await files.exists(path)) found.push(await files.open(path));
+  }
+  return found;
+}
+
+async function shipped(method: PackMethod): Promise<RandomAccessFile[]> {
+  const mine = (await shippedPacks()).filter(({ name }) => name.endsWith(`/${method}.safetensors`));
+  return await Promise.all(mine.map(async ({ name, bytes }) => inMemory(`packs/${name}`, await bytes())));
+}
+
+/** What is inside a binary cannot be opened, only read. */
+function inMemory(path: string, bytes: Uint8Array): RandomAccessFile {
+  return {
+    path,
+    size: bytes.length,
+    read: (offset, length) =>
+      offset + length > bytes.length
+        ? Promise.reject(new ModelError(`${path} ends at byte ${bytes.length}: it is truncated`))
+        : Promise.resolve(bytes.slice(offset, offset + length)),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** What the pack of a method for a checkpoint says of itself; null where there is none. */
+export async function findPack(method: PackMethod, fingerprint: string): Promise<PackHeader | null> {
+  const candidates = await packFiles(method);
+  try {
+    for (const file of candidates) {
+      const header = await readSafetensors(file).then((stored) => packHeader(stored, method)).catch(() => null);
+      if (header?.fingerprint === fingerprint) return header;
+    }
+    return null;
+  } finally {
+    for (const file of candidates) await file.close();
+  }
+}

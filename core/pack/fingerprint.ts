@@ -1,0 +1,29 @@
+/** What is the same for all quantisations of one checkpoint: a pack is matched to a model by it. */
+import { dequantise } from "../engine/dequantise.ts";
+import type { ModelFile } from "../engine/weights.ts";
+import { ModelError } from "../errors.ts";
+
+/**
+ * SHA-256 (hex) of shapes, vocabulary and norm vectors, which no quantisation touches: the line `architecture layers hidden heads kvHeads headDim vocab`,
+ * then every spelled token in the order of ids, each on a line, then the float32 gains of all layers' norms (before attention, before the MLP) and of the
+ * last one. `training/` computes the same.
+ * @throws {ModelError} for a model without a vocabulary in its file, or with damaged norms
+ */
+export async function fingerprint(model: Pick<ModelFile, "path" | "config" | "metadata" | "tensor">): Promise<string> {
+  const { architecture, layers, hidden, heads, kvHeads, headDim, vocab } = model.config;
+  const tokens = model.metadata.get("tokenizer.ggml.tokens");
+  if (!Array.isArray(tokens)) {
+    throw new ModelError(`Cannot tell which packs suit ${model.path}: it has no vocabulary; a .gguf file has one`);
+  }
+  const lines = [[architecture, layers, hidden, heads, kvHeads, headDim, vocab].join(" "), ...tokens];
+  const parts = [new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""))];
+  for (const name of [...Array(layers).keys()].flatMap(normsOf).concat("norm")) {
+    const { type, bytes } = await model.tensor(name);
+    const gains = Float32Array.from(dequantise(type, bytes));
+    parts.push(new Uint8Array(gains.buffer));
+  }
+  const digest = await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer());
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+const normsOf = (layer: number) => [`layers.${layer}.input_layernorm`, `layers.${layer}.post_attention_layernorm`];

@@ -1,0 +1,63 @@
+/** Packs for the golden Llama, of random numbers: what they say is not learned, how they are used is. */
+import type { Packs } from "../core/pack/packs.ts";
+import { readPack } from "../core/pack/packs.ts";
+import type { PackMethod } from "../core/pack/method.ts";
+import type { ModelFile } from "../core/engine/weights.ts";
+import { safetensorsBytes, type StoredTensor } from "./engine/safetensors_bytes.ts";
+import { memoryFile, randomNumbers } from "./host.ts";
+
+/** Rows of embeddings, and positions before the first of them. */
+export const SOFT_ROWS = 12, SOFT_OFFSET = 3;
+
+/** Numbers between -1 and 1 as F32, or F16 where `half`. */
+export function randomTensor(shape: number[], seed: number, scale = 1, half = false): StoredTensor {
+  const random = randomNumbers(seed), count = shape.reduce((a, b) => a * b, 1);
+  const values = Float32Array.from({ length: count }, () => scale * (2 * random() - 1));
+  return half ? { dtype: "F16", shape, bytes: halves(values) } : floatTensor(shape, values);
+}
+
+export function floatTensor(shape: number[], values: Float32Array): StoredTensor {
+  return { dtype: "F32", shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+}
+
+/** float16 of numbers below 1 in size, cut off. */
+function halves(values: Float32Array): Uint8Array {
+  const bits = new Uint32Array(values.buffer), out = new Uint16Array(values.length);
+  bits.forEach((word, i) => {
+    const exponent = ((word >>> 23) & 255) - 112;
+    out[i] = (word >>> 16) & 0x8000 | (exponent > 0 ? exponent << 10 | (word >>> 13) & 0x3ff : 0);
+  });
+  return new Uint8Array(out.buffer);
+}
+
+export const FINGERPRINT = "ab".repeat(32);
+
+/** The strings of a good header. */
+export function packMetadata(method: PackMethod, more: Record<string, string> = {}): Record<string, string> {
+  return {
+    method,
+    version: "1",
+    fingerprint: FINGERPRINT,
+    model: "golden llama",
+    data: "chance",
+    seed: "1",
+    validation: JSON.stringify({ "hit 12.5 %": 71.5, kl: 0.5 }),
+    parameters: JSON.stringify({ offset: SOFT_OFFSET }),
+    ...more,
+  };
+}
+
+/** The arrays of a good pack for a model of this hidden size. */
+export const packTensors: Record<PackMethod, (hidden: number) => Record<string, StoredTensor>> = {
+  judgeq: (hidden) => ({ tokens: randomTensor([SOFT_ROWS, hidden], 5, 0.5, true) }),
+};
+
+/** All packs, read as those of users are. */
+export async function randomPacks(model: ModelFile): Promise<Packs> {
+  const packs: Packs = {};
+  for (const method of Object.keys(packTensors) as PackMethod[]) {
+    const bytes = safetensorsBytes(packTensors[method](model.config.hidden), packMetadata(method));
+    Object.assign(packs, { [method]: await readPack(method, memoryFile(bytes, `${method}.safetensors`), model) });
+  }
+  return packs;
+}
