@@ -105,6 +105,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
     positions: request.positions,
     questionTokens: request.questionKnown === false ? [] : questionTokens(tokenizer, request.instruction),
     answerTokens: answerTokens(tokenizer, request),
+    headTokens: head.length,
     tokenizer,
     decodeBudget: writing.budget,
   });

@@ -3,7 +3,7 @@ import { bytesPerSlot } from "./cache.ts";
 import type { Device } from "./engine/engine.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 import { BudgetError, UsageError } from "./errors.ts";
-import { attributesFor, leastBudget, type Policy } from "./policy.ts";
+import { attributesFor, leastBudget, type Policy, stateBytes } from "./policy.ts";
 
 /** What `--kv-budget` asked for: slots per KV head that survive a compaction, or bytes that bound the whole cache. */
 export type BudgetRequest = { slots: number } | { bytes: number } | null;
@@ -72,7 +72,10 @@ export function cpuAllocation(
   { slots, chunkTokens, reserve }: Omit<Sizes, "decodeBudget">,
 ): Allocation {
   const capacity = slots + chunkTokens + reserve, heads = config.layers * config.kvHeads;
-  return { capacity, bytes: capacity * heads * bytesPerSlot(config, attributesFor(policy).length) };
+  return {
+    capacity,
+    bytes: capacity * heads * bytesPerSlot(config, attributesFor(policy).length) + stateBytes(policy, config),
+  };
 }
 
 export interface BudgetInput {

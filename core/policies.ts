@@ -209,6 +209,13 @@ export const policies: Record<string, NamedPolicy> = {
     cost: "one pass of 32 rows per chunk",
     stages: { ...base, probe: "judgeq", aggregate: "mean-unpooled", select: "topk" },
   },
+  metasoft: {
+    summary: "As judgeq, with rows mixed for the document at hand; what is evicted flows into the slots most like it.",
+    paper: "Meta-Soft, arXiv 2605.22337, asking after every chunk, with mass and bias of our own in the flow",
+    needs: "a pack for the model; the question helps",
+    cost: "as judgeq, and a product of evicted with kept keys",
+    stages: { ...base, probe: "metasoft", aggregate: "mean-unpooled", select: "topk", compensate: "flow" },
+  },
   lookahead: {
     summary: "After every chunk the first eight tokens of an answer are written, ask, and are forgotten.",
     paper: "Lookahead Q-Cache, arXiv 2505.20334",

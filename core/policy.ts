@@ -7,9 +7,11 @@
 import type { KvCache, SlotAttribute } from "./cache.ts";
 import type { Aggregation } from "./engine/attention_mass.ts";
 import type { EmbeddingRows, Engine, PassResult } from "./engine/engine.ts";
+import type { ModelConfig } from "./engine/weights.ts";
 import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
 import type { PackMethod } from "./pack/method.ts";
 import type { Packs } from "./pack/packs.ts";
+import { DocumentMean, documentMeanBytes } from "./probe/document_mean.ts";
 import type { PolicyRecord } from "./record.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
@@ -43,6 +45,8 @@ export interface SoftContext {
   packs: Packs;
   /** Tokens that stand for the question (or instruction); none when the document is read before its questions are known. */
   questionTokens: number[];
+  /** What is known of the embeddings up to the chunk's end; null where no variant needs it. */
+  document: DocumentMean | null;
   /** RoPE index of the token after the chunk. */
   nextPosition: number;
   /** Positions that the model was trained on from there on; Infinity where they bound nothing. At least as many as the reserve. */
@@ -76,6 +80,8 @@ export interface Needs {
   /** Rows of a pass are given as embeddings. */
   embeddings?: boolean;
   /** Weights that were learned for the model. */
+  /** The mean of the document's embeddings, and the last one. */
+  documentMean?: boolean;
   pack?: PackMethod | readonly PackMethod[];
   /** The question must be known before the document is read. */
   question?: boolean;
@@ -272,6 +278,16 @@ export function featuresFor(policy: Policy): GraphFeatures {
     embeddings: needs(policy, "embeddings"),
     packs: packsOf(policy),
   };
+}
+
+/** What a policy remembers of the document beside its slots; null for nothing. @param headTokens tokens before the document */
+export function documentMeanFor(policy: Policy, { metasoft }: Packs, headTokens = 0): DocumentMean | null {
+  return needs(policy, "documentMean") ? new DocumentMean(metasoft!.table, headTokens) : null;
+}
+
+/** Bytes of what a policy remembers beside slots. */
+export function stateBytes(policy: Policy, { hidden }: Pick<ModelConfig, "hidden">): number {
+  return needs(policy, "documentMean") ? documentMeanBytes(hidden) : 0;
 }
 
 /** Slot attributes that a policy's variants declare, each once. */

@@ -9,6 +9,7 @@ import { type Engine, FEW_ROWS } from "./engine/engine.ts";
 import { DECODE_BLOCK, evictWritten } from "./decode/evict.ts";
 import {
   attributesFor,
+  documentMeanFor,
   type Evidence,
   featuresFor,
   needs,
@@ -17,8 +18,10 @@ import {
   type ProbeTokenizer,
   SINKS,
   type StageContext,
+  stateBytes,
 } from "./policy.ts";
 import { protectedSlots } from "./protected_slots.ts";
+import type { DocumentMean } from "./probe/document_mean.ts";
 import { askWith } from "./probe/evidence.ts";
 import { KnownText } from "./recall/known_text.ts";
 import { type Reading, refuseUnmet } from "./reading.ts";
@@ -35,6 +38,8 @@ export interface ReaderOptions {
   questionTokens: number[];
   /** Tokens with which an answer would begin. */
   answerTokens: number[];
+  /** First tokens that are no part of the document: the chat template's. Default: none. */
+  headTokens?: number;
   /** For probes that ask with a text of their own. */
   tokenizer: ProbeTokenizer;
   /** Slots of written tokens that stay, under a decode policy that evicts. Default: as many as are written. */
@@ -59,18 +64,21 @@ export class Reader implements Reading {
   /** Text around the slots, where the policy recalls it. */
   private readonly text: KnownText | null;
   private readonly rope: Rope;
+  /** What is known of the document beside its slots, where the policy needs it. */
+  private readonly document: DocumentMean | null;
 
   /** @throws {UsageError} when the engine was opened for a policy that needs less, or the policy needs a question and there is none */
   constructor(readonly engine: Engine, readonly policy: Policy, readonly options: ReaderOptions) {
     refuseUnmet(policy, engine.features, featuresFor(policy), options.questionTokens);
     this.cache = new KvCache(engine.config, options.budget.capacity, attributesFor(policy));
     this.rope = new Rope(engine.config);
+    this.document = documentMeanFor(policy, engine.packs, options.headTokens);
     this.text = needs(policy, "text") ? new KnownText() : null;
     if (options.positions === "compact") this.positions = "compact";
   }
 
   get kvBytes(): number {
-    return this.cache.bytes;
+    return this.cache.bytes + stateBytes(this.policy, this.engine.config);
   }
 
   get liveSlots(): number {
@@ -86,8 +94,10 @@ export class Reader implements Reading {
     const due = policy.evicts && cache.meanLive + tokens.length > options.budget.slots;
     const looks = policy.evicts && (due || policy.probe.everyChunk === true);
     const nextPosition = this.nextPosition + tokens.length;
+    this.document?.add(tokens);
     const before = {
       packs: engine.packs,
+      document: this.document,
       questionTokens: options.questionTokens,
       nextPosition,
       positionsLeft: options.positions === "original" ? Infinity : engine.config.trainedPositions - nextPosition,

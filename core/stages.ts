@@ -35,6 +35,7 @@ import { knorm } from "./probe/knorm.ts";
 import { kvzip } from "./probe/kvzip.ts";
 import { lagkv } from "./probe/lagkv.ts";
 import { lookahead } from "./probe/lookahead.ts";
+import { metasoft, metasoftInside } from "./probe/metasoft.ts";
 import { none } from "./probe/none.ts";
 import { question } from "./probe/question.ts";
 import { random } from "./probe/random.ts";
@@ -58,6 +59,8 @@ export const stages = {
     role,
     judgeq,
     "judgeq-inside": judgeqInside,
+    metasoft,
+    "metasoft-inside": metasoftInside,
     lookahead,
     kvzip,
     tova: tovaProbe,

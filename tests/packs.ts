@@ -50,6 +50,15 @@ export function packMetadata(method: PackMethod, more: Record<string, string> = 
 /** The arrays of a good pack for a model of this hidden size. */
 export const packTensors: Record<PackMethod, (hidden: number) => Record<string, StoredTensor>> = {
   judgeq: (hidden) => ({ tokens: randomTensor([SOFT_ROWS, hidden], 5, 0.5, true) }),
+  metasoft: (hidden) => ({
+    library: randomTensor([24, hidden], 6, 0.2, true),
+    scale: floatTensor([1], Float32Array.of(2)),
+    "selector.query": randomTensor([SOFT_ROWS, 16], 7),
+    "selector.key": randomTensor([16, hidden], 8, 4),
+    "selector.value": randomTensor([16, hidden], 9, 4),
+    "selector.output": randomTensor([24, 16], 10),
+    "selector.bias": randomTensor([SOFT_ROWS, 24], 11),
+  }),
 };
 
 /** All packs, read as those of users are. */

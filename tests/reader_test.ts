@@ -144,7 +144,7 @@ describe("reader", () => {
               assert.ok(cache.peakLive <= cache.capacity, what);
               pool ??= cache.keys.buffer;
               assert.equal(cache.keys.buffer, pool, what);
-              assert.equal(cache.bytes, reader.options.budget.bytes, what);
+              assert.equal(reader.kvBytes, reader.options.budget.bytes, what);
               assertRoom(cache, chunkTokens + RESERVE, what);
               const longest = Math.max(...cache.live);
               for (let head = 0; head < cache.heads; head++) {

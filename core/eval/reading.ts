@@ -107,6 +107,7 @@ export async function read(
     positions,
     questionTokens: aware ? questionTokens(tokenizer, sample.question) : [],
     answerTokens: answerTokens(tokenizer, request),
+    headTokens: head.length,
     tokenizer,
   });
 
@@ -124,7 +125,7 @@ export async function read(
     compactions: reader.compactions,
     prefillMs: performance.now() - started,
     policyMs: reader.policyMs,
-    kvBytes: cache.bytes,
+    kvBytes: reader.kvBytes,
     peakLiveSlots: cache.peakLive,
   };
   const kept = Array.from(cache.live, (_, head) => cache.sources(head).slice());

@@ -3,6 +3,7 @@ import type { Aggregation } from "../../core/engine/attention_mass.ts";
 import type { EmbeddingRows } from "../../core/engine/engine.ts";
 import type { GpuPass, GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { GpuKvCache } from "../../core/gpu_cache.ts";
+import type { DocumentMean } from "../../core/probe/document_mean.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 import { type Ask, askLayer, softmaxBytes } from "../probe/ask_layer.ts";
@@ -43,6 +44,8 @@ export interface Moment {
   live: Int32Array;
   /** The chunk's token ids, how many these are, and what its pass gave. */
   tokens: number[];
+  /** What is known of the document beside its slots, where the policy needs it. */
+  document: DocumentMean | null;
   rows: number;
   chunk: GpuPassResult | null;
 }

@@ -4,6 +4,7 @@
  */
 import type { GpuPass, GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
+import { EmbeddingTable } from "../../core/pack/embeddings.ts";
 import type { Packs } from "../../core/pack/packs.ts";
 import { NO_FEATURES } from "../../core/engine/features.ts";
 import { BIAS_DIMS, type GpuKvCache } from "../../core/gpu_cache.ts";
@@ -106,7 +107,28 @@ class DryRecording extends Recording {
 function fakePacks({ hidden }: ModelConfig): Packs {
   const header = { path: "", fingerprint: "", model: "", data: "", seed: "", validation: {}, parameters: {} };
   const tokens = new Float32Array(32 * hidden);
-  return { judgeq: { header: { ...header, method: "judgeq" }, tokens, count: 32, offset: 0 } };
+  const table = new EmbeddingTable({ type: "F32", bytes: new Uint8Array(4 * 4 * hidden) }, hidden);
+  const size = 512, width = 64, zeros = (numbers: number) => new Float32Array(numbers);
+  return {
+    judgeq: { header: { ...header, method: "judgeq" }, tokens, count: 32, offset: 0 },
+    metasoft: {
+      header: { ...header, method: "metasoft" },
+      table,
+      hidden,
+      count: 32,
+      size,
+      width,
+      chosen: 8,
+      offset: 0,
+      library: zeros(size * hidden),
+      scale: 1,
+      query: zeros(32 * width),
+      key: zeros(width * hidden),
+      value: zeros(width * hidden),
+      output: zeros(size * width),
+      bias: zeros(32 * size),
+    },
+  };
 }
 
 /** @param wide slots have a bias */

@@ -5,7 +5,17 @@
 import type { SlotAttribute } from "../../core/cache.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { FEW_ROWS } from "../../core/engine/engine.ts";
-import { attributesFor, needs, type Passage, type Policy, RECENT, SINKS } from "../../core/policy.ts";
+import type { DocumentMean } from "../../core/probe/document_mean.ts";
+import {
+  attributesFor,
+  documentMeanFor,
+  needs,
+  type Passage,
+  type Policy,
+  RECENT,
+  SINKS,
+  stateBytes,
+} from "../../core/policy.ts";
 import { GpuKvCache } from "../../core/gpu_cache.ts";
 import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
@@ -50,6 +60,7 @@ export class GpuReading implements Reading {
   bytesBack = 0;
   private readonly memory: GpuMemory;
   private readonly text: KnownText | null;
+  private readonly document: DocumentMean | null;
   private readonly turns: GPUBuffer;
   /** Live slots of every head, where the CPU knows all quotas. */
   private live: Int32Array;
@@ -74,6 +85,7 @@ export class GpuReading implements Reading {
     const cache = new GpuKvCache(gpu.device, engine.config, capacity, engine.features.logBias);
     this.memory = { gpu, engine, cache, slots: new Slots(gpu, cache.heads, capacity) };
     this.live = new Int32Array(cache.heads);
+    this.document = documentMeanFor(policy, engine.packs, options.headTokens);
     this.text = needs(policy, "text") ? new KnownText() : null;
     if (options.positions === "compact") this.positions = "compact";
     const table = rotationTable(new Rope(engine.config), engine.config.trainedPositions + capacity);
@@ -82,7 +94,8 @@ export class GpuReading implements Reading {
   }
 
   get kvBytes(): number {
-    return this.memory.cache.bytes + this.memory.slots.bytes;
+    const { cache, slots, engine } = this.memory;
+    return cache.bytes + slots.bytes + stateBytes(this.policy, engine.config);
   }
 
   get liveSlots(): number {
@@ -99,6 +112,7 @@ export class GpuReading implements Reading {
       queryRows: looks ? Math.min(policy.probe.windowRows, tokens.length) : 0,
     });
     this.append(tokens);
+    this.document?.add(tokens);
     this.text?.append(tokens, this.tokensRead - tokens.length);
     await whileWhole?.();
 
@@ -140,6 +154,7 @@ export class GpuReading implements Reading {
       liveSlots: this.liveSlots,
       live: this.live,
       tokens,
+      document: this.document,
       rows: tokens.length,
       chunk,
     });

@@ -6,6 +6,7 @@ import { LOOKAHEAD } from "../../core/probe/lookahead.ts";
 import { MAX_ROWS } from "../../core/probe/question.ts";
 import { roleTokens } from "../../core/probe/role.ts";
 import { type MakeRows, placed } from "../../core/probe/soft.ts";
+import { metasoftRows } from "../../core/probe/metasoft.ts";
 import { SINKS } from "../../core/policy.ts";
 import { Rope } from "../../core/rope.ts";
 import { queryMoments } from "../forward/query_moments.ts";
@@ -151,8 +152,9 @@ async function lookahead(compaction: Compaction): Promise<GpuEvidence> {
 
 /** Learned rows ask in a pass of their own: `core/probe/soft.ts`. */
 const soft = (make: MakeRows, name: string): Look => (compaction) => {
-  const { memory: { engine }, moment: { options: { questionTokens }, nextPosition, positionsLeft } } = compaction;
-  const context = { packs: engine.packs, questionTokens, nextPosition, positionsLeft };
+  const { memory: { engine }, moment: { options, document, nextPosition, positionsLeft } } = compaction;
+  const { questionTokens } = options;
+  const context = { packs: engine.packs, document, questionTokens, nextPosition, positionsLeft };
   return compaction.askWithRows(placed(make(context), context), wanted(compaction), name);
 };
 
@@ -170,6 +172,8 @@ const looks: Record<string, Look> = {
   judgeq: soft(judgeqRows, "mass.judgeq"),
   // the same rows: here a pass that is not appended costs nothing of its own but its rows
   "judgeq-inside": soft(judgeqRows, "mass.judgeq"),
+  metasoft: soft(metasoftRows, "mass.metasoft"),
+  "metasoft-inside": soft(metasoftRows, "mass.metasoft"),
   h2o: (compaction) => {
     const { memory: { slots }, moment: { rows }, shape: { heads, stride }, recording } = compaction,
       { start, end } = slots;

@@ -2,6 +2,7 @@
 import { KvCache } from "../../core/cache.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import type { Evidence, Probe, ProbeContext } from "../../core/policy.ts";
+import { DocumentMean } from "../../core/probe/document_mean.ts";
 import { difference, fakeTokenizer } from "../tiny_llama.ts";
 
 export interface Setting extends Partial<ProbeContext> {
@@ -17,10 +18,19 @@ export interface Setting extends Partial<ProbeContext> {
 export async function look(engine: Engine, probe: Probe, setting: Setting) {
   const { ids, size = ids.length, capacity = ids.length + 64, ...more } = setting;
   const cache = new KvCache(engine.config, capacity, probe.attributes);
+  const document = probe.needs?.documentMean ? new DocumentMean(engine.packs.metasoft!.table) : null;
   let context: ProbeContext | null = null, evidence: Evidence = {};
   for (let from = 0; from < ids.length; from += size) {
     const tokens = ids.slice(from, from + size), to = from + tokens.length, last = to === ids.length;
-    const before = { packs: engine.packs, questionTokens: [], nextPosition: to, positionsLeft: Infinity, ...more };
+    document?.add(tokens);
+    const before = {
+      packs: engine.packs,
+      document,
+      questionTokens: [],
+      nextPosition: to,
+      positionsLeft: Infinity,
+      ...more,
+    };
     const soft = last ? probe.soft?.(before) ?? null : null;
     const chunk = await engine.pass(cache, {
       tokens,
@@ -30,7 +40,7 @@ export async function look(engine: Engine, probe: Probe, setting: Setting) {
       factsFrom: 0,
     });
     cache.append(chunk.keys, chunk.values, tokens.length, from, from);
-    context = probeContext(engine, cache, { chunk, tokens, tokensRead: to, soft, ...more });
+    context = probeContext(engine, cache, { chunk, tokens, tokensRead: to, soft, document, ...more });
     if (last || probe.everyChunk) evidence = await probe.look(context);
   }
   return { context: context!, cache, evidence };
@@ -49,6 +59,7 @@ export function probeContext(
     mostSlots: Infinity,
     soft: null,
     packs: engine.packs,
+    document: null,
     protectedSlots: Array.from(cache.live, (live) => new Uint8Array(live)),
     questionTokens: [],
     answerTokens: [],

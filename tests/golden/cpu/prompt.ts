@@ -116,6 +116,7 @@ export class CpuPrompt implements TestedPrompt {
       answerTokens: [],
       nextPosition: tokensRead,
       soft: null,
+      document: null,
       packs: this.engine.packs,
       positionsLeft: Infinity,
       tokenizer: fakeTokenizer,

@@ -195,6 +195,7 @@ class Read {
       tokensRead: read,
       nextPosition: read,
       positionsLeft: Infinity,
+      document: null,
       compactions: 0,
       memorySlots: 0,
       liveSlots: read,

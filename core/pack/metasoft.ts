@@ -1,0 +1,120 @@
+/**
+ * The pack of Meta-Soft (arXiv 2605.22337): a library of orthonormal directions and a selector that mixes soft rows of them for a document, from what is
+ * known of its embeddings. `training/README.md` has the formulas. Float32 throughout but for sums, as few as they are.
+ */
+import type { ModelFile } from "../engine/weights.ts";
+import type { PackArrays } from "./arrays.ts";
+import { EmbeddingTable } from "./embeddings.ts";
+import type { PackHeader } from "./header.ts";
+import { MAX_OFFSET, MAX_SOFT_ROWS, wholeParameter } from "./parameters.ts";
+
+/** Most directions of a library, and numbers of the selector's inner width. */
+const MOST = 4096;
+
+/** What the selector looks at, [hidden] each; zeros for what is not known. */
+export type Features = readonly [mean: Float32Array, last: Float32Array, question: Float32Array];
+
+export interface MetasoftPack {
+  header: PackHeader;
+  table: EmbeddingTable;
+  hidden: number;
+  /** Soft rows, directions of the library, width of the selector's attention, directions that a row is mixed of. */
+  count: number;
+  size: number;
+  width: number;
+  chosen: number;
+  offset: number;
+  /** [size, hidden], and what a mixture of them is multiplied with. */
+  library: Float32Array;
+  scale: number;
+  /** One query per soft row [count, width]; keys and values of a feature [width, hidden]; directions by what was attended to [size, width]; [count, size]. */
+  query: Float32Array;
+  key: Float32Array;
+  value: Float32Array;
+  output: Float32Array;
+  bias: Float32Array;
+}
+
+/** @throws {ModelError} for arrays or parameters that cannot be used */
+export async function metasoftPack(header: PackHeader, arrays: PackArrays, model: ModelFile): Promise<MetasoftPack> {
+  const { hidden } = model.config;
+  const { shape: [size], data: library } = await arrays.floats("library", [{ name: "M", most: MOST }, hidden]);
+  const { shape: [count, width], data: query } = await arrays.floats("selector.query", [
+    { name: "k", most: MAX_SOFT_ROWS },
+    { name: "d", most: MOST },
+  ]);
+  const floats = async (name: string, shape: number[]) => (await arrays.floats(name, shape)).data;
+  const chosen = wholeParameter(header, arrays, "chosen", 8, size!);
+  if (chosen === 0) throw arrays.refuse("its parameter chosen is 0, where 1 works");
+  return {
+    header,
+    table: await EmbeddingTable.open(model),
+    hidden,
+    count: count!,
+    size: size!,
+    width: width!,
+    chosen,
+    offset: wholeParameter(header, arrays, "offset", 0, MAX_OFFSET),
+    library,
+    scale: (await floats("scale", [1]))[0]!,
+    query,
+    key: await floats("selector.key", [width!, hidden]),
+    value: await floats("selector.value", [width!, hidden]),
+    output: await floats("selector.output", [size!, width!]),
+    bias: await floats("selector.bias", [count!, size!]),
+  };
+}
+
+/** Soft rows for what is known of a document, [count, hidden]. */
+export function synthesise(pack: MetasoftPack, features: Features): Float32Array {
+  const { count, hidden, width, chosen, library, scale } = pack, rows = new Float32Array(count * hidden);
+  const keys = features.map((feature) => product(pack.key, feature, width));
+  const values = features.map((feature) => product(pack.value, feature, width));
+  for (let k = 0; k < count; k++) {
+    const weights = softmax(keys.map((key) => dot(pack.query, k * width, key) / Math.sqrt(width)));
+    const seen = new Float32Array(width);
+    values.forEach((value, i) => value.forEach((part, d) => seen[d]! += weights[i]! * part));
+    const logits = product(pack.output, seen, pack.size);
+    for (let m = 0; m < logits.length; m++) logits[m]! += pack.bias[k * pack.size + m]!;
+    const best = highest(logits, chosen), mixed = softmax(best.map((m) => logits[m]!));
+    const row = rows.subarray(k * hidden, (k + 1) * hidden);
+    best.forEach((m, i) => {
+      const share = scale * mixed[i]!, direction = library.subarray(m * hidden, (m + 1) * hidden);
+      for (let d = 0; d < hidden; d++) row[d]! += share * direction[d]!;
+    });
+  }
+  return rows;
+}
+
+/** Matrix [rows, x.length] times x. */
+function product(matrix: Float32Array, x: Float32Array, rows: number): Float32Array {
+  const out = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) out[row] = dot(matrix, row * x.length, x);
+  return out;
+}
+
+/** Of x and as many numbers of `of` from a place on. */
+function dot(of: Float32Array, from: number, x: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += of[from + i]! * x[i]!;
+  return sum;
+}
+
+function softmax(logits: readonly number[]): number[] {
+  const top = Math.max(...logits), exps = logits.map((logit) => Math.exp(logit - top));
+  const sum = exps.reduce((a, b) => a + b);
+  return exps.map((value) => value / sum);
+}
+
+/** Indices of the highest values, the lower index first where they are equal. */
+function highest(values: Float32Array, count: number): number[] {
+  const best: number[] = [];
+  values.forEach((value, i) => {
+    if (best.length === count && !(value > values[best.at(-1)!]!)) return;
+    let at = best.length;
+    while (at > 0 && value > values[best[at - 1]!]!) at--;
+    best.splice(at, 0, i);
+    if (best.length > count) best.pop();
+  });
+  return best;
+}

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { dequantise } from "../../core/engine/dequantise.ts";
+import { openGguf } from "../../core/engine/gguf.ts";
+import { EmbeddingTable } from "../../core/pack/embeddings.ts";
+import { parsePolicy } from "../../core/policies.ts";
+import { featuresFor } from "../../core/policy.ts";
+import { DocumentMean } from "../../core/probe/document_mean.ts";
+import { metasoft, metasoftInside, metasoftRows } from "../../core/probe/metasoft.ts";
+import { Reader } from "../../core/reader.ts";
+import { files, fixture } from "../host.ts";
+import { randomPacks, SOFT_OFFSET, SOFT_ROWS } from "../packs.ts";
+import { difference, fakeTokenizer, openTiny, tokens } from "../tiny_llama.ts";
+import { look, snapshot, worst } from "./context.ts";
+
+const { engine, model, close } = await openTiny({
+  features: { mass: ["max", "mean"], logBias: true, embeddings: true, packs: ["metasoft"] },
+  packs: randomPacks,
+});
+
+describe("metasoft", () => {
+  after(close);
+  const ids = tokens(90, 4), { table, hidden } = engine.packs.metasoft!;
+
+  /** The rows for a document that was read. */
+  const rowsFor = (document: number[], questionTokens: number[] = []) => {
+    const mean = new DocumentMean(table);
+    mean.add(document);
+    const where = { nextPosition: document.length, positionsLeft: Infinity };
+    return metasoftRows({ packs: engine.packs, document: mean, questionTokens, ...where });
+  };
+
+  test("EmbeddingTable: rows of the matrix as the model has them, stored in floats or in blocks", async () => {
+    const quantised = await openGguf(await files.open(fixture("gguf/llama.q8_0.gguf")));
+    for (const one of [model, quantised]) {
+      const { type, bytes } = await one.tensor("embed_tokens"), whole = dequantise(type, bytes);
+      const table = await EmbeddingTable.open(one), { vocab, hidden } = one.config;
+      for (const id of [0, 1, 77, vocab - 1]) {
+        assert.equal(difference(table.of(id), whole.subarray(id * hidden, (id + 1) * hidden)), 0);
+      }
+    }
+    await quantised.close();
+  });
+
+  test("DocumentMean: mean and last embedding of the document, however it is cut, without what stands before it", () => {
+    for (const [size, before] of [[90, 0], [7, 0], [1, 0], [90, 20], [7, 20], [7, 21], [30, 90]] as const) {
+      const mean = new DocumentMean(table, before);
+      for (let from = 0; from < ids.length; from += size) mean.add(ids.slice(from, from + size));
+      const own = ids.slice(before), asked = new Float64Array(hidden);
+      for (const id of own) table.of(id).forEach((value, d) => asked[d]! += value / own.length);
+      assert.ok(difference(mean.mean(), asked) < 1e-6, `chunks of ${size} behind ${before}`);
+      assert.equal(difference(mean.last, own.length > 0 ? table.of(own.at(-1)!).slice() : new Float32Array(hidden)), 0);
+    }
+  });
+
+  test("rows: the same for the same document, others for another, for another last token and for a question", () => {
+    const { embeddings, count, offset } = rowsFor(ids);
+    assert.deepEqual([count, offset, embeddings.length], [SOFT_ROWS, SOFT_OFFSET, SOFT_ROWS * hidden]);
+    assert.equal(difference(embeddings, rowsFor(ids).embeddings), 0);
+    const others = [rowsFor(tokens(90, 5)), rowsFor(ids.with(-1, 3)), rowsFor(ids, tokens(9, 8))];
+    for (const other of others) assert.ok(difference(embeddings, other.embeddings) > 1e-3);
+  });
+
+  test("metasoft-inside asks as metasoft does, nothing of the rows stays, and twice the same", async () => {
+    for (const size of [90, 64, 7]) {
+      const [own, inside, again] = [
+        await look(engine, metasoft(), { ids, size }),
+        await look(engine, metasoftInside(), { ids, size }),
+        await look(engine, metasoft(), { ids, size }),
+      ];
+      assert.equal(own.evidence.rows, SOFT_ROWS);
+      assert.ok(worst(inside.evidence.mean!, own.evidence.mean!) < 1e-5, `chunks of ${size}`);
+      assert.deepEqual(again.evidence, own.evidence);
+      assert.deepEqual(snapshot(own.cache).map(({ live }) => live), Array(own.cache.heads).fill(ids.length));
+    }
+  });
+
+  test("a reader's rows are of all that it read, compacted or not, and of what a question on the side left alone", async () => {
+    const policy = parsePolicy("metasoft"), seen: Float32Array[] = [];
+    const spied = {
+      ...policy,
+      probe: {
+        ...policy.probe,
+        look(context: Parameters<typeof policy.probe.look>[0]) {
+          seen.push(context.document!.mean());
+          return policy.probe.look(context);
+        },
+      },
+    };
+    const budget = { slots: 64, capacity: 64 + 32 + 32, bytes: 0, clampedFrom: null };
+    const reader = new Reader(engine, spied, {
+      budget,
+      chunkTokens: 32,
+      reserve: 32,
+      positions: "original",
+      questionTokens: [],
+      answerTokens: [],
+      headTokens: 10,
+      tokenizer: fakeTokenizer,
+    });
+    for (let from = 0; from < 160; from += 32) {
+      await reader.read(tokens(160, 6).slice(from, from + 32));
+      await reader.aside(0, () => reader.write(tokens(3, 7)));
+    }
+    assert.equal(reader.compactions, 3);
+    assert.equal(seen.length, 3);
+    for (const [i, to] of [96, 128, 160].entries()) {
+      const mean = new DocumentMean(table);
+      mean.add(tokens(160, 6).slice(10, to));
+      assert.ok(difference(seen[i]!, mean.mean()) < 1e-6);
+    }
+    assert.equal(reader.kvBytes, reader.cache.bytes + 12 * hidden);
+  });
+
+  test("featuresFor: the policy has its pack, rows given as embeddings, and the flow's biases", () => {
+    const { embeddings, packs, logBias, mass } = featuresFor(parsePolicy("metasoft"));
+    assert.deepEqual({ embeddings, packs, logBias, mass }, {
+      embeddings: true,
+      packs: ["metasoft"],
+      logBias: true,
+      mass: ["mean"],
+    });
+    assert.deepEqual(featuresFor(parsePolicy("probe=judgeq+metasoft")).packs, ["judgeq", "metasoft"]);
+  });
+});
