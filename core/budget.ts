@@ -1,5 +1,5 @@
 /** Slots and bytes: every rounding rule of the fixed memory. */
-import { bytesPerSlot } from "./cache.ts";
+import { bytesPerSlot, numbersOf } from "./cache.ts";
 import type { Device } from "./engine/engine.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 import { BudgetError, UsageError } from "./errors.ts";
@@ -74,7 +74,7 @@ export function cpuAllocation(
   const capacity = slots + chunkTokens + reserve, heads = config.layers * config.kvHeads;
   return {
     capacity,
-    bytes: capacity * heads * bytesPerSlot(config, attributesFor(policy).length) + stateBytes(policy, config),
+    bytes: capacity * heads * bytesPerSlot(config, numbersOf(attributesFor(policy))) + stateBytes(policy, config),
   };
 }
 

@@ -16,7 +16,7 @@ export interface CacheShape {
  * What a policy may remember of every slot (float32): `valueNorm` ‖v W_O‖₁ of the row as it was written; `logBias` added to its attention logits;
  * `count` tokens that it stands for; `score` a score given once or summed up over chunks; `seen` queries that could see it; `momentum` decayed
  * attention while writing; `normShare` the head's share of the layer's value norms of that token; `token` its id (ids below 2^24 are exact);
- * `threshold` what a merge must reach, in the first slot of every head.
+ * `threshold` what a merge must reach, in the first slot of every head; `indexerKey` what a learned indexer scores it by, several numbers.
  */
 export type SlotAttribute =
   | "valueNorm"
@@ -26,11 +26,22 @@ export type SlotAttribute =
   | "seen"
   | "momentum"
   | "normShare"
-  | "threshold";
+  | "threshold"
+  | "indexerKey";
 
-/** Bytes of one slot of one head: its key and value rows (f32), source token and position (int32), and the policy's attributes (f32). */
-export function bytesPerSlot(shape: CacheShape, attributes = 0): number {
-  return shape.headDim * 2 * 4 + 2 * 4 + attributes * 4;
+/** A slot attribute, and how many numbers a slot has of it where these are several. */
+export type AttributeSpec = SlotAttribute | { name: SlotAttribute; width: number };
+
+const shapeOf = (spec: AttributeSpec) => typeof spec === "string" ? { name: spec, width: 1 } : spec;
+
+/** Numbers that a slot has of all attributes. */
+export function numbersOf(attributes: readonly AttributeSpec[]): number {
+  return attributes.reduce((sum, spec) => sum + shapeOf(spec).width, 0);
+}
+
+/** Bytes of one slot of one head: its key and value rows (f32), source token and position (int32), and so many numbers of the policy's (f32). */
+export function bytesPerSlot(shape: CacheShape, numbers = 0): number {
+  return shape.headDim * 2 * 4 + 2 * 4 + numbers * 4;
 }
 
 /** `source` of a slot that stands for several tokens (a centroid): such slots are protected and belong to no place of the document. */
@@ -53,19 +64,21 @@ export class KvCache {
   readonly room: Int32Array;
   readonly bytes: number;
   peakLive = 0;
-  private readonly attributes = new Map<SlotAttribute, Float32Array>();
+  private readonly attributes = new Map<SlotAttribute, { pool: Float32Array; width: number }>();
 
   /** @param capacity slots per head, on average. @throws {BudgetError} when the memory cannot be had. */
-  constructor(readonly shape: CacheShape, readonly capacity: number, attributes: readonly SlotAttribute[] = []) {
+  constructor(readonly shape: CacheShape, readonly capacity: number, attributes: readonly AttributeSpec[] = []) {
     this.heads = shape.layers * shape.kvHeads;
     const slots = this.heads * capacity;
-    this.bytes = slots * bytesPerSlot(shape, attributes.length);
+    this.bytes = slots * bytesPerSlot(shape, numbersOf(attributes));
     try {
       this.keys = new Float32Array(slots * shape.headDim);
       this.values = new Float32Array(slots * shape.headDim);
       this.source = new Int32Array(slots);
       this.position = new Int32Array(slots);
-      for (const name of attributes) this.attributes.set(name, new Float32Array(slots));
+      for (const { name, width } of attributes.map(shapeOf)) {
+        this.attributes.set(name, { pool: new Float32Array(slots * width), width });
+      }
     } catch {
       throw new BudgetError(
         `Cannot allocate a cache of ${capacity} slots per head (${(this.bytes / 2 ** 30).toFixed(1)} GiB): ` +
@@ -104,12 +117,21 @@ export class KvCache {
     return this.attributes.has(name);
   }
 
-  /** An attribute of a head's live slots, a view on its pool: [live]. */
+  /** An attribute of a head's live slots, a view on its pool: [live], or [live, width] where a slot has several numbers of it. */
   attribute(name: SlotAttribute, head: number): Float32Array {
-    const pool = this.attributes.get(name);
-    if (!pool) throw new Error(`The cache was opened without the slot attribute ${name}`);
-    const start = this.start[head]!;
-    return pool.subarray(start, start + this.live[head]!);
+    const { pool, width } = this.attributeShape(name), start = this.start[head]!;
+    return pool.subarray(start * width, (start + this.live[head]!) * width);
+  }
+
+  /** Numbers that a slot has of an attribute. */
+  width(name: SlotAttribute): number {
+    return this.attributeShape(name).width;
+  }
+
+  private attributeShape(name: SlotAttribute) {
+    const found = this.attributes.get(name);
+    if (!found) throw new Error(`The cache was opened without the slot attribute ${name}`);
+    return found;
   }
 
   /** Source tokens of a head's live slots, a view. */
@@ -146,10 +168,10 @@ export class KvCache {
       }
       this.keys.set(keys[head]!.subarray(0, count * headDim), slot * headDim);
       this.values.set(values[head]!.subarray(0, count * headDim), slot * headDim);
-      for (const [name, pool] of this.attributes) {
+      for (const [name, { pool, width }] of this.attributes) {
         const rows = given[name]?.[head];
-        if (rows) pool.set(rows.subarray(0, count), slot);
-        else pool.fill(0, slot, slot + count);
+        if (rows) pool.set(rows.subarray(0, count * width), slot * width);
+        else pool.fill(0, slot * width, (slot + count) * width);
       }
       for (let i = 0; i < count; i++) {
         this.source[slot + i] = firstSource + i;
@@ -164,18 +186,15 @@ export class KvCache {
   private *floatPools(): Generator<[pool: Float32Array, width: number]> {
     yield [this.keys, this.shape.headDim];
     yield [this.values, this.shape.headDim];
-    for (const pool of this.attributes.values()) yield [pool, 1];
+    for (const { pool, width } of this.attributes.values()) yield [pool, width];
   }
 
   /** Moves `count` slots from `from` to `to`, both counted in the pool; they may overlap. */
   move(from: number, to: number, count: number): void {
     if (from === to || count === 0) return;
-    const { headDim } = this.shape;
-    this.keys.copyWithin(to * headDim, from * headDim, (from + count) * headDim);
-    this.values.copyWithin(to * headDim, from * headDim, (from + count) * headDim);
     this.source.copyWithin(to, from, from + count);
     this.position.copyWithin(to, from, from + count);
-    for (const pool of this.attributes.values()) pool.copyWithin(to, from, from + count);
+    for (const [pool, width] of this.floatPools()) pool.copyWithin(to * width, from * width, (from + count) * width);
   }
 
   /**

@@ -69,6 +69,40 @@ test("KvCache: narrowed shows the sinks and a stretch, forgets what is appended,
   }
 });
 
+test("KvCache: an attribute of several numbers is appended, moved, laid out and narrowed with its slots, and counted", async () => {
+  const width = 3, cache = new KvCache(SHAPE, 10, ["score", { name: "indexerKey", width }]);
+  assert.equal(cache.bytes, (bytesPerSlot(SHAPE) + 4 * (1 + width)) * 10 * 6);
+  assert.deepEqual([cache.width("score"), cache.width("indexerKey")], [1, width]);
+  const slotOf = (head: number, token: number) => [0, 1, 2].map((i) => 100 * head + 10 * token + i);
+  const given = Array.from(
+    { length: cache.heads },
+    (_, head) => Float32Array.from([0, 1, 2, 3, 4, 5, 6].flatMap((token) => slotOf(head, token))),
+  );
+  cache.append(rows(7, 0), rows(7, 0), 6, 0, 0, { indexerKey: given }); // the first six of seven rows
+  cache.append(rows(1, 50), rows(1, 50), 1, 6, 6); // not given: zeros
+  const holds = (head: number, tokens: number[]) =>
+    assert.deepEqual(
+      [...cache.attribute("indexerKey", head)],
+      tokens.flatMap((token) => token < 6 ? slotOf(head, token) : [0, 0, 0]),
+    );
+  for (let head = 0; head < cache.heads; head++) holds(head, [0, 1, 2, 3, 4, 5, 6]);
+  await cache.narrowed(4, 2, () => {
+    for (let head = 0; head < cache.heads; head++) holds(head, [0, 1, 4, 5, 6]);
+    return Promise.resolve();
+  });
+  for (let head = 0; head < cache.heads; head++) {
+    // every other head keeps three slots, the others six
+    const start = cache.start[head]!, keep = head % 2 ? [1, 4, 6] : [0, 1, 2, 4, 5, 6];
+    keep.forEach((slot, to) => cache.move(start + slot, start + to, 1));
+    cache.live[head] = keep.length;
+  }
+  cache.layOut();
+  for (let head = 0; head < cache.heads; head++) {
+    holds(head, head % 2 ? [1, 4, 6] : [0, 1, 2, 4, 5, 6]);
+    assert.deepEqual([...cache.sources(head)], head % 2 ? [1, 4, 6] : [0, 1, 2, 4, 5, 6]);
+  }
+});
+
 test("KvCache: memory that cannot be had is a BudgetError that names the size and the flag", () => {
   assert.throws(
     () => new KvCache({ layers: 1000, kvHeads: 1000, headDim: 1000 }, 1e6),
