@@ -82,6 +82,7 @@ async function readAndAsk(spec: string, text: string, slots: number, questions: 
       reserve,
       unboundedPositions: positions === "original",
       availableBytes: 16e9,
+      packs: engine.packs,
     }),
     chunkTokens: CHUNK,
     reserve,

@@ -97,6 +97,7 @@ export async function drift(
     reserve,
     unboundedPositions: true,
     availableBytes: 4e9,
+    packs: engine.packs,
   });
   const reader = new Reader(engine, policy, {
     budget,

@@ -66,6 +66,7 @@ async function read(model: EngineModel, name: string, ids: number[]): Promise<Re
     reserve,
     unboundedPositions: false,
     availableBytes: 16e9,
+    packs: model.engine.packs,
     documentTokens: ids.length,
   });
   const reader = new Reader(model.engine, policy, {

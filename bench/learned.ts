@@ -127,6 +127,7 @@ async function reading<T>(
       reserve,
       unboundedPositions: positions === "original",
       availableBytes: 16e9,
+      packs: engine.packs,
     }),
     chunkTokens,
     reserve,

@@ -10,6 +10,7 @@ import { availableBytes, defaultThreads, files } from "./host.ts";
 import { columns } from "./models.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { writeJson, writeOut } from "./output.ts";
+import { packFiles } from "./packs.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import { interruption } from "./signals.ts";
@@ -73,7 +74,8 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     { openGguf },
     { tokenizerFromGguf },
     { renderPrompt },
-    { policyRecord },
+    { packsOf, policyRecord },
+    { openPacks },
     { writingRoom },
   ] = await Promise.all([
     import("../mod.ts"),
@@ -81,6 +83,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     import("../core/text/tokenizer.ts"),
     import("../core/text/prompt.ts"),
     import("../core/policy.ts"),
+    import("../core/pack/packs.ts"),
     import("../core/decode/room.ts"),
   ]);
   const policy = parsePolicy(flags.policy ?? defaultPolicies.ask);
@@ -107,9 +110,11 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const allocation = isOnGpu
       ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(policy, config, rooms)
       : undefined;
+    const packs = await openPacks(packsOf(policy), packFiles, model);
     const budget = resolveBudget({
       config,
       policy,
+      packs,
       request,
       chunkTokens,
       reserve,

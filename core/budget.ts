@@ -1,9 +1,11 @@
 /** Slots and bytes: every rounding rule of the fixed memory. */
 import { bytesPerSlot, numbersOf } from "./cache.ts";
+import { latentBytes } from "./compensate/latent_state.ts";
 import type { Device } from "./engine/engine.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 import { BudgetError, UsageError } from "./errors.ts";
-import { attributesFor, leastBudget, type Policy, stateBytes } from "./policy.ts";
+import type { Packs } from "./pack/packs.ts";
+import { attributesFor, latentRankFor, leastBudget, type Policy, stateBytes } from "./policy.ts";
 
 /** What `--kv-budget` asked for: slots per KV head that survive a compaction, or bytes that bound the whole cache. */
 export type BudgetRequest = { slots: number } | { bytes: number } | null;
@@ -65,17 +67,17 @@ export interface Allocation {
 /** What a reading with so many slots per KV head after a compaction takes: as many bytes more for every slot more. */
 export type Allocate = (slots: number) => Allocation;
 
-/** Keys, values and what a policy remembers, for budget, chunk and reserve: all heads share one pool. */
+/** Keys, values and what a policy remembers of slots and beside them, for budget, chunk and reserve: all heads share one pool. */
 export function cpuAllocation(
   config: ModelConfig,
   policy: Policy,
   { slots, chunkTokens, reserve }: Omit<Sizes, "decodeBudget">,
+  packs: Packs = {},
 ): Allocation {
   const capacity = slots + chunkTokens + reserve, heads = config.layers * config.kvHeads;
-  return {
-    capacity,
-    bytes: capacity * heads * bytesPerSlot(config, numbersOf(attributesFor(policy))) + stateBytes(policy, config),
-  };
+  const perHead = capacity * bytesPerSlot(config, numbersOf(attributesFor(policy, packs))) +
+    latentBytes(latentRankFor(policy, packs), config.headDim);
+  return { capacity, bytes: heads * perHead + stateBytes(policy, config) };
 }
 
 export interface BudgetInput {
@@ -93,6 +95,8 @@ export interface BudgetInput {
   availableBytes: number;
   /** Upper bound of the document's tokens, where known. */
   documentTokens?: number;
+  /** Packs of the policy, which say how much it remembers. */
+  packs?: Packs;
   /** What the memory takes on the device. Default: the CPU's. */
   allocation?: Allocate;
 }
@@ -103,7 +107,8 @@ export function resolveBudget(input: BudgetInput): Budget {
   if (!Number.isInteger(chunkTokens) || chunkTokens < 1) {
     throw new UsageError(`--chunk is ${chunkTokens}: use a whole number of tokens from 1 on, such as 512`);
   }
-  const memory = input.allocation ?? ((slots) => cpuAllocation(config, policy, { slots, chunkTokens, reserve }));
+  const memory = input.allocation ??
+    ((slots) => cpuAllocation(config, policy, { slots, chunkTokens, reserve }, input.packs));
   const slotsIn = (bytes: number) => {
     const none = memory(0).bytes;
     return Math.floor((bytes - none) / (memory(1).bytes - none));

@@ -4,6 +4,7 @@
  *
  * A *head* here is a pair of layer and KV head, numbered `layer * kvHeads + kvHead`.
  */
+import { latentBytes, LatentState } from "./compensate/latent_state.ts";
 import { BudgetError } from "./errors.ts";
 
 export interface CacheShape {
@@ -62,20 +63,33 @@ export class KvCache {
   readonly live: Int32Array;
   /** Slots of every head's run. */
   readonly room: Int32Array;
+  /** What a latent memory keeps of evicted slots; null where the policy has none. */
+  readonly latent: LatentState | null;
   readonly bytes: number;
   peakLive = 0;
   private readonly attributes = new Map<SlotAttribute, { pool: Float32Array; width: number }>();
 
-  /** @param capacity slots per head, on average. @throws {BudgetError} when the memory cannot be had. */
-  constructor(readonly shape: CacheShape, readonly capacity: number, attributes: readonly AttributeSpec[] = []) {
+  /**
+   * @param capacity slots per head, on average
+   * @param latentRank rows of every head's latent memory
+   * @throws {BudgetError} when the memory cannot be had
+   */
+  constructor(
+    readonly shape: CacheShape,
+    readonly capacity: number,
+    attributes: readonly AttributeSpec[] = [],
+    latentRank = 0,
+  ) {
     this.heads = shape.layers * shape.kvHeads;
     const slots = this.heads * capacity;
-    this.bytes = slots * bytesPerSlot(shape, numbersOf(attributes));
+    this.bytes = slots * bytesPerSlot(shape, numbersOf(attributes)) +
+      this.heads * latentBytes(latentRank, shape.headDim);
     try {
       this.keys = new Float32Array(slots * shape.headDim);
       this.values = new Float32Array(slots * shape.headDim);
       this.source = new Int32Array(slots);
       this.position = new Int32Array(slots);
+      this.latent = latentRank > 0 ? new LatentState(this.heads, latentRank, shape.headDim) : null;
       for (const { name, width } of attributes.map(shapeOf)) {
         this.attributes.set(name, { pool: new Float32Array(slots * width), width });
       }
@@ -223,7 +237,7 @@ export class KvCache {
 
   /**
    * Narrows every head to its first `sinks` slots and those of tokens from `firstSource` on, so that passes see nothing else, and puts everything back
-   * after `work`; rows appended meanwhile are forgotten. Nothing is allocated but room for the sinks' rows: they stand for a moment where the slots
+   * after `work`; rows appended meanwhile are forgotten, and a latent memory, which may know of anything, is hidden. Nothing is allocated but room for the sinks' rows: they stand for a moment where the slots
    * before the stretch were.
    */
   async narrowed<T>(firstSource: number, sinks: number, work: () => Promise<T>): Promise<T> {
@@ -248,9 +262,13 @@ export class KvCache {
       this.live[head] = live - front;
       this.room[head] = this.room[head]! - front;
     }
+    const { latent } = this, wasVisible = latent?.visible ?? false;
+    // nothing is out of sight from the first token on
+    if (latent && firstSource > 0) latent.visible = false;
     try {
       return await work();
     } finally {
+      if (latent) latent.visible = wasVisible;
       this.start.set(before.start);
       this.live.set(before.live);
       this.room.set(before.room);

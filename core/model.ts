@@ -210,7 +210,7 @@ async function openEngine(
     device: engine.device,
     openReading: (policy: Policy, reading: ReaderOptions) => new Reader(engine, policy, reading),
     allocation: (policy: Policy, rooms: Rooms) =>
-      Promise.resolve((slots: number) => cpuAllocation(config, policy, { ...rooms, slots })),
+      Promise.resolve((slots: number) => cpuAllocation(config, policy, { ...rooms, slots }, engine.packs)),
     failure: () => null,
     close: () => engine.close(),
   };

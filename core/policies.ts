@@ -279,6 +279,20 @@ export const policies: Record<string, NamedPolicy> = {
     cost: "next to none",
     stages: { ...base, probe: "lagkv", aggregate: "none", select: "topk" },
   },
+  indexer: {
+    summary: "A learned score of every slot, asked with the last 64 tokens of every chunk, decides.",
+    paper: "IndexMem, arXiv 2605.25475, without its memory",
+    needs: "a pack for the model",
+    cost: "a few numbers per slot, and a small product of them",
+    stages: { ...base, probe: "indexer", aggregate: "none", select: "topk" },
+  },
+  indexmem: {
+    summary: "As indexer; what is evicted is written into a memory of constant size, which attention reads.",
+    paper: "IndexMem, arXiv 2605.25475",
+    needs: "a pack for the model",
+    cost: "as indexer, and two small products per evicted slot and per query",
+    stages: { ...base, probe: "indexer", aggregate: "none", select: "topk", compensate: "latent-memory" },
+  },
   random: {
     summary: "Chance decides: the baseline that every policy must beat.",
     paper: "-",

@@ -4,13 +4,14 @@
  *
  * Shapes: a *head* is a pair of layer and KV head (`cache.ts`); scores are one Float32Array [live slots] per head, higher means keep.
  */
-import type { KvCache, SlotAttribute } from "./cache.ts";
+import type { AttributeSpec, KvCache, SlotAttribute } from "./cache.ts";
 import type { Aggregation } from "./engine/attention_mass.ts";
 import type { EmbeddingRows, Engine, PassResult } from "./engine/engine.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
 import type { PackMethod } from "./pack/method.ts";
 import type { Packs } from "./pack/packs.ts";
+import { learnedSizes } from "./pack/sizes.ts";
 import { DocumentMean, documentMeanBytes } from "./probe/document_mean.ts";
 import type { PolicyRecord } from "./record.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
@@ -79,9 +80,13 @@ export interface Needs {
   logBias?: boolean;
   /** Rows of a pass are given as embeddings. */
   embeddings?: boolean;
-  /** Weights that were learned for the model. */
+  /** Index keys of every row that is read. */
+  indexer?: boolean;
+  /** A latent memory beside the slots, which attention reads. */
+  readout?: boolean;
   /** The mean of the document's embeddings, and the last one. */
   documentMean?: boolean;
+  /** Weights that were learned for the model. */
   pack?: PackMethod | readonly PackMethod[];
   /** The question must be known before the document is read. */
   question?: boolean;
@@ -104,6 +109,8 @@ export interface Probe extends Variant {
   everyChunk?: boolean;
   /** Rows behind the chunk's last one, in its own pass, which are scored there and dropped. In place of `windowRows`. */
   soft?(context: SoftContext): EmbeddingRows;
+  /** So many last rows of a chunk ask with index queries, for probes that need the indexer. */
+  indexRows?: number;
   /** Looks at nothing that was read: with it, a policy is a baseline. */
   blind?: boolean;
   look(context: ProbeContext): Promise<Evidence>;
@@ -277,6 +284,8 @@ export function featuresFor(policy: Policy): GraphFeatures {
     logBias: needs(policy, "logBias"),
     embeddings: needs(policy, "embeddings"),
     packs: packsOf(policy),
+    indexer: needs(policy, "indexer"),
+    readout: needs(policy, "readout"),
   };
 }
 
@@ -290,12 +299,19 @@ export function stateBytes(policy: Policy, { hidden }: Pick<ModelConfig, "hidden
   return needs(policy, "documentMean") ? documentMeanBytes(hidden) : 0;
 }
 
-/** Slot attributes that a policy's variants declare, each once. */
-export function attributesFor(policy: Policy): SlotAttribute[] {
+/** Slot attributes that a policy's variants declare, each once. @param packs that say how many numbers some have */
+export function attributesFor(policy: Policy, packs: Packs = {}): AttributeSpec[] {
   const own = variants(policy).flatMap((variant) => variant.attributes ?? []);
   if (needs(policy, "valueNorms")) own.push("valueNorm");
   if (needs(policy, "logBias")) own.push("logBias");
-  return [...new Set(own)];
+  return [...new Set(own)].map((name) =>
+    name === "indexerKey" ? { name, width: learnedSizes(packs).indexerKey } : name
+  );
+}
+
+/** Rows of the latent memory that a policy keeps for every head; 0 where it has none. */
+export function latentRankFor(policy: Policy, packs: Packs = {}): number {
+  return policy.evicts && needs(policy, "readout") ? learnedSizes(packs).latentRank : 0;
 }
 
 export function policyRecord(policy: Policy): PolicyRecord {

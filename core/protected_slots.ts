@@ -11,3 +11,10 @@ export function protectedSlots(source: Int32Array, sinks = SINKS, recent = RECEN
   slots.fill(1, Math.max(0, live - recent));
   return slots;
 }
+
+/** Slots in front whose token is one of the first `sinks`. */
+export function leadingSinks(source: Int32Array, sinks = SINKS): number {
+  let slot = 0;
+  while (slot < source.length && source[slot]! >= 0 && source[slot]! < sinks) slot++;
+  return slot;
+}

@@ -12,6 +12,7 @@ import {
   documentMeanFor,
   type Evidence,
   featuresFor,
+  latentRankFor,
   needs,
   type Passage,
   type Policy,
@@ -70,7 +71,12 @@ export class Reader implements Reading {
   /** @throws {UsageError} when the engine was opened for a policy that needs less, or the policy needs a question and there is none */
   constructor(readonly engine: Engine, readonly policy: Policy, readonly options: ReaderOptions) {
     refuseUnmet(policy, engine.features, featuresFor(policy), options.questionTokens);
-    this.cache = new KvCache(engine.config, options.budget.capacity, attributesFor(policy));
+    this.cache = new KvCache(
+      engine.config,
+      options.budget.capacity,
+      attributesFor(policy, engine.packs),
+      latentRankFor(policy, engine.packs),
+    );
     this.rope = new Rope(engine.config);
     this.document = documentMeanFor(policy, engine.packs, options.headTokens);
     this.text = needs(policy, "text") ? new KnownText() : null;
@@ -90,7 +96,7 @@ export class Reader implements Reading {
   }
 
   async read(tokens: number[], whileWhole?: () => Promise<void>): Promise<void> {
-    const { engine, cache, policy, options } = this;
+    const { engine, cache, policy, options } = this, { kvHeads } = cache.shape;
     const due = policy.evicts && cache.meanLive + tokens.length > options.budget.slots;
     const looks = policy.evicts && (due || policy.probe.everyChunk === true);
     const nextPosition = this.nextPosition + tokens.length;
@@ -113,9 +119,13 @@ export class Reader implements Reading {
       ...(this.wantsFacts(looks)
         ? { factsFrom: Math.min(tokens.length - 1, Math.max(0, SINKS - this.tokensRead)) }
         : {}),
+      ...(needs(policy, "indexer")
+        ? { indexRows: looks ? Math.min(policy.probe.indexRows ?? 0, tokens.length) : 0 }
+        : {}),
     });
     cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition, {
       valueNorm: chunk.valueNorms,
+      indexerKey: chunk.index && Array.from(cache.live, (_, head) => chunk.index![Math.floor(head / kvHeads)]!.keys),
     });
     this.text?.append(tokens, this.tokensRead);
     this.tokensRead += tokens.length;

@@ -25,6 +25,7 @@ export const stageSummaries: { [S in Stage]: { asks: string; variants: Record<ke
       knorm: "nobody: short keys score high (arXiv 2406.11430)",
       keydiff: "nobody: keys unlike the others of their head score high (KeyDiff, arXiv 2504.15364)",
       lagkv: "nobody: what stands out against the 128 tokens that follow scores high (LagKV, arXiv 2504.04704)",
+      indexer: "the last 64 tokens of every chunk, with learned index queries and keys (IndexMem, arXiv 2605.25475)",
       random: "nobody: chance",
     },
   },
@@ -70,6 +71,8 @@ export const stageSummaries: { [S in Stage]: { asks: string; variants: Record<ke
       merge: "values are blended into the slot with the most similar key (kvpress's MergingPress)",
       d2o: "keys and values are merged into a kept slot where it is similar enough (D2O, arXiv 2406.13035)",
       cam: "values are added to the kept slots behind them, by chance (CaM, ICML 2024)",
+      "latent-memory":
+        "it is written into a memory of constant size, which attention reads (IndexMem, arXiv 2605.25475)",
     },
   },
   recall: {

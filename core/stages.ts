@@ -18,6 +18,7 @@ import { drop } from "./compensate/drop.ts";
 import { flow } from "./compensate/flow.ts";
 import { flowAdd } from "./compensate/flow_add.ts";
 import { flowConvex } from "./compensate/flow_convex.ts";
+import { latentMemory } from "./compensate/latent_memory.ts";
 import { merge } from "./compensate/merge.ts";
 import { h2o } from "./decode/h2o.ts";
 import { keep } from "./decode/keep.ts";
@@ -30,6 +31,7 @@ import { expected } from "./probe/expected.ts";
 import { expectedMass } from "./probe/expected_mass.ts";
 import { h2o as h2oProbe } from "./probe/h2o.ts";
 import { judgeq, judgeqInside } from "./probe/judgeq.ts";
+import { indexer } from "./probe/indexer.ts";
 import { keydiff } from "./probe/keydiff.ts";
 import { knorm } from "./probe/knorm.ts";
 import { kvzip } from "./probe/kvzip.ts";
@@ -70,6 +72,7 @@ export const stages = {
     knorm,
     keydiff,
     lagkv,
+    indexer,
     random,
   },
   aggregate: {
@@ -83,7 +86,17 @@ export const stages = {
   },
   allocate: { uniform, pyramid, ada, layer, global },
   select: { topk, spread, critical, chunks },
-  compensate: { drop, flow, "flow-convex": flowConvex, "flow-add": flowAdd, centroids, merge, d2o, cam },
+  compensate: {
+    drop,
+    flow,
+    "flow-convex": flowConvex,
+    "flow-add": flowAdd,
+    centroids,
+    merge,
+    d2o,
+    cam,
+    "latent-memory": latentMemory,
+  },
   recall: { none: nothing, quote },
   decode: { keep, recency, h2o, tova, rkv, moment, "moment-recent": momentRecent },
 };

@@ -2,7 +2,7 @@
 import type { Packs } from "../core/pack/packs.ts";
 import { readPack } from "../core/pack/packs.ts";
 import type { PackMethod } from "../core/pack/method.ts";
-import type { ModelFile } from "../core/engine/weights.ts";
+import type { ModelConfig, ModelFile } from "../core/engine/weights.ts";
 import { safetensorsBytes, type StoredTensor } from "./engine/safetensors_bytes.ts";
 import { memoryFile, randomNumbers } from "./host.ts";
 
@@ -47,10 +47,35 @@ export function packMetadata(method: PackMethod, more: Record<string, string> = 
   };
 }
 
-/** The arrays of a good pack for a model of this hidden size. */
-export const packTensors: Record<PackMethod, (hidden: number) => Record<string, StoredTensor>> = {
-  judgeq: (hidden) => ({ tokens: randomTensor([SOFT_ROWS, hidden], 5, 0.5, true) }),
-  metasoft: (hidden) => ({
+/** Index heads, numbers of an index key and rows of a memory. */
+export const INDEX_HEADS = 3, INDEX_DIM = 4, RANK = 6;
+
+/** The arrays of a good pack for a model. */
+export const packTensors: Record<PackMethod, (config: ModelConfig) => Record<string, StoredTensor>> = {
+  judgeq: ({ hidden }) => ({ tokens: randomTensor([SOFT_ROWS, hidden], 5, 0.5, true) }),
+  indexmem: ({ layers, hidden, heads, headDim }) =>
+    Object.assign(
+      {},
+      ...Array.from({ length: layers }, (_, layer) => {
+        const seed = 100 * layer, scalar = (value: number) => floatTensor([1], Float32Array.of(value));
+        return Object.fromEntries(
+          Object.entries({
+            "indexer.query": randomTensor([INDEX_HEADS * INDEX_DIM, heads * headDim], seed + 1, 0.5, true),
+            "indexer.key": randomTensor([INDEX_DIM, hidden], seed + 2, 0.5, true),
+            "indexer.weight": randomTensor([INDEX_HEADS, hidden], seed + 3, 0.5, true),
+            "indexer.query_norm.weight": randomTensor([INDEX_DIM], seed + 4),
+            "indexer.query_norm.bias": randomTensor([INDEX_DIM], seed + 5),
+            "indexer.key_norm.weight": randomTensor([INDEX_DIM], seed + 6),
+            "indexer.key_norm.bias": randomTensor([INDEX_DIM], seed + 7),
+            "memory.phi": randomTensor([headDim, RANK], seed + 8, 0.5, true),
+            "memory.gate": scalar(-1),
+            "memory.write": scalar(-3),
+            "memory.decay": scalar(2),
+          }).map(([name, tensor]) => [name.replace(".", `.${layer}.`), tensor]),
+        );
+      }),
+    ),
+  metasoft: ({ hidden }) => ({
     library: randomTensor([24, hidden], 6, 0.2, true),
     scale: floatTensor([1], Float32Array.of(2)),
     "selector.query": randomTensor([SOFT_ROWS, 16], 7),
@@ -65,7 +90,7 @@ export const packTensors: Record<PackMethod, (hidden: number) => Record<string, 
 export async function randomPacks(model: ModelFile): Promise<Packs> {
   const packs: Packs = {};
   for (const method of Object.keys(packTensors) as PackMethod[]) {
-    const bytes = safetensorsBytes(packTensors[method](model.config.hidden), packMetadata(method));
+    const bytes = safetensorsBytes(packTensors[method](model.config), packMetadata(method));
     Object.assign(packs, { [method]: await readPack(method, memoryFile(bytes, `${method}.safetensors`), model) });
   }
   return packs;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { type Budget, resolveBudget } from "../core/budget.ts";
-import { KvCache, MEMORY_SOURCE } from "../core/cache.ts";
+import { KvCache, MEMORY_SOURCE, numbersOf } from "../core/cache.ts";
 import { chunks } from "../core/text/chunks.ts";
 import { argmax } from "../core/decode/write.ts";
 import { spell } from "../core/engine/features.ts";
@@ -32,6 +32,8 @@ const engines = {
       newestMass: true,
       logBias: true,
       embeddings: true,
+      indexer: true,
+      readout: true,
       packs: PACK_METHODS,
     },
     packs: randomPacks,
@@ -58,6 +60,7 @@ describe("reader", () => {
       reserve: RESERVE,
       unboundedPositions: true,
       availableBytes: 1e9,
+      packs: engines.rich.engine.packs,
     });
   }
 
@@ -204,7 +207,7 @@ describe("reader", () => {
     }
   });
 
-  const attributesOf = (policy: string) => attributesFor(parsePolicy(policy)).length;
+  const attributesOf = (policy: string) => numbersOf(attributesFor(parsePolicy(policy), engines.rich.engine.packs));
 
   const wholes = new Map<number, number[]>();
   EVICTING.forEach((policy, turn) => {

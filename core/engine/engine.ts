@@ -29,6 +29,8 @@ export interface Pass {
   scoreRows?: number;
   /** Value norms and query moments of the rows are wanted, the moments from this row on. Default: not. */
   factsFrom?: number;
+  /** Index keys of the rows are wanted, and index queries and weights of the last so many, with that feature. Default: nothing of it. */
+  indexRows?: number;
   /** Attention of all rows (up to `FEW_ROWS`) to the last so many slots, the new rows included, is wanted. Default 0. */
   newestSlots?: number;
   /** Logits of the last so many rows are wanted. Default 0. */
@@ -48,6 +50,8 @@ export interface PassResult {
   valueNorms: Float32Array[] | null;
   /** Per layer, with `factsFrom` and that feature. */
   queryMoments: QueryMoments[] | null;
+  /** Per layer, with `indexRows` and that feature. */
+  index: IndexFacts[] | null;
   /** [logitsRows, vocab]. */
   logits: Float32Array | null;
   /** Residual stream [S, hidden] after the embedding and each layer, if the engine was opened with that feature. */
@@ -61,6 +65,19 @@ export interface QueryMoments {
   sum: Float32Array;
   /** [heads, headDim, headDim] */
   outer: Float32Array;
+}
+
+/** What a learned indexer makes of one layer's rows (`probe/index_score.ts`), S new ones of which the last Q ask. */
+export interface IndexFacts {
+  /** n and d. */
+  heads: number;
+  dim: number;
+  /** [S, d] */
+  keys: Float32Array;
+  /** [n, Q, d] */
+  queries: Float32Array;
+  /** [Q, n], not scaled */
+  weights: Float32Array;
 }
 
 /** A tensor of a dense graph. */

@@ -19,6 +19,10 @@ export interface GraphFeatures {
   embeddings: boolean;
   /** Packs of learned weights that the model is opened with. */
   packs: readonly PackMethod[];
+  /** Index keys, queries and weights of a pass's rows (`indexer_facts.ts`). */
+  indexer: boolean;
+  /** A latent memory adds what it remembers to the attention of every row (`latent_readout.ts`). */
+  readout: boolean;
 }
 
 export const NO_FEATURES: GraphFeatures = {
@@ -30,12 +34,24 @@ export const NO_FEATURES: GraphFeatures = {
   hidden: false,
   embeddings: false,
   packs: [],
+  indexer: false,
+  readout: false,
 };
 
 /** A short name of a set of features, for the graph's file; packs are no part of the graph. */
 export function spell(features: GraphFeatures): string {
   const parts = [...features.mass].sort() as string[];
-  for (const name of ["valueNorms", "queryMoments", "newestMass", "logBias", "hidden", "embeddings"] as const) {
+  const names = [
+    "valueNorms",
+    "queryMoments",
+    "newestMass",
+    "logBias",
+    "hidden",
+    "embeddings",
+    "indexer",
+    "readout",
+  ] as const;
+  for (const name of names) {
     if (features[name]) parts.push(name);
   }
   return parts.length === 0 ? "plain" : parts.join("-");
@@ -53,5 +69,7 @@ export function missing(given: GraphFeatures, wanted: GraphFeatures): string[] {
   if (wanted.hidden && !given.hidden) lacks.push("hidden states");
   if (wanted.embeddings && !given.embeddings) lacks.push("rows given as embeddings");
   for (const method of wanted.packs) if (!given.packs.includes(method)) lacks.push(`the pack ${method}`);
+  if (wanted.indexer && !given.indexer) lacks.push("index keys");
+  if (wanted.readout && !given.readout) lacks.push("a latent memory's readout");
   return lacks;
 }

@@ -12,6 +12,8 @@ import type { ModelConfig } from "./weights.ts";
 import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
+import { indexerConstants, indexerWeights, indexIfWanted, WANT_INDEX } from "./indexer_facts.ts";
+import { latentConstants, withReadout } from "./latent_readout.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
 import { afterAttention, embedded, headsNormed, type NextLayer } from "./llama_blocks.ts";
 
@@ -57,6 +59,11 @@ export function writeLlama(
     graph.input("score_mask", "float32", ["GR", "S"]);
   }
   if (features.newestMass) newestInputs(graph);
+  if (features.indexer) {
+    graph.input(WANT_INDEX, "bool", [1]);
+    indexerConstants(graph, heads * headDim);
+  }
+  if (features.readout) latentConstants(graph, shape);
   graph.input("want_logits", "bool", [1]);
   graph.input("logits_start", "int64", [1]);
   for (let layer = 0; layer < layers; layer++) {
@@ -147,6 +154,11 @@ export function writeLlama(
       queryMoments(graph, p, `${p}qk`, names.querySum(layer), names.queryOuter(layer), heads, shape);
     }
 
+    if (features.indexer) {
+      indexerWeights(graph, layer, config);
+      indexIfWanted(graph, layer, x, `${p}qk`);
+    }
+
     const perHead = (name: (layer: number, head: number) => string) => newKeys.map((_, h) => name(layer, h));
     const mass = features.mass.flatMap((aggregation) => perHead(names.mass(aggregation)));
     for (const output of mass) graph.output(output, "float32", ["T"]);
@@ -173,8 +185,9 @@ export function writeLlama(
     newestLayers.push(...newest);
     graph.node("If", ["small"], [`${p}att`, ...mass, ...newest], { then_branch: small, else_branch: large });
 
+    const attention = features.readout ? withReadout(graph, layer, `${p}att`, `${p}qk`, shape) : `${p}att`;
     const finish = (g: Graph, writer: WeightWriter, next: NextLayer) =>
-      afterAttention(g, writer, config, layer, `${p}att`, residual, next);
+      afterAttention(g, writer, config, layer, attention, residual, next);
 
     if (!isLast) {
       const after = `residual.${layer + 1}`;

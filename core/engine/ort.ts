@@ -3,6 +3,7 @@ import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-co
 import type { KvCache } from "../cache.ts";
 import { DeviceError } from "../errors.ts";
 import type { Packs } from "../pack/packs.ts";
+import { LatentState } from "../compensate/latent_state.ts";
 import { Rope } from "../rope.ts";
 import {
   type Dense,
@@ -16,6 +17,8 @@ import {
 import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";
+import { INDEX_START, indexerFeeds, indexerOutputs, WANT_INDEX } from "./indexer_facts.ts";
+import { latentFeeds } from "./latent_readout.ts";
 import { NEWEST } from "./newest_mass.ts";
 import type { ModelConfig } from "./weights.ts";
 
@@ -26,6 +29,8 @@ const NONE = new Float32Array(0);
 export class OrtEngine implements Engine {
   private readonly rope: Rope;
   private readonly heads: number;
+  private weightTensors: Record<string, Tensor> | null = null;
+  private noMemory: LatentState | null = null;
   private readonly denses = new Map<string, Promise<InferenceSession>>();
 
   constructor(
@@ -67,6 +72,13 @@ export class OrtEngine implements Engine {
     const { features } = this, facts = pass.factsFrom !== undefined;
     if (features.valueNorms || features.queryMoments) feeds["facts"] = this.flag(facts);
     if (features.queryMoments) feeds["facts_start"] = this.int64([pass.factsFrom ?? 0], [1]);
+    const wantsIndex = features.indexer && pass.indexRows !== undefined;
+    if (features.indexer) {
+      feeds[WANT_INDEX] = this.flag(wantsIndex);
+      feeds[INDEX_START] = this.int64([rows - (pass.indexRows ?? 0)], [1]);
+      Object.assign(feeds, this.indexerTensors());
+    }
+    if (features.readout) Object.assign(feeds, this.latentTensors(cache.latent));
     const newest = features.newestMass ? pass.newestSlots ?? 0 : 0;
     if (newest > 0 && !small) throw new Error(`${rows} rows are too many for their attention to the newest slots`);
     if (features.newestMass) feeds["newest_start"] = this.int64([-Math.max(1, newest)], [1]);
@@ -110,6 +122,15 @@ export class OrtEngine implements Engine {
           outer: take(names.queryOuter(layer)),
         }))
         : null,
+      index: wantsIndex
+        ? this.indexmem.layers.map(({ indexer: { heads, dim } }, layer) => ({
+          heads,
+          dim,
+          keys: take(indexerOutputs.keys(layer)),
+          queries: take(indexerOutputs.queries(layer)),
+          weights: take(indexerOutputs.weights(layer)),
+        }))
+        : null,
       logits: logitsRows > 0 ? take("logits") : null,
       hidden: this.features.hidden
         ? Array.from({ length: config.layers + 1 }, (_, layer) => take(`hidden.${layer}`))
@@ -139,6 +160,37 @@ export class OrtEngine implements Engine {
   async close(): Promise<void> {
     for (const opened of this.denses.values()) await (await opened).release();
     await this.session.release();
+  }
+
+  private get indexmem() {
+    const { indexmem } = this.packs;
+    if (!indexmem) {
+      throw new Error("The graph computes with the pack of indexmem, and the engine was opened without it");
+    }
+    return indexmem;
+  }
+
+  /** The indexer's weights, made once. */
+  private indexerTensors(): Record<string, Tensor> {
+    return this.weightTensors ??= Object.assign(
+      {},
+      ...this.indexmem.layers.map(({ indexer }, layer) => this.tensors(indexerFeeds(layer, indexer))),
+    );
+  }
+
+  /** The memory of a cache that has one; else one that adds nothing. */
+  private latentTensors(state: LatentState | null): Record<string, Tensor> {
+    const { config: { layers, kvHeads, headDim }, indexmem } = this;
+    const shown = state ?? (this.noMemory ??= new LatentState(layers * kvHeads, indexmem.rank, headDim));
+    const feeds = indexmem.layers.map(({ latent }, layer) => this.tensors(latentFeeds(layer, latent, shown, kvHeads)));
+    return Object.assign({}, ...feeds);
+  }
+
+  private tensors(feeds: Record<string, DenseTensor>): Record<string, Tensor> {
+    const all = Object.entries(feeds).map((
+      [name, { data, dims }],
+    ) => [name, this.floats(data as Float32Array, [...dims])]);
+    return Object.fromEntries(all);
   }
 
   private floats(data: Float32Array, dims: number[]): Tensor {

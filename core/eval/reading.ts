@@ -99,6 +99,7 @@ export async function read(
     unboundedPositions: positions === "original",
     availableBytes: settings.availableBytes,
     documentTokens: document.length,
+    packs: engine.packs,
   });
   const reader = new Reader(engine, policy, {
     budget,

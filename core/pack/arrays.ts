@@ -11,15 +11,21 @@ export interface PackArrays {
   has(name: string): boolean;
   /** @throws {ModelError} when it is missing, of another shape or type, or holds what is no number */
   floats(name: string, shape: readonly Length[]): Promise<{ shape: number[]; data: Float32Array }>;
+  /** One number, stored as a scalar or as an array of one. @throws {ModelError} as `floats` */
+  scalar(name: string): Promise<number>;
   refuse(problem: string): ModelError;
 }
 
 export function packArrays(stored: SafetensorsFile, { path, method }: PackHeader): PackArrays {
   const refuse = (problem: string) =>
     new ModelError(`Cannot use pack ${path}: ${problem}; train it again with: ${trainingCommand(method)}`);
-  return {
+  const arrays: PackArrays = {
     refuse,
     has: (name) => stored.arrays.has(name),
+    async scalar(name) {
+      const { data } = await arrays.floats(name, stored.arrays.get(name)?.shape.length === 0 ? [] : [1]);
+      return data[0]!;
+    },
     async floats(name, wanted) {
       const array = stored.arrays.get(name);
       if (!array) throw refuse(`it has no array ${name}`);
@@ -37,4 +43,5 @@ export function packArrays(stored: SafetensorsFile, { path, method }: PackHeader
       return { shape: [...shape], data };
     },
   };
+  return arrays;
 }

@@ -1,5 +1,5 @@
 /** Methods that learn something, by the name that their packs state and files bear. */
-export const PACK_METHODS = ["judgeq", "metasoft"] as const;
+export const PACK_METHODS = ["judgeq", "metasoft", "indexmem"] as const;
 
 export type PackMethod = (typeof PACK_METHODS)[number];
 

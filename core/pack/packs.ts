@@ -6,6 +6,7 @@ import type { RandomAccessFile } from "../files.ts";
 import { type PackArrays, packArrays } from "./arrays.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { type PackHeader, packHeader } from "./header.ts";
+import { type IndexmemPack, indexmemPack } from "./indexmem.ts";
 import { type JudgeqPack, judgeqPack } from "./judgeq.ts";
 import { type MetasoftPack, metasoftPack } from "./metasoft.ts";
 import { type PackMethod, trainingCommand } from "./method.ts";
@@ -13,6 +14,7 @@ import { type PackMethod, trainingCommand } from "./method.ts";
 export interface Packs {
   judgeq?: JudgeqPack;
   metasoft?: MetasoftPack;
+  indexmem?: IndexmemPack;
 }
 
 /** Files that may be packs of a method: the user's own first, then those that come with the program. Whoever asks closes them. */
@@ -27,6 +29,7 @@ type Read<M extends keyof Packs> = (
 const readers: { [M in keyof Required<Packs>]: Read<M> } = {
   judgeq: (header, arrays, { config }) => judgeqPack(header, arrays, config),
   metasoft: metasoftPack,
+  indexmem: (header, arrays, { config }) => indexmemPack(header, arrays, config),
 };
 
 /** @throws {ModelError} when there is none for the model, or it cannot be used */

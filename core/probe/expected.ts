@@ -11,6 +11,7 @@ import { ExpectedAttentionGraph } from "../dense/expected_attention.ts";
 import { oneAhead } from "../dense/one_ahead.ts";
 import type { QueryMoments } from "../engine/engine.ts";
 import { type Probe, SINKS } from "../policy.ts";
+import { leadingSinks } from "../protected_slots.ts";
 import { Rope } from "../rope.ts";
 
 /**
@@ -37,7 +38,7 @@ export const expected = (future = 512, sinks = SINKS, weighted = true): Probe =>
       for (let g = 0; g < group; g++) {
         expectation(moments, head % kvHeads * group + g, rotation, mean, form, g);
       }
-      const first = leading(cache.sources(head), sinks), at = first * headDim, live = cache.live[head]!;
+      const first = leadingSinks(cache.sources(head), sinks), at = first * headDim, live = cache.live[head]!;
       const found = graph.score(cache.keyRows(head).subarray(at), cache.valueRows(head).subarray(at), mean, form);
       return found.then((expected) => {
         const whole = new Float32Array(live);
@@ -48,13 +49,6 @@ export const expected = (future = 512, sinks = SINKS, weighted = true): Probe =>
     return { score };
   },
 });
-
-/** Slots in front whose token is one of the first `sinks`. */
-function leading(source: Int32Array, sinks: number): number {
-  let slot = 0;
-  while (slot < source.length && source[slot]! >= 0 && source[slot]! < sinks) slot++;
-  return slot;
-}
 
 /** The mean of the rotations of `count` positions from `first` on: a turn and a shrinking of each pair of dimensions. */
 export function meanRotation(rope: Rope, first: number, count: number): { cos: Float64Array; sin: Float64Array } {

@@ -14,14 +14,14 @@ import { palimpsest, withFolder } from "./helpers.ts";
 
 const path = fixture("gguf/llama.q8_0.gguf");
 const model = await openGguf(await files.open(path));
-const own = await fingerprint(model), { hidden } = model.config;
+const own = await fingerprint(model), { config } = model;
 await model.close();
 
 /** Puts a pack where `training/` would. */
 function addPack(data: string, method: PackMethod, fingerprint: string, more: Record<string, string> = {}) {
   const folder = join(data, "packs", "tiny");
   mkdirSync(folder, { recursive: true });
-  const bytes = safetensorsBytes(packTensors[method](hidden), packMetadata(method, { fingerprint, ...more }));
+  const bytes = safetensorsBytes(packTensors[method](config), packMetadata(method, { fingerprint, ...more }));
   writeFileSync(join(folder, `${method}.safetensors`), bytes);
   return join(folder, `${method}.safetensors`);
 }
@@ -62,7 +62,7 @@ for (const method of PACK_METHODS) {
       const [first, second] = [await ask(folder, method), await ask(folder, method)];
       assert.equal(first.code, 0, first.stdout + first.stderr);
       const record = JSON.parse(first.stdout);
-      assert.equal(record.policy.probe, method);
+      assert.equal(record.policy.name, method);
       assert.ok(record.kv.compactions > 0);
       assert.equal(JSON.parse(second.stdout).answer, record.answer);
 

@@ -7,11 +7,16 @@ import { parsePolicy } from "../../core/policies.ts";
 import type { Compensate } from "../../core/policy.ts";
 import { Reader } from "../../core/reader.ts";
 import { stages } from "../../core/stages.ts";
+import { PACK_METHODS } from "../../core/pack/method.ts";
+import { randomPacks } from "../packs.ts";
 import { fakeTokenizer, openTiny, tokens } from "../tiny_llama.ts";
 import { gone, inventedContext, snapshot } from "./head.ts";
 
 const variants = Object.entries(stages.compensate as Record<string, () => Compensate>);
-const { engine, close } = await openTiny({ features: { mass: ["max", "mean"], logBias: true } });
+const { engine, close } = await openTiny({
+  features: { mass: ["max", "mean"], logBias: true, readout: true, packs: PACK_METHODS },
+  packs: randomPacks,
+});
 
 describe("every compensating variant", () => {
   after(close);
@@ -34,7 +39,9 @@ describe("every compensating variant", () => {
       };
       const [first, second, changed] = [await run(false), await run(false), await run(true)];
       assert.deepEqual(second, first);
-      for (const head of [1, 2]) assert.deepEqual(changed.values[head], first.values[head]);
+      for (const what of ["values", "sums", "norms"] as const) {
+        for (const head of [1, 2]) assert.deepEqual(changed[what][head], first[what][head]);
+      }
       if (name !== "drop") assert.notDeepEqual(changed.values[0], first.values[0], "it does something with them");
     });
 
@@ -60,6 +67,7 @@ describe("every compensating variant", () => {
         reserve: 16,
         unboundedPositions: true,
         availableBytes: 1e9,
+        packs: engine.packs,
       });
       const reader = new Reader(engine, policy, {
         budget,

@@ -1,6 +1,7 @@
 /** Invented heads for compensating stages: random rows, a choice of what stays, attention mass. */
 import { KvCache } from "../../core/cache.ts";
 import type { Engine } from "../../core/engine/engine.ts";
+import { learnedSizes } from "../../core/pack/sizes.ts";
 import type { Compensate, CompensateContext } from "../../core/policy.ts";
 import { randomNumbers } from "../host.ts";
 
@@ -20,7 +21,12 @@ export function inventedContext(engine: Engine, stage: Compensate, options: Head
   const rows = (count: number, width: number) =>
     Array.from({ length: count }, () => Float32Array.from({ length: width }, () => 2 * random() - 1));
   const attributes = [...stage.attributes ?? []];
-  const cache = new KvCache({ layers: 1, kvHeads: heads, headDim }, live, attributes);
+  const cache = new KvCache(
+    { layers: 1, kvHeads: heads, headDim },
+    live,
+    attributes,
+    stage.needs?.readout ? learnedSizes(engine.packs).latentRank : 0,
+  );
   cache.append(rows(heads, live * headDim), rows(heads, live * headDim), live, 0, 0);
   const mass = rows(heads, live).map((row) => row.map((value) => 0.01 + (value + 1) / 4));
   const protectedSlots = mass.map(() => new Uint8Array(live).fill(1, 0, ends).fill(1, live - ends));
@@ -50,6 +56,8 @@ export function snapshot({ cache }: CompensateContext, stage: Compensate) {
     keys: copy((head) => cache.keyRows(head)),
     values: copy((head) => cache.valueRows(head)),
     source: copy((head) => cache.sources(head)),
+    sums: copy((head) => cache.latent?.run(head).sums ?? []),
+    norms: copy((head) => cache.latent?.run(head).norms ?? []),
     ...Object.fromEntries((stage.attributes ?? []).map((name) => [name, copy((head) => cache.attribute(name, head))])),
   };
 }

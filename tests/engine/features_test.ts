@@ -135,11 +135,13 @@ describe("graph features", () => {
       logBias: true,
       hidden: true,
       embeddings: true,
+      indexer: true,
+      readout: true,
       packs: ["judgeq"],
     } as const;
     assert.deepEqual(missing(all, all), []);
     assert.deepEqual(missing(all, NO_FEATURES), []);
-    assert.equal(missing(NO_FEATURES, all).length, 10);
+    assert.equal(missing(NO_FEATURES, all).length, 12);
     assert.deepEqual(missing({ ...all, mass: ["max"] }, { ...NO_FEATURES, mass: ["mean"] }), ["mean attention mass"]);
     assert.equal(spell(NO_FEATURES), "plain");
     assert.notEqual(spell({ ...NO_FEATURES, mass: ["max"] }), spell({ ...NO_FEATURES, mass: ["mean"] }));

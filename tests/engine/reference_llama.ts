@@ -1,5 +1,6 @@
 /** A Llama decoder in plain float64 loops over per-head caches: slow, short, and independent of the graph. */
 import type { KvCache } from "../../core/cache.ts";
+import { type Latent, latentRead } from "../../core/compensate/latent_state.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import type { ModelConfig, ModelFile } from "../../core/engine/weights.ts";
 
@@ -13,6 +14,9 @@ export interface ReferenceResult {
   logits: Rows;
   /** Attention weights [head][query head of the group][row][slots of the head + new rows]. */
   weights: Float64Array[][][];
+  /** Per layer: rows behind the first norm, and their queries before rotation. */
+  normed: Rows[];
+  rawQueries: Rows[];
 }
 
 export class ReferenceLlama {
@@ -33,18 +37,26 @@ export class ReferenceLlama {
    * S rows on top of what the cache holds; plain frequencies only (no `ropeScaling`).
    * @param tokens ids, or rows [hidden] that are no tokens
    * @param positions of every row, or that of the first
+   * @param latent per layer, what reads the cache's latent memory
    */
-  forward(cache: KvCache, tokens: (number | Float32Array)[], positions: number | number[]): ReferenceResult {
+  forward(
+    cache: KvCache,
+    tokens: (number | Float32Array)[],
+    positions: number | number[],
+    latent: Latent[] = [],
+  ): ReferenceResult {
     const { layers, heads, kvHeads, headDim } = this.config, group = heads / kvHeads;
     const at = (row: number) => typeof positions === "number" ? positions + row : positions[row]!;
     let x = tokens.map((token) =>
       typeof token === "number" ? this.weights.get("embed_tokens")![token]!.slice() : Float64Array.from(token)
     );
-    const result: ReferenceResult = { keys: [], values: [], logits: [], weights: [] };
+    const result: ReferenceResult = { keys: [], values: [], logits: [], weights: [], normed: [], rawQueries: [] };
     for (let layer = 0; layer < layers; layer++) {
       const w = `layers.${layer}.`;
       const normed = this.norm(x, `${w}input_layernorm`);
-      const query = this.rotate(this.linear(normed, `${w}self_attn.q_proj`), at);
+      const rawQuery = this.linear(normed, `${w}self_attn.q_proj`), query = this.rotate(rawQuery, at);
+      result.normed.push(normed);
+      result.rawQueries.push(rawQuery);
       const key = this.rotate(this.linear(normed, `${w}self_attn.k_proj`), at);
       const value = this.linear(normed, `${w}self_attn.v_proj`);
       const output = x.map(() => new Float64Array(heads * headDim));
@@ -61,6 +73,11 @@ export class ReferenceLlama {
             p.forEach((weight, slot) => {
               for (let d = 0; d < headDim; d++) output[i]![at + d]! += weight * values[slot]![d]!;
             });
+            if (latent[layer]) {
+              const own = Float32Array.from(rawQuery[i]!.subarray(at, at + headDim));
+              const { out } = latentRead(latent[layer].phi, own, cache.latent!.run(head), headDim);
+              out.forEach((x, d) => output[i]![at + d]! += latent[layer]!.gate * x);
+            }
             return p;
           }));
         }

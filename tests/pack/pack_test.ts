@@ -12,9 +12,12 @@ import { floatTensor, packMetadata, packTensors, randomTensor, SOFT_OFFSET, SOFT
 const model = await openGguf(await files.open(fixture("gguf/llama.f32.gguf")));
 const own = await fingerprint(model), { hidden } = model.config;
 
-const judgeq = packTensors.judgeq(hidden);
-const bytesOf = (method: PackMethod, metadata: Record<string, string> = {}, tensors = packTensors[method](hidden)) =>
-  safetensorsBytes(tensors, packMetadata(method, { fingerprint: own, ...metadata }));
+const judgeq = packTensors.judgeq(model.config);
+const bytesOf = (
+  method: PackMethod,
+  metadata: Record<string, string> = {},
+  tensors = packTensors[method](model.config),
+) => safetensorsBytes(tensors, packMetadata(method, { fingerprint: own, ...metadata }));
 const read = (bytes: Uint8Array) => readPack("judgeq", memoryFile(bytes, "some.safetensors"), model);
 const finder = (...contents: Uint8Array[]): { opened: ReturnType<typeof memoryFile>[]; files: PackFiles } => {
   const opened = contents.map((bytes, i) => memoryFile(bytes, `pack${i}.safetensors`));

@@ -5,6 +5,8 @@ import { attentionFlow } from "../fixtures/attention_flow.ts";
 import { camMerge } from "../fixtures/cam_merge.ts";
 import { centroidMemory } from "../fixtures/centroid_memory.ts";
 import { defensiveKv } from "../fixtures/defensivekv.ts";
+import { indexer } from "../fixtures/indexer.ts";
+import { latentMemory } from "../fixtures/latent_memory.ts";
 import { momentKv } from "../fixtures/moment_kv.ts";
 import { cacheFor, forward } from "../forward.ts";
 import { using } from "../open.ts";
@@ -24,6 +26,8 @@ export const cpu: GoldenDevice = {
     cam_merge: camMerge,
     centroid_memory: centroidMemory,
     defensivekv: defensiveKv,
+    indexer,
+    latent_memory: latentMemory,
     moment_kv: momentKv,
   },
   close: () => Promise.resolve(),
