@@ -23,7 +23,7 @@ export { stageSummaries } from "./core/stage_summaries.ts";
 export type { AnswerEvent, AnswerRecord, PolicyRecord, Positions, SourceRecord } from "./core/record.ts";
 
 export { type Haystack, haystackOf } from "./core/eval/haystack.ts";
-export { asksTheQuestion, measureFull, measurePolicy, ORACLE_POLICY } from "./core/eval/measure.ts";
+export { asksTheQuestion, hearsTheQuestion, measureFull, measurePolicy, ORACLE_POLICY } from "./core/eval/measure.ts";
 export { modelsFrom } from "./core/eval/models.ts";
 export { report as evalReport } from "./core/eval/report.ts";
 export {

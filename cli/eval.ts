@@ -15,6 +15,7 @@ import {
   evalTable,
   findTask,
   haystackOf,
+  hearsTheQuestion,
   measureFull,
   measurePolicy,
   modelsFrom,
@@ -39,6 +40,7 @@ import { isTerminal, writeErr, writeJson, writeOut } from "./output.ts";
 import { version } from "./version.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
+import { weightsOf } from "./packs.ts";
 import { breathe, interruption } from "./signals.ts";
 import { resolveModel } from "./store.ts";
 
@@ -91,6 +93,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
   const cache = cacheFolder(), renderer = createRenderer(flags);
   const prose = needy.length > 0 ? await readProse(names, renderer) : "";
   const stored = await resolveModel(cache, flags.model), { name } = stored;
+  const weights = await weightsOf(stored.path, policies);
   const models = modelsFrom((policy) =>
     openStored(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer })
   );
@@ -128,10 +131,11 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     const pages = [flags.html, flags.out && join(flags.out, "report.html")].filter((page) => page !== undefined);
     for (const page of pages) if (page) await makeRoomFor(page);
     const results: EvalResult[] = [], store = jsonLines(kept);
-    const events = runEval({ samples: planned, policies, budgets, protocols, identity }, {
+    const events = runEval({ samples: planned, policies, budgets, protocols, identity, weights }, {
       full: (sample) => measureFull(models.for, sample, settings),
       policy: (sample, reference, cell) => measurePolicy(models.for, sample, reference, cell, settings),
       asks: asksTheQuestion,
+      hears: hearsTheQuestion,
     }, flags.fresh ? { ...store, load: () => store.load().then(() => []) } : store);
     let fresh = 0, total = 0, told = performance.now();
     try {

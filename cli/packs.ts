@@ -1,12 +1,15 @@
 /** Where packs of learned weights are: the user's own in the data folder, `packs/<any folder>/<method>.safetensors`, and those that come with the program. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { openGguf } from "../core/engine/gguf.ts";
 import { readSafetensors } from "../core/engine/safetensors/read.ts";
 import { ModelError } from "../core/errors.ts";
 import type { RandomAccessFile } from "../core/files.ts";
 import { type PackHeader, packHeader } from "../core/pack/header.ts";
 import type { PackMethod } from "../core/pack/method.ts";
-import type { PackFiles } from "../core/pack/packs.ts";
+import { openPacks, type PackFiles } from "../core/pack/packs.ts";
+import { parsePolicy } from "../core/policies.ts";
+import { packsOf } from "../core/policy.ts";
 import { dataFolder } from "./folders.ts";
 import { files } from "./host.ts";
 import { shippedPacks } from "./packs_shipped.ts";
@@ -39,6 +42,25 @@ function inMemory(path: string, bytes: Uint8Array): RandomAccessFile {
         : Promise.resolve(bytes.slice(offset, offset + length)),
     close: () => Promise.resolve(),
   };
+}
+
+/**
+ * Reads the packs that policies need, so that what is missing is told before anything runs.
+ * @returns of each policy that needs some, what these are: the hashes of their files
+ * @throws {ModelError} as `openPacks`
+ */
+export async function weightsOf(modelPath: string, policies: readonly string[]): Promise<Map<string, string>> {
+  const learned = policies.map(parsePolicy).filter((policy) => packsOf(policy).length > 0);
+  if (learned.length === 0) return new Map();
+  const model = await openGguf(await files.open(modelPath));
+  try {
+    const packs = await openPacks([...new Set(learned.flatMap(packsOf))], packFiles, model);
+    return new Map(
+      learned.map((policy) => [policy.name, packsOf(policy).map((name) => packs[name]!.header.sha256).join()]),
+    );
+  } finally {
+    await model.close();
+  }
 }
 
 /** What the pack of a method for a checkpoint says of itself; null where there is none. */

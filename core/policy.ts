@@ -90,6 +90,8 @@ export interface Needs {
   pack?: PackMethod | readonly PackMethod[];
   /** The question must be known before the document is read. */
   question?: boolean;
+  /** The question is asked with where it is known, and nothing is missing where it is not. */
+  questionHelps?: boolean;
   /** The text around the slots that are left stays known. */
   text?: boolean;
 }

@@ -37,7 +37,7 @@ export class Rope {
     const { cos, sin } = this.rows(firstPosition, tokens.length);
     if (!soft) return { cos, sin };
     const behind = this.rows(soft.firstPosition, soft.count);
-    return { cos: Float32Array.of(...cos, ...behind.cos), sin: Float32Array.of(...sin, ...behind.sin) };
+    return { cos: joined(cos, behind.cos), sin: joined(sin, behind.sin) };
   }
 
   /** Rotates the key row at `from` by `delta` positions into `to` (the same place is allowed). */
@@ -66,6 +66,13 @@ export class Rope {
     this.shiftSin = rows.sin;
     this.shiftFor = delta;
   }
+}
+
+function joined(a: Float32Array, b: Float32Array): Float32Array {
+  const both = new Float32Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }
 
 /** Frequency scaling as the `transformers` package computes it. */

@@ -42,7 +42,7 @@ export function packMetadata(method: PackMethod, more: Record<string, string> = 
     data: "chance",
     seed: "1",
     validation: JSON.stringify({ "hit 12.5 %": 71.5, kl: 0.5 }),
-    parameters: JSON.stringify({ offset: SOFT_OFFSET }),
+    parameters: JSON.stringify({ offset: SOFT_OFFSET, chosen: 5, question: 1 }),
     ...more,
   };
 }
@@ -77,9 +77,11 @@ export const packTensors: Record<PackMethod, (config: ModelConfig) => Record<str
     ),
   metasoft: ({ hidden }) => ({
     library: randomTensor([24, hidden], 6, 0.2, true),
+    tokens: randomTensor([SOFT_ROWS, hidden], 12, 0.5, true),
     scale: floatTensor([1], Float32Array.of(2)),
     "selector.query": randomTensor([SOFT_ROWS, 16], 7),
     "selector.key": randomTensor([16, hidden], 8, 4),
+    "selector.place": randomTensor([3, 16], 13),
     "selector.value": randomTensor([16, hidden], 9, 4),
     "selector.output": randomTensor([24, 16], 10),
     "selector.bias": randomTensor([SOFT_ROWS, 24], 11),

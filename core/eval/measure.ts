@@ -96,6 +96,10 @@ export async function measurePolicy(
 /** Whether a policy asks with the question: such a one cannot be measured under `agnostic`. */
 export const asksTheQuestion = (policy: string): boolean => needs(parsePolicy(policy), "question");
 
+/** Whether a policy reads otherwise where the question is told: else both protocols give the same. */
+export const hearsTheQuestion = (policy: string): boolean =>
+  asksTheQuestion(policy) || needs(parsePolicy(policy), "questionHelps");
+
 const contextTokens = (model: EngineModel, sample: Sample) =>
   model.tokenizer.encode(sample.context, { control: false }).length;
 

@@ -44,6 +44,8 @@ export interface EvalPlan {
   protocols: readonly Protocol[];
   /** All else that a figure depends on: model, device, chunk, positions. */
   identity: Readonly<Record<string, string | number>>;
+  /** What a policy's figures depend on beside: its learned weights, by the policy's name. Default: none has any. */
+  weights?: ReadonlyMap<string, string>;
 }
 
 /** Where results are kept. */
@@ -66,6 +68,8 @@ export interface Measurer {
    * both, and is measured once.
    */
   asks(policy: string): boolean;
+  /** Whether it reads otherwise where the question is told. */
+  hears(policy: string): boolean;
 }
 
 export type EvalEvent =
@@ -106,8 +110,9 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
       budget,
     });
     const identity = [VERSION, plan.identity, planned.task, planned.length, planned.index, hash(contentOf(sample))];
+    const key = (cell: Cell | null) => keyOf(identity, cell, cell ? plan.weights?.get(cell.policy) : undefined);
     const result = (cell: Cell | null, measured: Measured): EvalResult => ({
-      key: keyOf(identity, cell),
+      key: key(cell),
       task: planned.task,
       metric: sample.metric,
       length: planned.length,
@@ -120,8 +125,8 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
       answers: sample.answers,
       ...measured,
     });
-    const missing = cells.filter((cell) => !found.has(keyOf(identity, cell)));
-    const known = found.get(keyOf(identity, null));
+    const missing = cells.filter((cell) => !found.has(key(cell)));
+    const known = found.get(key(null));
     let reference: Reference | null = null;
     if (known && missing.length === 0) {
       done++;
@@ -136,12 +141,12 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
       yield { type: "result", result: known ?? result(null, reference.measured), fresh };
     }
     for (const cell of cells) {
-      let one = found.get(keyOf(identity, cell));
+      let one = found.get(key(cell));
       const fresh = one === undefined;
       if (!one) {
         const twin = { ...cell, protocol: cell.protocol === "aware" ? "agnostic" as const : "aware" as const };
-        const same = measurer.asks(cell.policy) ? undefined : found.get(keyOf(identity, twin));
-        if (same) one = { ...same, key: keyOf(identity, cell), protocol: cell.protocol };
+        const same = measurer.hears(cell.policy) ? undefined : found.get(key(twin));
+        if (same) one = { ...same, key: key(cell), protocol: cell.protocol };
         else {
           yield progress(cell.policy, spellEvalBudget(cell.budget));
           one = result(cell, await measurer.policy(sample, reference!, cell));
@@ -155,8 +160,11 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
   }
 }
 
-const keyOf = (identity: unknown[], cell: Cell | null): string =>
-  hash(JSON.stringify([identity, cell && [cell.policy, spellEvalBudget(cell.budget), cell.protocol]]));
+const keyOf = (identity: unknown[], cell: Cell | null, weights?: string): string =>
+  hash(JSON.stringify([
+    identity,
+    cell && [cell.policy, spellEvalBudget(cell.budget), cell.protocol, ...(weights ? [weights] : [])],
+  ]));
 
 /** What a sample is, so that another prose, seed or wording is another sample. */
 const contentOf = (sample: Sample): string =>

@@ -2,6 +2,7 @@
 import { dequantise } from "../engine/dequantise.ts";
 import type { ModelFile } from "../engine/weights.ts";
 import { ModelError } from "../errors.ts";
+import { sha256 } from "./sha256.ts";
 
 /**
  * SHA-256 (hex) of shapes, vocabulary and norm vectors, which no quantisation touches: the line `architecture layers hidden heads kvHeads headDim vocab`,
@@ -22,8 +23,7 @@ export async function fingerprint(model: Pick<ModelFile, "path" | "config" | "me
     const gains = Float32Array.from(dequantise(type, bytes));
     parts.push(new Uint8Array(gains.buffer));
   }
-  const digest = await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer());
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return await sha256(new Uint8Array(await new Blob(parts).arrayBuffer()));
 }
 
 const normsOf = (layer: number) => [`layers.${layer}.input_layernorm`, `layers.${layer}.post_attention_layernorm`];

@@ -10,6 +10,8 @@ export const PACK_VERSION = "1";
 export interface PackHeader {
   path: string;
   method: PackMethod;
+  /** Of the whole file, once it was read. */
+  sha256: string;
   /** Of the checkpoint that it was trained for. */
   fingerprint: string;
   /** A readable name of that checkpoint, of what it was trained on, and with which seed. */
@@ -39,6 +41,7 @@ export function packHeader({ path, metadata }: SafetensorsFile, method: PackMeth
   return {
     path,
     method,
+    sha256: "",
     fingerprint,
     model: plain(metadata.get("model")),
     data: plain(metadata.get("data")),

@@ -1,6 +1,6 @@
 /**
- * The pack of Meta-Soft (arXiv 2605.22337): a library of orthonormal directions and a selector that mixes soft rows of them for a document, from what is
- * known of its embeddings. `training/README.md` has the formulas. Float32 throughout but for sums, as few as they are.
+ * The pack of Meta-Soft (arXiv 2605.22337): rows that are the same for all documents, a library of orthonormal directions, and a selector that adds a
+ * mixture of a few directions to each row, by what is known of the document's embeddings. `training/README.md` has the formulas.
  */
 import type { ModelFile } from "../engine/weights.ts";
 import type { PackArrays } from "./arrays.ts";
@@ -24,12 +24,20 @@ export interface MetasoftPack {
   width: number;
   chosen: number;
   offset: number;
+  /** It was trained with questions: without that, the place of the question is zeros also where there is one. */
+  hearsQuestion: boolean;
+  /** [count, hidden] */
+  tokens: Float32Array;
   /** [size, hidden], and what a mixture of them is multiplied with. */
   library: Float32Array;
   scale: number;
-  /** One query per soft row [count, width]; keys and values of a feature [width, hidden]; directions by what was attended to [size, width]; [count, size]. */
+  /**
+   * One query per soft row [count, width]; keys and values of a feature [width, hidden], and what each feature's place adds to its key [3, width];
+   * directions by what was attended to [size, width], and for all documents [count, size].
+   */
   query: Float32Array;
   key: Float32Array;
+  place: Float32Array;
   value: Float32Array;
   output: Float32Array;
   bias: Float32Array;
@@ -55,10 +63,13 @@ export async function metasoftPack(header: PackHeader, arrays: PackArrays, model
     width: width!,
     chosen,
     offset: wholeParameter(header, arrays, "offset", 0, MAX_OFFSET),
+    hearsQuestion: wholeParameter(header, arrays, "question", 0, 1) === 1,
+    tokens: await floats("tokens", [count!, hidden]),
     library,
     scale: (await floats("scale", [1]))[0]!,
     query,
     key: await floats("selector.key", [width!, hidden]),
+    place: await floats("selector.place", [3, width!]),
     value: await floats("selector.value", [width!, hidden]),
     output: await floats("selector.output", [size!, width!]),
     bias: await floats("selector.bias", [count!, size!]),
@@ -67,8 +78,11 @@ export async function metasoftPack(header: PackHeader, arrays: PackArrays, model
 
 /** Soft rows for what is known of a document, [count, hidden]. */
 export function synthesise(pack: MetasoftPack, features: Features): Float32Array {
-  const { count, hidden, width, chosen, library, scale } = pack, rows = new Float32Array(count * hidden);
-  const keys = features.map((feature) => product(pack.key, feature, width));
+  const { count, hidden, width, chosen, library, scale } = pack, rows = pack.tokens.slice();
+  const keys = features.map((feature, i) => {
+    const key = product(pack.key, feature, width);
+    return key.map((value, d) => value + pack.place[i * width + d]!);
+  });
   const values = features.map((feature) => product(pack.value, feature, width));
   for (let k = 0; k < count; k++) {
     const weights = softmax(keys.map((key) => dot(pack.query, k * width, key) / Math.sqrt(width)));

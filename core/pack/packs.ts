@@ -10,6 +10,10 @@ import { type IndexmemPack, indexmemPack } from "./indexmem.ts";
 import { type JudgeqPack, judgeqPack } from "./judgeq.ts";
 import { type MetasoftPack, metasoftPack } from "./metasoft.ts";
 import { type PackMethod, trainingCommand } from "./method.ts";
+import { sha256 } from "./sha256.ts";
+
+/** Larger than any that is of use. */
+const MAX_BYTES = 1 << 26;
 
 export interface Packs {
   judgeq?: JudgeqPack;
@@ -51,7 +55,11 @@ export async function readPack<M extends PackMethod>(
   file: RandomAccessFile,
   model: ModelFile,
 ): Promise<NonNullable<Packs[M]>> {
+  if (file.size > MAX_BYTES) {
+    throw new ModelError(`Cannot use pack ${file.path}: it has ${file.size} bytes, where up to ${MAX_BYTES} work`);
+  }
   const stored = await readSafetensors(file), header = packHeader(stored, method);
+  header.sha256 = await sha256(new Uint8Array(await file.read(0, file.size)));
   return await readers[method](header, packArrays(stored, header), model) as NonNullable<Packs[M]>;
 }
 

@@ -17,7 +17,7 @@ export const LOOKAHEAD = 8;
 export const lookahead = (): Probe => ({
   name: "lookahead",
   windowRows: 0,
-  needs: { mass: true },
+  needs: { mass: true, questionHelps: true },
   // narrowed to everything: what is written on top is forgotten
   look: (context) => context.cache.narrowed(0, SINKS, () => write(context)),
 });

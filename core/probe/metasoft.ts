@@ -1,21 +1,23 @@
 /**
  * Meta-Soft (arXiv 2605.22337): as Judge Q, with rows that a selector mixes for the document at hand: from the mean of its embeddings so far, the newest
- * token and, where it is known, the question. Differs: they are mixed anew after every chunk, from embeddings alone, which costs no pass; the selector takes
+ * token and, where it is known and the pack was trained with questions, the question. Differs: they are mixed anew after every chunk, from embeddings alone, which costs no pass; the selector takes
  * what scores highest, without noise.
  */
 import { synthesise } from "../pack/metasoft.ts";
 import type { Probe } from "../policy.ts";
+import { DocumentMean } from "./document_mean.ts";
 import { type MakeRows, softProbe, softProbeInside } from "./soft.ts";
 
-export const metasoftRows: MakeRows = ({ packs, document, questionTokens }) => {
-  const { table, hidden, count, offset } = packs.metasoft!, pack = packs.metasoft!;
-  const sum = new Float64Array(hidden);
-  table.addTo(sum, questionTokens);
-  const question = Float32Array.from(sum, (value) => value / Math.max(1, questionTokens.length));
-  return { embeddings: synthesise(pack, [document!.mean(), document!.last, question]), count, offset };
+export const metasoftRows: MakeRows = ({ packs: { metasoft }, document, questionTokens }) => {
+  const { table, hearsQuestion, count, offset } = metasoft!, question = new DocumentMean(table);
+  if (hearsQuestion) question.add(questionTokens);
+  return { embeddings: synthesise(metasoft!, [document!.mean(), document!.last, question.mean()]), count, offset };
 };
 
-const needing = (probe: Probe): Probe => ({ ...probe, needs: { ...probe.needs, documentMean: true } });
+const needing = (probe: Probe): Probe => ({
+  ...probe,
+  needs: { ...probe.needs, documentMean: true, questionHelps: true },
+});
 
 export const metasoft = (): Probe => needing(softProbe("metasoft", "metasoft", metasoftRows));
 

@@ -105,7 +105,16 @@ class DryRecording extends Recording {
 
 /** As many rows as packs have, of nothing. */
 function fakePacks({ hidden }: ModelConfig): Packs {
-  const header = { path: "", fingerprint: "", model: "", data: "", seed: "", validation: {}, parameters: {} };
+  const header = {
+    path: "",
+    sha256: "",
+    fingerprint: "",
+    model: "",
+    data: "",
+    seed: "",
+    validation: {},
+    parameters: {},
+  };
   const tokens = new Float32Array(32 * hidden);
   const table = new EmbeddingTable({ type: "F32", bytes: new Uint8Array(4 * 4 * hidden) }, hidden);
   const size = 512, width = 64, zeros = (numbers: number) => new Float32Array(numbers);
@@ -120,10 +129,13 @@ function fakePacks({ hidden }: ModelConfig): Packs {
       width,
       chosen: 8,
       offset: 0,
+      hearsQuestion: false,
+      tokens,
       library: zeros(size * hidden),
       scale: 1,
       query: zeros(32 * width),
       key: zeros(width * hidden),
+      place: zeros(3 * width),
       value: zeros(width * hidden),
       output: zeros(size * width),
       bias: zeros(32 * size),

@@ -4,7 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { loadOnnxRuntimeNode } from "../../cli/runtimes/native.ts";
-import { asksTheQuestion, FORCED_TOKENS, measureFull, measurePolicy } from "../../core/eval/measure.ts";
+import {
+  asksTheQuestion,
+  FORCED_TOKENS,
+  hearsTheQuestion,
+  measureFull,
+  measurePolicy,
+} from "../../core/eval/measure.ts";
 import { modelsFrom } from "../../core/eval/models.ts";
 import { read } from "../../core/eval/reading.ts";
 import type { Sample } from "../../core/eval/task.ts";
@@ -103,6 +109,8 @@ test("agnostic: a policy that asks with the question is refused, others read the
   ];
   assert.deepEqual([agnostic.kl, agnostic.answer], [aware.kl, aware.answer]);
   assert.deepEqual(["question", "snapkv", "full"].map(asksTheQuestion), [true, false, false]);
+  const hearing = ["question", "metasoft", "lookahead", "judgeq", "snapkv"].map(hearsTheQuestion);
+  assert.deepEqual(hearing, [true, true, true, false, false]);
 });
 
 test("read: what is rehearsed leaves no trace", async () => {

@@ -46,6 +46,9 @@ class FakeMeasurer implements Measurer {
   asks(policy: string): boolean {
     return policy === "question";
   }
+  hears(policy: string): boolean {
+    return this.asks(policy) || policy === "metasoft";
+  }
 }
 
 function memory() {
@@ -116,6 +119,28 @@ test("runEval: a policy more costs that policy only", async () => {
   const more = new FakeMeasurer();
   await run(plan({ policies: ["snapkv", "streaming"] }), more, store);
   assert.deepEqual([...new Set(more.policies.map((cell) => cell.split(" ")[0]))], ["streaming"]);
+});
+
+test("runEval: a policy that takes the question where it is told is measured under both protocols", async () => {
+  const measurer = new FakeMeasurer();
+  await run(plan({ policies: ["snapkv", "metasoft"], protocols: ["aware", "agnostic"] }), measurer, memory());
+  const protocols = (
+    policy: string,
+  ) => [
+    ...new Set(measurer.policies.map((cell) => cell.split(" ")).filter(([name]) => name === policy).map((of) => of[2])),
+  ];
+  assert.deepEqual(protocols("snapkv").length, 1);
+  assert.deepEqual(protocols("metasoft").sort(), ["agnostic", "aware"]);
+});
+
+test("runEval: other learned weights are another measurement, of their policy only", async () => {
+  const store = memory(), policies = ["snapkv", "judgeq"], first = new Map([["judgeq", "a"]]);
+  await run(plan({ policies, weights: first }), new FakeMeasurer(), store);
+  const same = new FakeMeasurer(), again = new FakeMeasurer();
+  await run(plan({ policies, weights: new Map(first) }), same, store);
+  assert.deepEqual(same.policies, []);
+  await run(plan({ policies, weights: new Map([["judgeq", "b"]]) }), again, store);
+  assert.deepEqual([...new Set(again.policies.map((cell) => cell.split(" ")[0]))], ["judgeq"]);
 });
 
 test("runEval: another seed, model or setting is another measurement", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { ModelError } from "../../core/errors.ts";
@@ -30,6 +31,7 @@ test("readPack: the arrays, the parameters and what the header says", async () =
   const { path, fingerprint, validation, model, seed, data } = pack.header;
   assert.deepEqual([path, fingerprint, model, seed, data], ["some.safetensors", own, "golden llama", "1", "chance"]);
   assert.deepEqual(validation, { "hit 12.5 %": 71.5, kl: 0.5 });
+  assert.equal(pack.header.sha256, createHash("sha256").update(bytesOf("judgeq")).digest("hex"));
   // F16 is as exact as it is
   const whole = await read(bytesOf("judgeq", {}, { tokens: floatTensor([SOFT_ROWS, hidden], pack.tokens) }));
   assert.deepEqual(whole.tokens, pack.tokens);

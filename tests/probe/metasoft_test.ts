@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
+import { readSafetensors } from "../../core/engine/safetensors.ts";
+import type { ModelFile } from "../../core/engine/weights.ts";
 import { EmbeddingTable } from "../../core/pack/embeddings.ts";
+import { synthesise } from "../../core/pack/metasoft.ts";
+import { readPack } from "../../core/pack/packs.ts";
 import { parsePolicy } from "../../core/policies.ts";
 import { featuresFor } from "../../core/policy.ts";
 import { DocumentMean } from "../../core/probe/document_mean.ts";
@@ -21,6 +25,30 @@ const { engine, model, close } = await openTiny({
 describe("metasoft", () => {
   after(close);
   const ids = tokens(90, 4), { table, hidden } = engine.packs.metasoft!;
+
+  test("synthesise: the rows that Python makes of the same arrays (fixtures/packs)", async () => {
+    const file = await files.open(fixture("packs/metasoft.safetensors")), stored = await readSafetensors(file);
+    const { shape: [documents, , width], data } = await stored.read("test.features");
+    const embeddings = { name: "embed_tokens", type: "F32", shape: [1, width], bytes: new Uint8Array(4 * width!) };
+    const stub = { config: { hidden: width }, tensor: () => Promise.resolve(embeddings) } as unknown as ModelFile;
+    const pack = await readPack("metasoft", file, stub), features = data as Float32Array;
+    const asked = (await stored.read("test.rows")).data as Float32Array, size = pack.count * width!;
+    const at = (document: number, feature: number) => {
+      const from = (3 * document + feature) * width!;
+      return features.subarray(from, from + width!);
+    };
+    assert.ok(documents! >= 4);
+    for (let document = 0; document < documents!; document++) {
+      const made = synthesise(pack, [at(document, 0), at(document, 1), at(document, 2)]);
+      assert.ok(
+        difference(made, asked.subarray(document * size, (document + 1) * size)) < 1e-5,
+        `document ${document}`,
+      );
+    }
+    // the rows are not the same for all documents, or nothing would be shown
+    assert.ok(difference(asked.subarray(0, size), asked.subarray(size, 2 * size)) > 1e-2);
+    await file.close();
+  });
 
   /** The rows for a document that was read. */
   const rowsFor = (document: number[], questionTokens: number[] = []) => {
@@ -59,6 +87,16 @@ describe("metasoft", () => {
     assert.equal(difference(embeddings, rowsFor(ids).embeddings), 0);
     const others = [rowsFor(tokens(90, 5)), rowsFor(ids.with(-1, 3)), rowsFor(ids, tokens(9, 8))];
     for (const other of others) assert.ok(difference(embeddings, other.embeddings) > 1e-3);
+  });
+
+  test("rows: a pack that was trained without questions hears none", () => {
+    const document = new DocumentMean(table), { metasoft } = engine.packs;
+    document.add(ids);
+    const packs = { metasoft: { ...metasoft!, hearsQuestion: false } }, where = { nextPosition: 90, positionsLeft: 99 };
+    const [without, with_] = [[], tokens(9, 8)].map((questionTokens) =>
+      metasoftRows({ packs, document, questionTokens, ...where }).embeddings
+    );
+    assert.deepEqual(with_, without);
   });
 
   test("metasoft-inside asks as metasoft does, nothing of the rows stays, and twice the same", async () => {
