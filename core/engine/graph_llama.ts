@@ -12,8 +12,8 @@ import type { ModelConfig } from "./weights.ts";
 import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
-import { indexerConstants, indexerWeights, indexIfWanted, WANT_INDEX } from "./indexer_facts.ts";
-import { latentConstants, withReadout } from "./latent_readout.ts";
+import { indexerInputs, indexIfWanted, indexJoined, WANT_INDEX } from "./indexer_facts.ts";
+import { latentInputs, withReadout } from "./latent_readout.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
 import { afterAttention, embedded, headsNormed, type NextLayer } from "./llama_blocks.ts";
 
@@ -61,9 +61,9 @@ export function writeLlama(
   if (features.newestMass) newestInputs(graph);
   if (features.indexer) {
     graph.input(WANT_INDEX, "bool", [1]);
-    indexerConstants(graph, heads * headDim);
+    indexerInputs(graph, layers, config);
   }
-  if (features.readout) latentConstants(graph, shape);
+  if (features.readout) latentInputs(graph, layers, shape);
   graph.input("want_logits", "bool", [1]);
   graph.input("logits_start", "int64", [1]);
   for (let layer = 0; layer < layers; layer++) {
@@ -154,10 +154,7 @@ export function writeLlama(
       queryMoments(graph, p, `${p}qk`, names.querySum(layer), names.queryOuter(layer), heads, shape);
     }
 
-    if (features.indexer) {
-      indexerWeights(graph, layer, config);
-      indexIfWanted(graph, layer, x, `${p}qk`);
-    }
+    if (features.indexer) indexIfWanted(graph, layer, x, `${p}qk`);
 
     const perHead = (name: (layer: number, head: number) => string) => newKeys.map((_, h) => name(layer, h));
     const mass = features.mass.flatMap((aggregation) => perHead(names.mass(aggregation)));
@@ -185,7 +182,7 @@ export function writeLlama(
     newestLayers.push(...newest);
     graph.node("If", ["small"], [`${p}att`, ...mass, ...newest], { then_branch: small, else_branch: large });
 
-    const attention = features.readout ? withReadout(graph, layer, `${p}att`, `${p}qk`, shape) : `${p}att`;
+    const attention = features.readout ? withReadout(graph, layer, `${p}att`, `${p}qk`) : `${p}att`;
     const finish = (g: Graph, writer: WeightWriter, next: NextLayer) =>
       afterAttention(g, writer, config, layer, attention, residual, next);
 
@@ -221,6 +218,7 @@ export function writeLlama(
     }
     graph.node("If", ["want_logits"], results, { then_branch: yes, else_branch: no });
   }
+  if (features.indexer) indexJoined(graph, layers);
   if (features.newestMass) newestOutput(graph, newestLayers, layers * kvHeads, group);
   return serializeModel(graph);
 }

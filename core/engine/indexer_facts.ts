@@ -7,72 +7,60 @@ import type { DenseTensor } from "./engine.ts";
 import { Graph } from "./onnx.ts";
 import type { ModelConfig } from "./weights.ts";
 
-/** Inputs of a layer: the indexer's weights. */
-export const indexerInputs = {
+/** Inputs: the indexer's weights of all layers, each with one dimension for the layers in front; one of each, as an input costs more than its numbers. */
+const inputs = {
   /** [n, d, heads * headDim] */
-  query: (layer: number) => `indexer.query.${layer}`,
+  query: "indexer.query",
   /** [d, hidden], [d] */
-  key: (layer: number) => `indexer.key.${layer}`,
-  keyBias: (layer: number) => `indexer.key.bias.${layer}`,
+  key: "indexer.key",
+  keyBias: "indexer.key.bias",
   /** [n, hidden], [n] */
-  weight: (layer: number) => `indexer.weight.${layer}`,
-  weightBias: (layer: number) => `indexer.weight.bias.${layer}`,
+  weight: "indexer.weight",
+  weightBias: "indexer.weight.bias",
   /** [d] each */
-  queryGain: (layer: number) => `indexer.query.gain.${layer}`,
-  queryShift: (layer: number) => `indexer.query.shift.${layer}`,
-  keyGain: (layer: number) => `indexer.key.gain.${layer}`,
-  keyShift: (layer: number) => `indexer.key.shift.${layer}`,
+  queryGain: "indexer.query.gain",
+  queryShift: "indexer.query.shift",
+  keyGain: "indexer.key.gain",
+  keyShift: "indexer.key.shift",
 };
+type Weights = keyof typeof inputs;
 
-/** A layer's weights as the inputs want them. */
-export function indexerFeeds(layer: number, of: Indexer): Record<string, DenseTensor> {
-  const { heads, dim } = of, hidden = of.key.length / dim;
-  const feeds: { [name in keyof typeof indexerInputs]: DenseTensor } = {
-    query: { data: of.query, dims: [heads, dim, of.query.length / (heads * dim)] },
-    key: { data: of.key, dims: [dim, hidden] },
-    keyBias: { data: of.keyBias, dims: [dim] },
-    weight: { data: of.weight, dims: [heads, hidden] },
-    weightBias: { data: of.weightBias, dims: [heads] },
-    queryGain: { data: of.queryNorm.weight, dims: [dim] },
-    queryShift: { data: of.queryNorm.bias, dims: [dim] },
-    keyGain: { data: of.keyNorm.weight, dims: [dim] },
-    keyShift: { data: of.keyNorm.bias, dims: [dim] },
+/** The layers' weights as the inputs want them. */
+export function indexerFeeds(layers: readonly Indexer[]): Record<string, DenseTensor> {
+  const { heads, dim, key, query } = layers[0]!;
+  const of: { [name in Weights]: [take: (layer: Indexer) => Float32Array, dims: number[]] } = {
+    query: [({ query }) => query, [heads, dim, query.length / (heads * dim)]],
+    key: [({ key }) => key, [dim, key.length / dim]],
+    keyBias: [({ keyBias }) => keyBias, [dim]],
+    weight: [({ weight }) => weight, [heads, key.length / dim]],
+    weightBias: [({ weightBias }) => weightBias, [heads]],
+    queryGain: [({ queryNorm }) => queryNorm.weight, [dim]],
+    queryShift: [({ queryNorm }) => queryNorm.bias, [dim]],
+    keyGain: [({ keyNorm }) => keyNorm.weight, [dim]],
+    keyShift: [({ keyNorm }) => keyNorm.bias, [dim]],
   };
   return Object.fromEntries(
-    Object.entries(feeds).map(([name, feed]) => [indexerInputs[name as keyof typeof indexerInputs](layer), feed]),
+    Object.entries(of).map(([name, [take, dims]]) => {
+      const data = Float32Array.from(layers.flatMap((layer) => [...take(layer)]));
+      return [inputs[name as Weights], { data, dims: [layers.length, ...dims] }];
+    }),
   );
 }
 
-/** Outputs of a layer, of all S rows and of the last Q. */
-export const indexerOutputs = {
-  /** [1, S, d] */
-  keys: (layer: number) => `index.keys.${layer}`,
-  /** [n, Q, d] */
-  queries: (layer: number) => `index.queries.${layer}`,
-  /** [1, Q, n], not scaled */
-  weights: (layer: number) => `index.weights.${layer}`,
-};
+/** Outputs, of all layers, all S rows and the last Q: index keys [layers, S, d], queries [layers * n, Q, d], weights [layers, Q, n], not scaled. */
+export const indexOutputs = ["index.keys", "index.queries", "index.weights"] as const;
 
 /** Bool [1] input: whether they are wanted; int64 [1] input: the first row that asks. */
 export const WANT_INDEX = "want_index", INDEX_START = "index_start";
 
-/** Input and constants that all layers share, once per graph, which has the input `WANT_INDEX` too where it may not be wanted. @param width heads * headDim */
-export function indexerConstants(graph: Graph, width: number): void {
-  graph.input(INDEX_START, "int64", [1]);
-  graph.int64s("index.width", [width]);
-  graph.int64s("index.zero", [0]);
-  graph.int64s("index.end", [Number.MAX_SAFE_INTEGER]);
-  graph.int64s("index.axis1", [1]);
-  graph.int64s("index.axes12", [1, 2]);
-}
-
-/** Declares a layer's weights. */
-export function indexerWeights(
+/** Inputs and constants, once per graph; with the input `WANT_INDEX` where the graph may be run without. */
+export function indexerInputs(
   graph: Graph,
-  layer: number,
+  layers: number,
   { hidden, heads, headDim }: Pick<ModelConfig, "hidden" | "heads" | "headDim">,
 ): void {
-  const shapes: { [name in keyof typeof indexerInputs]: (number | string)[] } = {
+  graph.input(INDEX_START, "int64", [1]);
+  const shapes: { [name in Weights]: (number | string)[] } = {
     query: ["index.n", "index.d", heads * headDim],
     key: ["index.d", hidden],
     keyBias: ["index.d"],
@@ -84,37 +72,44 @@ export function indexerWeights(
     keyShift: ["index.d"],
   };
   for (const [name, shape] of Object.entries(shapes)) {
-    graph.input(indexerInputs[name as keyof typeof indexerInputs](layer), "float32", shape);
+    graph.input(inputs[name as Weights], "float32", [layers, ...shape]);
   }
+  graph.int64s("index.width", [heads * headDim]);
+  graph.int64s("index.zero", [0]);
+  graph.int64s("index.end", [Number.MAX_SAFE_INTEGER]);
+  graph.int64s("index.axis1", [1]);
+  graph.int64s("index.axes12", [1, 2]);
 }
 
 /**
- * Adds the outputs of a layer, empty where they are not wanted.
+ * Adds what a layer's rows give, without rows where it is not wanted.
  * @param x rows behind the layer's first norm [1, S, hidden]
  * @param query before rotation [1, S, ≥ heads * headDim]
  */
-export function indexIfWanted(
-  graph: Graph,
-  layer: number,
-  x: string,
-  query: string,
-): void {
+export function indexIfWanted(graph: Graph, layer: number, x: string, query: string): void {
   const yes = new Graph(`l${layer}.index`), no = new Graph(`l${layer}.noindex`);
-  const names = Object.values(indexerOutputs).map((name) => name(layer));
-  for (const [i, value] of indexFacts(yes, layer, x, query).entries()) {
-    yes.output(value, "float32", DIMS[i]!);
+  indexFacts(yes, layer, x, query).forEach((value, i) => {
+    yes.output(value, "float32", dimsOf(i));
     const none = no.constant(`l${layer}.noindex.${i}`, "float32", [0, 0, 0], new Float32Array(0));
-    no.output(none, "float32", DIMS[i]!);
-    graph.output(names[i]!, "float32", DIMS[i]!);
-  }
-  graph.node("If", [WANT_INDEX], names, { then_branch: yes, else_branch: no });
+    no.output(none, "float32", dimsOf(i));
+  });
+  graph.node("If", [WANT_INDEX], indexOutputs.map((name) => `${name}.${layer}`), { then_branch: yes, else_branch: no });
 }
 
-const DIMS = ["keys", "queries", "weights"].map((what) => [0, 1, 2].map((axis) => `index.${what}.${axis}`));
+/** Joins the layers' into the graph's outputs: an output costs more than its numbers, too. */
+export function indexJoined(graph: Graph, layers: number): void {
+  indexOutputs.forEach((name, i) => {
+    const each = Array.from({ length: layers }, (_, layer) => `${name}.${layer}`);
+    graph.output(graph.node("Concat", each, [name], { axis: 0 }), "float32", dimsOf(i));
+  });
+}
+
+const dimsOf = (output: number) => [0, 1, 2].map((axis) => `${indexOutputs[output]}.${axis}`);
 
 /** A layer's, of which `x` and `query` are as above. @returns index keys [1, S, d], queries [n, Q, d] and weights [1, Q, n] */
 export function indexFacts(graph: Graph, layer: number, x: string, query: string): string[] {
-  const p = `l${layer}.index.`, of = indexerInputs;
+  const p = `l${layer}.index.`, own = graph.int64s(`${p}layer`, [layer], []);
+  const of = (name: Weights) => graph.node("Gather", [inputs[name], own], [`${p}${name}`], { axis: 0 });
   /** y = x Wᵀ, of several matrices at once where W is of three dimensions. */
   const product = (rows: string, matrix: string, name: string) =>
     graph.node("FusedMatMul", [rows, matrix], [`${p}${name}`], { transB: 1 }, "com.microsoft");
@@ -123,14 +118,14 @@ export function indexFacts(graph: Graph, layer: number, x: string, query: string
       axis: -1,
       epsilon: { float: INDEXER_EPSILON },
     });
-  const keys = graph.node("Add", [product(x, of.key(layer), "k.raw"), of.keyBias(layer)], [`${p}k.biased`]);
+  const keys = graph.node("Add", [product(x, of("key"), "k.raw"), of("keyBias")], [`${p}k.biased`]);
   const starts = graph.node("Concat", [INDEX_START, "index.zero"], [`${p}starts`], { axis: 0 });
   const ends = graph.node("Concat", ["index.end", "index.width"], [`${p}ends`], { axis: 0 });
   const asking = graph.node("Slice", [query, starts, ends, "index.axes12"], [`${p}asking`]);
   const last = graph.node("Slice", [x, INDEX_START, "index.end", "index.axis1"], [`${p}last`]);
   return [
-    normed(keys, of.keyGain(layer), of.keyShift(layer), "k"),
-    normed(product(asking, of.query(layer), "q.raw"), of.queryGain(layer), of.queryShift(layer), "q"),
-    graph.node("Add", [product(last, of.weight(layer), "w.raw"), of.weightBias(layer)], [`${p}w`]),
+    normed(keys, of("keyGain"), of("keyShift"), "k"),
+    normed(product(asking, of("query"), "q.raw"), of("queryGain"), of("queryShift"), "q"),
+    graph.node("Add", [product(last, of("weight"), "w.raw"), of("weightBias")], [`${p}w`]),
   ];
 }

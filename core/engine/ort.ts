@@ -11,14 +11,15 @@ import {
   type Device,
   type Engine,
   FEW_ROWS,
+  type IndexFacts,
   type Pass,
   type PassResult,
 } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";
-import { INDEX_START, indexerFeeds, indexerOutputs, WANT_INDEX } from "./indexer_facts.ts";
-import { latentFeeds } from "./latent_readout.ts";
+import { INDEX_START, indexerFeeds, indexOutputs, WANT_INDEX } from "./indexer_facts.ts";
+import { latentFeeds, latentWeights } from "./latent_readout.ts";
 import { NEWEST } from "./newest_mass.ts";
 import type { ModelConfig } from "./weights.ts";
 
@@ -29,7 +30,7 @@ const NONE = new Float32Array(0);
 export class OrtEngine implements Engine {
   private readonly rope: Rope;
   private readonly heads: number;
-  private weightTensors: Record<string, Tensor> | null = null;
+  private weights: Record<string, Tensor> | null = null;
   private noMemory: LatentState | null = null;
   private readonly denses = new Map<string, Promise<InferenceSession>>();
 
@@ -76,8 +77,8 @@ export class OrtEngine implements Engine {
     if (features.indexer) {
       feeds[WANT_INDEX] = this.flag(wantsIndex);
       feeds[INDEX_START] = this.int64([rows - (pass.indexRows ?? 0)], [1]);
-      Object.assign(feeds, this.indexerTensors());
     }
+    Object.assign(feeds, this.weightTensors());
     if (features.readout) Object.assign(feeds, this.latentTensors(cache.latent));
     const newest = features.newestMass ? pass.newestSlots ?? 0 : 0;
     if (newest > 0 && !small) throw new Error(`${rows} rows are too many for their attention to the newest slots`);
@@ -122,15 +123,7 @@ export class OrtEngine implements Engine {
           outer: take(names.queryOuter(layer)),
         }))
         : null,
-      index: wantsIndex
-        ? this.indexmem.layers.map(({ indexer: { heads, dim } }, layer) => ({
-          heads,
-          dim,
-          keys: take(indexerOutputs.keys(layer)),
-          queries: take(indexerOutputs.queries(layer)),
-          weights: take(indexerOutputs.weights(layer)),
-        }))
-        : null,
+      index: wantsIndex ? this.indexFacts(take, rows, pass.indexRows!) : null,
       logits: logitsRows > 0 ? take("logits") : null,
       hidden: this.features.hidden
         ? Array.from({ length: config.layers + 1 }, (_, layer) => take(`hidden.${layer}`))
@@ -162,6 +155,21 @@ export class OrtEngine implements Engine {
     await this.session.release();
   }
 
+  /** What the joined outputs hold of each layer. */
+  private indexFacts(take: (name: string) => Float32Array, rows: number, asking: number): IndexFacts[] {
+    const [keys, queries, weights] = indexOutputs.map(take) as [Float32Array, Float32Array, Float32Array];
+    return this.indexmem.layers.map(({ indexer: { heads, dim } }, layer) => {
+      const part = (all: Float32Array, size: number) => all.subarray(layer * size, (layer + 1) * size);
+      return {
+        heads,
+        dim,
+        keys: part(keys, rows * dim),
+        queries: part(queries, heads * asking * dim),
+        weights: part(weights, asking * heads),
+      };
+    });
+  }
+
   private get indexmem() {
     const { indexmem } = this.packs;
     if (!indexmem) {
@@ -170,20 +178,22 @@ export class OrtEngine implements Engine {
     return indexmem;
   }
 
-  /** The indexer's weights, made once. */
-  private indexerTensors(): Record<string, Tensor> {
-    return this.weightTensors ??= Object.assign(
-      {},
-      ...this.indexmem.layers.map(({ indexer }, layer) => this.tensors(indexerFeeds(layer, indexer))),
-    );
+  /** The pack's weights that the graph takes, made once. */
+  private weightTensors(): Record<string, Tensor> {
+    const { features: { indexer, readout }, config: { headDim } } = this;
+    if (!indexer && !readout) return {};
+    const { layers } = this.indexmem;
+    return this.weights ??= this.tensors({
+      ...(indexer ? indexerFeeds(layers.map(({ indexer }) => indexer)) : {}),
+      ...(readout ? latentWeights(layers.map(({ latent }) => latent), headDim) : {}),
+    });
   }
 
-  /** The memory of a cache that has one; else one that adds nothing. */
+  /** The memory of a cache that has one and shows it; else one that holds nothing. */
   private latentTensors(state: LatentState | null): Record<string, Tensor> {
-    const { config: { layers, kvHeads, headDim }, indexmem } = this;
-    const shown = state ?? (this.noMemory ??= new LatentState(layers * kvHeads, indexmem.rank, headDim));
-    const feeds = indexmem.layers.map(({ latent }, layer) => this.tensors(latentFeeds(layer, latent, shown, kvHeads)));
-    return Object.assign({}, ...feeds);
+    const { layers, kvHeads, headDim } = this.config;
+    const nothing = () => this.noMemory ??= new LatentState(layers * kvHeads, this.indexmem.rank, headDim);
+    return this.tensors(latentFeeds(state?.visible ? state : nothing()));
   }
 
   private tensors(feeds: Record<string, DenseTensor>): Record<string, Tensor> {
