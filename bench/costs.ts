@@ -3,7 +3,7 @@
  * passes ask nothing. A policy's cost is all that it takes beyond such passes: what `policyMs` counts (probe, scores, selection, compensation, moving
  * rows) and what it adds to the chunk's own pass (attention of a window, value norms, moments), which `policyMs` cannot see.
  *
- *   npm run costs -- --tokens 4096 --budget 1024 --rounds 3 --threads 2 [--policies snapkv,h2o] [--write]
+ *   npm run costs -- --tokens 4096 --budget 1024 --rounds 3 --threads 2 [--policies "snapkv,h2o;probe=window+role"] [--write]
  *
  * Medians over rounds. `--write` puts the shares where `palimpsest policies` shows them. Nothing else may run meanwhile.
  */
@@ -11,6 +11,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { spell } from "../core/engine/features.ts";
 import { policies } from "../core/policies.ts";
+import { policyList } from "../cli/eval_flags.ts";
 import { featuresFor } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { answerTokens } from "../core/tail.ts";
@@ -41,7 +42,7 @@ const [tokens, slots, chunkTokens, rounds, threads] = [
   flags.threads,
 ].map(Number) as [number, number, number, number, number];
 const BASELINE = "streaming";
-const names = [BASELINE, ...flags.policies.split(",").filter((name) => name !== BASELINE)];
+const names = [BASELINE, ...policyList([flags.policies], []).filter((name) => name !== BASELINE)];
 /** Of about 24 tokens. */
 const QUESTION = "\n\nWhat does the captain tell the crew about the white whale, and what does he nail to the mast?";
 

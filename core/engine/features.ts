@@ -38,7 +38,7 @@ export const NO_FEATURES: GraphFeatures = {
   readout: false,
 };
 
-/** A short name of a set of features, for the graph's file; packs are no part of the graph. */
+/** A short name of a set of features, for the graph's file and for telling whether one engine serves two policies. */
 export function spell(features: GraphFeatures): string {
   const parts = [...features.mass].sort() as string[];
   const names = [
@@ -54,6 +54,7 @@ export function spell(features: GraphFeatures): string {
   for (const name of names) {
     if (features[name]) parts.push(name);
   }
+  parts.push(...features.packs);
   return parts.length === 0 ? "plain" : parts.join("-");
 }
 

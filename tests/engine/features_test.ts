@@ -144,6 +144,8 @@ describe("graph features", () => {
     assert.equal(missing(NO_FEATURES, all).length, 12);
     assert.deepEqual(missing({ ...all, mass: ["max"] }, { ...NO_FEATURES, mass: ["mean"] }), ["mean attention mass"]);
     assert.equal(spell(NO_FEATURES), "plain");
+    const [judgeq, metasoft] = (["judgeq", "metasoft"] as const).map((pack) => ({ ...NO_FEATURES, packs: [pack] }));
+    assert.notEqual(spell(judgeq!), spell(metasoft!));
     assert.notEqual(spell({ ...NO_FEATURES, mass: ["max"] }), spell({ ...NO_FEATURES, mass: ["mean"] }));
   });
 });

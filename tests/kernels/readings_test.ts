@@ -7,7 +7,15 @@ import { isRequired, root, softwareGpus } from "../software_gpus.ts";
 /** Every policy where it is quickest; elsewhere those that meet every way through the forms. */
 const POLICIES: Record<string, string[]> = {
   "Deno + lavapipe": [],
-  "Bun + SwiftShader": ["question-quote", "critical-adakv-snapkv", "flow-snapkv", "kvzip", "lookahead", "coverage"],
+  "Bun + SwiftShader": [
+    "question-quote",
+    "critical-adakv-snapkv",
+    "flow-snapkv",
+    "kvzip",
+    "lookahead",
+    "judgeq",
+    "coverage",
+  ],
 };
 
 for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => POLICIES[name])) {
