@@ -1,0 +1,106 @@
+"""From attention rows to a score for each slot, and how good a score is: the hit rate against the oracle and the answer's NLL with slots evicted."""
+import math
+
+import torch
+import torch.nn.functional as F
+
+from .data import WINDOW, look
+from .model import MASKED, causal
+
+KEEP = 0.125
+
+
+def region(s):
+    """Which slots [L, KV, m] of a sample's document are alive; only these are scored, the last WINDOW never are."""
+    return s["alive"][..., s["d0"]:s["n"] - WINDOW]
+
+
+def attention(lm, rows, s):
+    """Attention of soft rows [k, hidden] on the scored slots, mean over the rows: [L, H, m]; differentiable in the rows."""
+    maps = []
+    look(lm, s, rows, lambda i, a: maps.append(a[..., s["d0"]:s["n"] - WINDOW].flatten(0, 1).mean(1)))
+    return torch.stack(maps)
+
+
+def teacher(s, name="mean"):
+    """What the answers attended to [L, H, m]; the mean over the questions has the same gradient as the questions one by one."""
+    return s[name][..., s["d0"]:s["n"] - WINDOW].float()
+
+
+def divergence(S, T):
+    """KL of distributions renormalised on the scored slots, mean over layers and heads."""
+    S, T = S / S.sum(-1, keepdim=True), T / T.sum(-1, keepdim=True)
+    return (T * ((T + 1e-9).log() - (S + 1e-9).log())).sum(-1).mean()
+
+
+def grouped(lm, a):
+    """[..., H, m] -> [..., KV, m], mean over the heads of a group."""
+    return a.unflatten(-2, (lm.KV, lm.G)).mean(-2)
+
+
+def chosen(score, alive, fraction=KEEP):
+    """The best slots of every head: bool [..., KV, m], as many as `fraction` of the scored slots."""
+    count = int(score.shape[-1] * fraction)
+    return torch.zeros_like(score, dtype=torch.bool).scatter_(-1, score.masked_fill(~alive, -math.inf).topk(count, -1).indices, True)
+
+
+def oracle(s):
+    """What each question's answer attended to: [L, Q, KV, m]."""
+    return s["each"][..., s["d0"]:s["n"] - WINDOW].float()
+
+
+def hit_rate(score, s, fraction=KEEP):
+    """Percent of the slots [L, Q] of each question's oracle that a score [L, KV, m] finds, mean over heads."""
+    alive, T = region(s), oracle(s)
+    pick, best = chosen(score, alive, fraction), chosen(T, alive[:, None].expand_as(T), fraction)
+    return 100 * (pick[:, None] & best).sum(-1).float().mean(-1) / int(score.shape[-1] * fraction)
+
+
+@torch.no_grad()
+def answer_nll(lm, s, score=None, fraction=KEEP):
+    """NLL per token of the full cache's answers [Q] with all scored slots but the chosen ones evicted; without a score, of the cache as it is."""
+    alive = s["alive"].clone()
+    if score is not None: alive[..., s["d0"]:s["n"] - WINDOW] &= chosen(score, region(s), fraction)
+    rows = [q + a for q, a in zip(s["questions"], s["answers"])]
+    longest = max(map(len, rows))
+    ids = torch.tensor([r + [0] * (longest - len(r)) for r in rows])
+    x = lm.forward(lm.embeddings[ids], s["n"] + torch.arange(longest)[None].expand(len(rows), -1), (s["K"], s["V"]), alive, mask=causal(longest))
+    out = []
+    for b, (q, a) in enumerate(zip(s["questions"], s["answers"])):
+        logits = lm.logits(x[b, len(q) - 1:len(q) + len(a) - 1])
+        out.append(float(F.cross_entropy(logits, torch.tensor(a))))
+    return out
+
+
+def mean_error(values):
+    """Mean and standard error."""
+    v = torch.tensor(values)
+    return float(v.mean()), float(v.std() / max(1, len(v)) ** 0.5) if len(v) > 1 else 0.0
+
+
+def compare(lm, samples, scorers, nll=True):
+    """Hit rate at KEEP and NLL of every scorer {name: f(sample) -> [L, KV, m]}, means per document: {name: {figure: [per document]}}."""
+    out = {}
+    def note(name, figure, value): out.setdefault(name, {}).setdefault(figure, []).append(value)
+    for s in samples:
+        if nll: note("full cache", "nll", sum(answer_nll(lm, s)) / len(s["answers"]))
+        for name, scorer in scorers.items():
+            with torch.no_grad(): score = scorer(s)
+            hits = hit_rate(score, s)
+            note(name, "hit", float(hits.mean())); note(name, "hit " + s["kind"], float(hits.mean()))
+            if nll: note(name, "nll", sum(answer_nll(lm, s, score)) / len(s["answers"]))
+    return out
+
+
+def table(figures, reference=None):
+    """A plain text table of `compare`: mean, standard error, and the paired difference to the reference."""
+    lines = [f"{'probe':26} {'hit % (se)':>14} {'NLL (se)':>16} {'paired hit':>16} {'paired NLL':>18}   hit by kind"]
+    for name, row in figures.items():
+        cell = lambda key, form: (lambda m, e: form.format(m, e))(*mean_error(row[key])) if key in row else "-"
+        def paired(key, form):
+            base = figures.get(reference, {})
+            if name == reference or key not in row or key not in base: return "-"
+            return form.format(*mean_error([a - b for a, b in zip(row[key], base[key])]))
+        kinds = " ".join(f"{k[4:]} {mean_error(v)[0]:.1f}" for k, v in row.items() if k.startswith("hit "))
+        lines.append(f"{name:26} {cell('hit', '{:6.2f} ({:.2f})'):>14} {cell('nll', '{:.4f} ({:.4f})'):>16} {paired('hit', '{:+.2f} ({:.2f})'):>16} {paired('nll', '{:+.4f} ({:.4f})'):>18}   {kinds}")
+    return "\n".join(lines)
