@@ -51,20 +51,21 @@ class Llama:
         if l["head_norms"]: q, k = self.rms(q, l["head_norms"]["q"]), self.rms(k, l["head_norms"]["k"])
         return q, k, v
 
-    def forward(self, x, positions, context=None, alive=None, tail=None, mask=None, see=None, hidden=None):
+    def forward(self, x, positions, context=None, alive=None, tail=None, mask=None, see=None, hidden=None, mix=None):
         """x [B, T, hidden] at positions [B, T] -> the same shape after the last layer, before the final norm.
 
         context: (K, V) [L, KV, n, d] with rotated keys, shared by the batch; alive [L, KV, n] bool: slots that are still there.
         tail: list per layer of None or (K, V) [B, KV, t, d], extended in place; mask [B, T, t + T] is added to the tail's logits.
-        see(layer, attention over the context [B, KV, G, T, n]); hidden(layer, normed input of the layer [B, T, hidden])."""
+        see(layer, attention over the context [B, KV, G, T, n]); hidden(layer, normed input of the layer [B, T, hidden]);
+        mix(layer, queries before RoPE [B, H, T, d], attention over the context [B, H, T, n], output [B, H, T, d]) -> the output to go on with."""
         B, T, _ = x.shape
         n = 0 if context is None else context[0].shape[2]
         at = positions[:, None]
         for i, l in enumerate(self.layers):
             normed = self.rms(x, l["n1"])
             if hidden is not None: hidden(i, normed)
-            q, k, v = self.project(i, normed)
-            q, k = self.rotate(q, at) * self.d ** -0.5, self.rotate(k, at)
+            plain, k, v = self.project(i, normed)
+            q, k = self.rotate(plain, at) * self.d ** -0.5, self.rotate(k, at)
             if tail is not None:
                 if tail[i] is not None: k, v = torch.cat([tail[i][0], k], 2), torch.cat([tail[i][1], v], 2)
                 tail[i] = (k, v)
@@ -80,7 +81,9 @@ class Llama:
             if n and see is not None: see(i, a[..., :n])
             o = a[..., n:].reshape(B, self.KV, self.G * T, t) @ v
             if n: o = o + (a[..., :n].transpose(0, 1).reshape(self.KV, -1, n) @ V).view(self.KV, B, self.G * T, self.d).transpose(0, 1)
-            x = x + self.linear(o.reshape(B, self.H, T, self.d).transpose(1, 2).reshape(B, T, -1), l["o"])
+            o = o.reshape(B, self.H, T, self.d)
+            if mix is not None: o = mix(i, plain, a[..., :n].flatten(1, 2), o)
+            x = x + self.linear(o.transpose(1, 2).reshape(B, T, -1), l["o"])
             g, u = self.linear(self.rms(x, l["n2"]), l["gate_up"]).chunk(2, -1)
             x = x + self.linear(F.silu(g) * u, l["down"])
         return x

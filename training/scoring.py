@@ -57,14 +57,14 @@ def hit_rate(score, s, fraction=KEEP):
 
 
 @torch.no_grad()
-def answer_nll(lm, s, score=None, fraction=KEEP):
+def answer_nll(lm, s, score=None, fraction=KEEP, mix=None):
     """NLL per token of the full cache's answers [Q] with all scored slots but the chosen ones evicted; without a score, of the cache as it is."""
     alive = s["alive"].clone()
     if score is not None: alive[..., s["d0"]:s["n"] - WINDOW] &= chosen(score, region(s), fraction)
     rows = [q + a for q, a in zip(s["questions"], s["answers"])]
     longest = max(map(len, rows))
     ids = torch.tensor([r + [0] * (longest - len(r)) for r in rows])
-    x = lm.forward(lm.embeddings[ids], s["n"] + torch.arange(longest)[None].expand(len(rows), -1), (s["K"], s["V"]), alive, mask=causal(longest))
+    x = lm.forward(lm.embeddings[ids], s["n"] + torch.arange(longest)[None].expand(len(rows), -1), (s["K"], s["V"]), alive, mask=causal(longest), mix=mix)
     out = []
     for b, (q, a) in enumerate(zip(s["questions"], s["answers"])):
         logits = lm.logits(x[b, len(q) - 1:len(q) + len(a) - 1])
