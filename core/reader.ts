@@ -7,6 +7,7 @@ import { KvCache, MEMORY_SOURCE } from "./cache.ts";
 import { compact } from "./compact.ts";
 import { type Engine, FEW_ROWS } from "./engine/engine.ts";
 import { DECODE_BLOCK, evictWritten } from "./decode/evict.ts";
+import { argmax } from "./decode/write.ts";
 import {
   attributesFor,
   documentMeanFor,
@@ -262,6 +263,14 @@ export class Reader implements Reading {
 
   next(token: number): Promise<Float32Array> {
     return this.follow([token]);
+  }
+
+  async likeliestAfter(tokens: number[]): Promise<number> {
+    return argmax(await this.write(tokens));
+  }
+
+  async likeliestNext(token: number): Promise<number> {
+    return argmax(await this.next(token));
   }
 
   /**

@@ -40,6 +40,10 @@ export interface Reading extends Disposable {
   write(tokens: number[]): Promise<Float32Array>;
   /** Forwards a written token and gives the logits of the next; under a decode budget, the least wanted written tokens make room. */
   next(token: number): Promise<Float32Array>;
+  /** `write`, and of the logits only which is the largest, the first of equals: a device then gives a number back instead of a row. */
+  likeliestAfter(tokens: number[]): Promise<number>;
+  /** `next`, and of the logits only which is the largest. */
+  likeliestNext(token: number): Promise<number>;
 }
 
 /**

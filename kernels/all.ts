@@ -1,5 +1,6 @@
 /** Every kernel, for the test loop. */
 import { advance } from "./forward/advance.ts";
+import { argmax } from "./decode/argmax.ts";
 import { attentionMass } from "./probe/attention_mass.ts";
 import { bestStretch } from "./select/best_stretch.ts";
 import { camParts } from "./compensate/cam_parts.ts";
@@ -119,6 +120,7 @@ export const kernels: readonly AnyKernel[] = [
   writtenMomentum,
   rkvRedundancy,
   rkvScore,
+  argmax,
   splitSlots,
   rowNorms,
   topSimilar,

@@ -25,7 +25,7 @@ export class Gpu {
   readonly lost: Promise<DeviceError>;
   /** What `lost` resolved with. */
   failure: DeviceError | null = null;
-  /** Bytes read back so far. */
+  /** Bytes read back so far: all there are, as what ONNX Runtime gives stays on the device too. */
   bytesRead = 0;
   private fail!: (error: DeviceError) => void;
   private closed = false;

@@ -57,9 +57,9 @@ export async function recordPolicy(config: ModelConfig, policy: Policy, sizes: S
   if (policy.evicts && reading.compactions < 2) {
     throw new Error(`${reading.compactions} compactions, not a steady state`);
   }
-  await reading.write(numbers(question));
-  await reading.next(3);
+  await reading.likeliestAfter(numbers(question));
+  await reading.likeliestNext(3);
   gpu.restart();
-  await reading.next(3);
+  await reading.likeliestNext(3);
   return { chunk, token: gpu.asked, live, kvBytes: reading.kvBytes };
 }

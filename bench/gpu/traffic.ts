@@ -160,6 +160,7 @@ export const formulas: Record<string, Formula> = {
   written_momentum: perWritten(8),
   rkv_redundancy: ({ n, written, D }) => [n * written * (4 * D + 12), 32 * n * written * D],
   rkv_score: perWritten(32),
+  argmax: (_, of) => [4 * v(of, "rows") * (v(of, "vocab") + 1)],
 };
 
 /** Slots that the threads of a workgroup look at together. */

@@ -31,9 +31,8 @@ export async function* decode(
   ignoreStops = false,
 ): AsyncGenerator<Decoded> {
   const stream = tokenizer.textStream(), written: number[] = [];
-  let logits = await reader.write(tail);
+  let token = await reader.likeliestAfter(tail);
   while (true) {
-    const token = argmax(logits);
     written.push(token);
     if (!ignoreStops && (tokenizer.stopIds.has(token) || loops(written))) {
       yield { text: stream.finish(), tokens: written.length, finish: "stop" };
@@ -45,7 +44,7 @@ export async function* decode(
       return;
     }
     yield { text, tokens: written.length };
-    logits = await reader.next(token);
+    token = await reader.likeliestNext(token);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * The engine on a GPU: ONNX Runtime's WebGPU device over a `GPUDevice` that our kernels share. A pass writes its rows into the cache in place; what it
- * hands to policies stays on the GPU, and only the wanted rows of logits come back.
+ * gives stays on the GPU: nothing is read back here.
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import type { FileSystem } from "../files.ts";
@@ -33,15 +33,17 @@ export interface GpuPass {
 
 /** Tensors on the GPU belong to ONNX Runtime until `release`; a buffer may be larger than its tensor. */
 export interface GpuPassResult {
-  /** [logitsRows, vocab], on the CPU. */
-  logits: Float32Array | null;
+  /** float32 [logitsRows, vocab]. */
+  logits: GPUBuffer | null;
   /** Per layer float32 [queryRows, heads * slotDim of the cache], rotated; null without `queryRows` or the features that give queries. */
   queries: GPUBuffer[] | null;
   /** Per layer float32 [S, heads * slotDim], before rotation, with the feature `queryMoments`. */
   rawQueries: GPUBuffer[] | null;
   /** Residual stream: per layer float32 [S, hidden], the last [logitsRows, hidden] after the final norm; with the feature `hidden`. */
   hidden: GPUBuffer[] | null;
-  /** Gives the buffers back. */
+  /** Gives the logits back, before the others; nothing where there are none. */
+  releaseLogits(): void;
+  /** Gives all buffers back. */
   release(): void;
 }
 
@@ -113,18 +115,18 @@ export class WebgpuEngine {
     }
     if (rows > cache.free) throw new Error(`${rows} rows do not fit: ${cache.free} slots of the cache are free`);
     const { feeds, fetches } = this.tensors(cache, pass);
-    if (logitsRows > 0) fetches["logits"] = null;
+    const logits = logitsRows > 0 ? ["logits"] : [];
     const perLayer = (name: (layer: number) => string, count = config.layers) =>
       Array.from({ length: count }, (_, layer) => name(layer));
     const queries = queryRows > 0 ? perLayer(names.query) : [];
     const rawQueries = features.queryMoments ? perLayer(names.rawQuery) : [];
     const hidden = features.hidden ? perLayer(names.hidden, config.layers + (logitsRows > 0 ? 1 : 0)) : [];
-    for (const name of [...queries, ...rawQueries, ...hidden]) fetches[name] = null;
+    const given = [...logits, ...queries, ...rawQueries, ...hidden];
+    for (const name of given) fetches[name] = null;
 
-    let results: Record<string, Tensor>, logits: Float32Array | null = null;
+    let results: Record<string, Tensor>;
     try {
       results = await this.session.run(feeds, fetches) as Record<string, Tensor>;
-      if (logitsRows > 0) logits = await results["logits"]!.getData(true) as Float32Array;
     } catch (error) {
       const reason = String(error instanceof Error ? error.message : error).split("\n")[0]!;
       throw new DeviceError(`The forward pass failed on the GPU: ${reason}`, { cause: error });
@@ -132,12 +134,13 @@ export class WebgpuEngine {
     const buffers = (wanted: string[]) =>
       wanted.length > 0 ? wanted.map((name) => results[name]!.gpuBuffer as unknown as GPUBuffer) : null;
     return {
-      logits,
+      logits: buffers(logits)?.[0] ?? null,
       queries: buffers(queries),
       rawQueries: buffers(rawQueries),
       hidden: buffers(hidden),
+      releaseLogits: () => results["logits"]?.dispose(),
       release: () => {
-        for (const name of [...queries, ...rawQueries, ...hidden]) results[name]!.dispose();
+        for (const name of given) results[name]!.dispose();
       },
     };
   }

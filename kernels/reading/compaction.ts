@@ -12,6 +12,7 @@ import type { Gpu } from "../gpu.ts";
 import type { Recording } from "../recording.ts";
 import { PROBE_ROWS, REQUEST_ROWS } from "./plan.ts";
 import type { Slots } from "./slots.ts";
+import { likeliestOf } from "./successor.ts";
 
 /** As `Evidence` in `core/policy.ts`: [heads, stride] each. */
 export type GpuEvidence = { [key in Aggregation | "score"]?: GPUBuffer } & { rows?: number };
@@ -130,18 +131,26 @@ export class Compaction {
     return this.ask(queries!, { rows, behind: rows }, wanted, name);
   }
 
-  /** Goes on writing behind the live slots and what was written so before, until `forget`. @returns logits of the token's successor */
-  async write(tokens: number[]): Promise<Float32Array> {
+  /** Goes on writing behind the live slots and what was written so before, until `forget`. @returns the likeliest next token */
+  async write(tokens: number[]): Promise<number> {
     const result = await this.forward(tokens, { logitsRows: 1 });
     this.add(tokens.length);
-    return result.logits!;
+    return await this.likeliest(result);
   }
 
   /** As `write` for one token, whose attention to the live slots is asked for. */
   async askAndWrite(token: number, wanted: readonly Aggregation[], name: string) {
-    const { queries, logits } = await this.forward([token], { queryRows: 1, logitsRows: 1 });
+    const result = await this.forward([token], { queryRows: 1, logitsRows: 1 });
     this.add(1);
-    return { logits: logits!, evidence: this.ask(queries!, { rows: 1, behind: this.behind }, wanted, name) };
+    const evidence = this.ask(result.queries!, { rows: 1, behind: this.behind }, wanted, name);
+    return { next: await this.likeliest(result), evidence };
+  }
+
+  /** The likeliest token after a pass, whose logits are needed no longer; its queries are, until what was recorded runs. */
+  private async likeliest({ logits, releaseLogits }: GpuPassResult): Promise<number> {
+    const token = await likeliestOf(this.memory, logits!);
+    releaseLogits();
+    return token;
   }
 
   /** Forgets what was written. */

@@ -156,10 +156,11 @@ export function dryEngine(gpu: DryGpu, config: ModelConfig, wide: boolean): Webg
     pass: (_cache: GpuKvCache, { tokens, soft, logitsRows = 0 }: GpuPass): Promise<GpuPassResult> => {
       gpu.asked.passes.push(tokens.length + (soft?.count ?? 0));
       return Promise.resolve({
-        logits: logitsRows > 0 ? new Float32Array(logitsRows) : null,
+        logits: logitsRows > 0 ? buffer : null,
         queries: perLayer,
         rawQueries: perLayer,
         hidden: null,
+        releaseLogits() {},
         release() {},
       });
     },

@@ -50,9 +50,9 @@ export async function dryRun(
   }
   await reading.coverage(0);
   if (needs(policy, "text")) await reading.recall(numbers(FEW), 0);
-  await reading.write(numbers(1));
+  await reading.likeliestAfter(numbers(1));
   const written = policy.decode.evicts && decodeBudget < Infinity ? decodeBudget + DECODE_BLOCK : 1;
-  for (let left = written; left > 0; left--) await reading.next(3);
+  for (let left = written; left > 0; left--) await reading.likeliestNext(3);
   return { capacity, bytes: reading.kvBytes, besides: gpu.memory.peak - before - reading.kvBytes };
 }
 

@@ -42,6 +42,7 @@ import { probeForm } from "./probe.ts";
 import { asking, liveOf } from "./recall.ts";
 import { selectForms } from "./select.ts";
 import { Slots } from "./slots.ts";
+import { likeliestOf, logitsOf, type Take } from "./successor.ts";
 import type { ValueNorms } from "./value_norms.ts";
 
 /** Ids of the text that stay known before what no slot stands near is forgotten: looking costs a read-back of all sources. */
@@ -310,28 +311,46 @@ export class GpuReading implements Reading {
     return passages;
   }
 
-  async write(tokens: number[]): Promise<Float32Array> {
-    const { engine } = this.memory, { chunkTokens } = this.options;
-    const most = engine.features.logBias ? Math.min(FEW_ROWS, chunkTokens) : chunkTokens;
-    let logits: Float32Array | null = null;
-    for (let from = 0; from < tokens.length; from += most) {
-      const piece = tokens.slice(from, from + most), isLast = from + piece.length === tokens.length;
-      logits = await this.forward(piece, isLast ? 1 : 0);
-    }
-    this.written = 0;
-    return logits!;
+  write(tokens: number[]): Promise<Float32Array> {
+    return this.forwardTail(tokens, logitsOf);
   }
 
-  async next(token: number): Promise<Float32Array> {
+  next(token: number): Promise<Float32Array> {
+    return this.forwardWritten(token, logitsOf);
+  }
+
+  likeliestAfter(tokens: number[]): Promise<number> {
+    return this.forwardTail(tokens, likeliestOf);
+  }
+
+  likeliestNext(token: number): Promise<number> {
+    return this.forwardWritten(token, likeliestOf);
+  }
+
+  /** @param take what is wanted of the last token's logits */
+  private async forwardTail<T>(tokens: number[], take: Take<T>): Promise<T> {
+    const { engine } = this.memory, { chunkTokens } = this.options;
+    const most = engine.features.logBias ? Math.min(FEW_ROWS, chunkTokens) : chunkTokens;
+    let taken: T | null = null;
+    for (let from = 0; from < tokens.length; from += most) {
+      const piece = tokens.slice(from, from + most), isLast = from + piece.length === tokens.length;
+      taken = await this.forward(piece, isLast ? take : null);
+    }
+    this.written = 0;
+    return taken!;
+  }
+
+  private async forwardWritten<T>(token: number, take: Take<T>): Promise<T> {
     const { policy: { decode }, options } = this, budget = options.decodeBudget ?? Infinity;
     const block = options.decodeBlock ?? DECODE_BLOCK;
-    if (!decode.evicts || budget === Infinity || this.isAside) return (await this.forward([token], 1))!;
+    if (!decode.evicts || budget === Infinity || this.isAside) return (await this.forward([token], take))!;
     const written = ++this.written, untilEviction = budget + block - written;
     const observes = (decode.observes ?? 0) > untilEviction, evicts = untilEviction === 0;
     const { engine, cache } = this.memory;
     const pass = { tokens: [token], firstPosition: this.nextPosition, logitsRows: 1, queryRows: observes ? 1 : 0 };
     const result = await engine.pass(cache, pass);
     this.append([token]);
+    const taken = await take(this.memory, result.logits!);
     const started = performance.now();
     if (observes || evicts) {
       const compaction = this.compaction([token], result);
@@ -342,7 +361,7 @@ export class GpuReading implements Reading {
     }
     result.release();
     this.policyMs += performance.now() - started;
-    return result.logits!;
+    return taken;
   }
 
   /** The CPU knows what comes of it, as all heads evict as many slots: nothing is read back. */
@@ -362,12 +381,13 @@ export class GpuReading implements Reading {
     this.evictedWritten += evicted;
   }
 
-  private async forward(tokens: number[], logitsRows: number): Promise<Float32Array | null> {
-    const { engine, cache } = this.memory;
+  private async forward<T>(tokens: number[], take: Take<T> | null): Promise<T | null> {
+    const { engine, cache } = this.memory, logitsRows = take ? 1 : 0;
     const { logits, release } = await engine.pass(cache, { tokens, firstPosition: this.nextPosition, logitsRows });
-    release();
     this.append(tokens);
-    return logits;
+    const taken = take ? await take(this.memory, logits!) : null;
+    release();
+    return taken;
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,4 @@
 /** GPU forms of `core/probe/`: which queries ask the cache what matters? */
-import { argmax } from "../../core/decode/write.ts";
 import { judgeqRows } from "../../core/probe/judgeq.ts";
 import { repetition } from "../../core/probe/kvzip.ts";
 import { LOOKAHEAD } from "../../core/probe/lookahead.ts";
@@ -131,20 +130,19 @@ async function kvzip(compaction: Compaction): Promise<GpuEvidence> {
   return { score };
 }
 
-/** The answer's first words ask, written one after the other; a row of logits comes back for each. */
+/** The answer's first words ask, written one after the other; its id comes back for each. */
 async function lookahead(compaction: Compaction): Promise<GpuEvidence> {
   const { memory: { cache }, moment: { options, positionsLeft, liveSlots } } = compaction;
   const before = [...options.questionTokens, ...options.answerTokens];
   const room = Math.min(positionsLeft, cache.free, Math.floor(options.budget.capacity - liveSlots));
   const count = Math.max(1, Math.min(LOOKAHEAD, room - before.length));
-  let logits = await compaction.write(before.slice(-Math.max(1, room - count))), evidence: GpuEvidence | null = null;
+  let token = await compaction.write(before.slice(-Math.max(1, room - count))), evidence: GpuEvidence | null = null;
   for (let asked = 0; asked < count; asked++) {
-    const token = argmax(logits);
     if (evidence && options.tokenizer.stopIds.has(token)) break;
     const name = evidence ? "mass.lookahead.more" : "mass.lookahead";
     const step = await compaction.askAndWrite(token, wanted(compaction), name);
     evidence = evidence ? merged(compaction, evidence, step.evidence) : step.evidence;
-    logits = step.logits;
+    token = step.next;
   }
   compaction.forget();
   return evidence!;

@@ -68,8 +68,9 @@ export async function forwardGpu(
     const wanted = Math.max(0, Math.min(tokens.length, end - (ids.length - logitsRows)));
     const result = await engine.pass(cache, { tokens, firstPosition: firstPosition + from, logitsRows: wanted });
     cache.append(tokens.length);
-    if (result.logits) logits.set(result.logits, filled);
-    filled += result.logits?.length ?? 0;
+    const count = wanted * engine.config.vocab;
+    if (result.logits) logits.set(await readFloats(engine.device, result.logits, count), filled);
+    filled += count;
     result.release();
     from = end;
   }

@@ -14,7 +14,6 @@ import { openGguf } from "../../core/engine/gguf.ts";
 import { openModel } from "../../core/model.ts";
 import { parsePolicy } from "../../core/policies.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
-import { argmax } from "../../core/decode/write.ts";
 import { deviceMemory } from "../../kernels/reading/device_memory.ts";
 import { gpuOpener } from "../../kernels/reading/open.ts";
 import { fakeTokenizer, tokens } from "../tiny_llama.ts";
@@ -67,8 +66,8 @@ for (const spec of specs) {
     }
     await reading.coverage(0);
     await reading.recall(tokens(QUESTION, 9), 0);
-    let logits = await reading.write(tokens(QUESTION, 9));
-    for (let i = 0; i < WRITTEN; i++) logits = await reading.next(argmax(logits));
+    let token = await reading.likeliestAfter(tokens(QUESTION, 9));
+    for (let i = 0; i < WRITTEN; i++) token = await reading.likeliestNext(token);
     console.log(JSON.stringify({
       policy: spec,
       planned,

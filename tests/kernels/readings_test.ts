@@ -42,7 +42,8 @@ for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => 
         assert.ok(share >= 0.99, `${what}: ${(100 * share).toFixed(2)} % of the slots are the same`);
       }
       assert.ok(tokens, `${what}: the same tokens follow`);
-      assert.ok(readBack <= 4096, `${what}: ${readBack} bytes came back after a chunk`);
+      assert.ok(readBack > 0 && readBack <= 4096, `${what}: ${readBack} bytes came back after a chunk`);
+      assert.equal(more.readBackToken, 4, `${what}: a written token's id comes back, and nothing else`);
     }
     const without = lines.filter((line) => line.unsupported).map((line) => `${line.policy} (${line.unsupported})`);
     console.log(`${name}: ${compared.length} readings as on the CPU; no form yet: ${without.join(", ") || "none"}`);

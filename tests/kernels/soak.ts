@@ -50,13 +50,14 @@ await usingGpu(gpu.device, TINY, { features }, async ({ engine, model }) => {
     held.push(gpu.memory.current);
   }
   const ms = performance.now() - started, peakReading = gpu.memory.peak;
-  let logits = await reading.write(tokens(QUESTION, 9));
+  await reading.likeliestAfter(tokens(QUESTION, 9));
   counts();
   const perToken: ReturnType<typeof counts>[] = [];
   for (let i = 0; i < WRITTEN; i++) {
-    logits = await reading.next(3 + i);
+    await reading.likeliestNext(3 + i);
     perToken.push(counts());
   }
+  const logits = await reading.next(3);
   const steady = held.slice(SETTLED);
   const recorded = await recordPolicy(config, policy, {
     budget: SLOTS,
@@ -97,7 +98,6 @@ await usingGpu(gpu.device, TINY, { features }, async ({ engine, model }) => {
       created: gpu.memory.created,
       pipelines: gpu.launches.pipelineCount,
     },
-    logitsBytes: 4 * config.vocab,
   }));
   norms?.close();
 });

@@ -64,8 +64,8 @@ class GpuMemoryOf implements TestedMemory {
       const wanted = Math.max(0, Math.min(tokens.length, end - (ids.length - logitsRows)));
       const result = await engine.pass(cache, { tokens, firstPosition: cache.end[0]!, logitsRows: wanted });
       cache.append(tokens.length);
-      if (result.logits) found.logits.set(result.logits, filled);
-      filled += result.logits?.length ?? 0;
+      if (result.logits) found.logits.set(await gpu.read(result.logits, new Float32Array(wanted * vocab)), filled);
+      filled += wanted * vocab;
       if (result.hidden && end === ids.length) {
         found.hiddenLast = new Float32Array((layers + 1) * hidden);
         for (const [layer, buffer] of result.hidden.entries()) {

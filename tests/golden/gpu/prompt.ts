@@ -211,12 +211,13 @@ class Read {
 
   /** Forwards tokens one by one: their logits [tokens, vocab]. */
   async decode(tokens: number[], firstPosition: number): Promise<Float32Array> {
-    const { engine, memory: { cache } } = this, logits = new Float32Array(tokens.length * engine.config.vocab);
+    const { engine, memory: { cache, gpu } } = this, { vocab } = engine.config;
+    const logits = new Float32Array(tokens.length * vocab);
     for (const [i, token] of tokens.entries()) {
       const pass = { tokens: [token], firstPosition: firstPosition + i, logitsRows: 1 };
       const result = await engine.pass(cache, pass);
       cache.append(1);
-      logits.set(result.logits!, i * engine.config.vocab);
+      logits.set(await gpu.read(result.logits!, new Float32Array(vocab)), i * vocab);
       result.release();
     }
     return logits;
