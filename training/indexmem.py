@@ -224,6 +224,7 @@ def main():
     parser.add_argument("--memory-width", type=int, default=64)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--memory-steps", type=int, default=200)
+    parser.add_argument("--memory-docs", type=int, default=32, help="documents to train the memory on")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--keep", type=float, default=0.25, help="share of the slots that is kept when the memory is trained")
     args = parser.parse_args()
@@ -253,7 +254,7 @@ def main():
             out.append((plain_keys(lm, s).half(), s["V"], gone, *losses(lm, s, gone)))
         return out
     memory = Memory(lm, args.memory_width, torch.Generator().manual_seed(args.seed))
-    left = fit_memory(lm, memory, residuals(train), residuals(held[::2]), args.memory_steps, 3e-3, args.seed)
+    left = fit_memory(lm, memory, residuals(train[:args.memory_docs]), residuals(held[::2]), args.memory_steps, 3e-3, args.seed)
     for p in (memory.phi, memory.gate, memory.write, memory.decay): p.requires_grad_(False)
     print(f"trained in {time.time() - began:.0f} s; gates {[round(float(g), 3) for g in torch.sigmoid(memory.gate)]}", flush=True)
 

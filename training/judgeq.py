@@ -52,7 +52,7 @@ def main():
     print(f"trained in {time.time() - began:.0f} s", flush=True)
     for form, samples in (("whole", [s for s in held if not s["times"]]), ("chunks", [s for s in held if s["times"]])):
         if not samples: continue
-        result = compare(lm, samples, {"snapkv": window_score, "role": soft_score(lm, role), "judgeq": soft_score(lm, tokens.float())})
+        result = compare(lm, samples, {"snapkv": window_score, "role": soft_score(lm, role), "judgeq": soft_score(lm, tokens.float())}, nll=form == "whole")
         print(f"held out, read {form}: {len(samples)} documents, 12.5 % kept\n{table(result, 'role')}", flush=True)
         if form == "whole": validation = figures_of(result, ("full cache", "snapkv", "role", "judgeq"))
         else: validation.update({f"hit {name} chunks": mean_error(result[name]["hit"])[0] for name in ("snapkv", "role", "judgeq")})

@@ -143,7 +143,7 @@ def main():
         if not samples: continue
         scorers = {"snapkv": window_score, "judgeq": soft_score(lm, judgeq), "metasoft static": soft_score(lm, static),
                    "metasoft": soft_score(lm, lambda s: selector.rows(features_of(lm, s)))}
-        result = compare(lm, samples, scorers)
+        result = compare(lm, samples, scorers, nll=form == "whole")
         print(f"held out, read {form}: {len(samples)} documents, 12.5 % kept\n{table(result, 'judgeq')}", flush=True)
         if form == "whole": validation = {**figures_of(result, ("full cache", *scorers)), "weight that differs %": 100 * moved}
         else: validation.update({f"hit {name} chunks": mean_error(result[name]["hit"])[0] for name in scorers})
