@@ -30,6 +30,11 @@ import type { AnyKernel } from "./kernel.ts";
 import { keydiff } from "./probe/keydiff.ts";
 import { knorm } from "./probe/knorm.ts";
 import { labelRows } from "./forward/label_rows.ts";
+import { indexKeys } from "./forward/index_keys.ts";
+import { indexQueries } from "./probe/index_queries.ts";
+import { indexScores } from "./probe/index_scores.ts";
+import { latentFeatures } from "./compensate/latent_features.ts";
+import { latentWrite } from "./compensate/latent_write.ts";
 import { lagRank } from "./probe/lag_rank.ts";
 import { lagkv } from "./probe/lagkv.ts";
 import { layerMean } from "./aggregate/layer_mean.ts";
@@ -113,6 +118,9 @@ export const kernels: readonly AnyKernel[] = [
   expectedLeading,
   lagRank,
   lagkv,
+  indexKeys,
+  indexQueries,
+  indexScores,
   momentum,
   narrow,
   writtenQuota,
@@ -140,4 +148,6 @@ export const kernels: readonly AnyKernel[] = [
   camParts,
   camReceive,
   tokenMass,
+  latentFeatures,
+  latentWrite,
 ];
