@@ -107,10 +107,10 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const request = flags.kvBudget ?? null;
     const chunkTokens = flags.chunk ?? defaultChunk(isOnGpu ? "webgpu" : "cpu", request, config);
     const rooms = { chunkTokens, reserve, decodeBudget: writing.budget };
-    const allocation = isOnGpu
-      ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(policy, config, rooms)
-      : undefined;
     const packs = await openPacks(packsOf(policy), packFiles, model);
+    const allocation = isOnGpu
+      ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(policy, config, rooms, undefined, packs)
+      : undefined;
     const budget = resolveBudget({
       config,
       policy,

@@ -16,6 +16,7 @@
 import { BIAS_DIMS } from "../gpu_cache.ts";
 import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
+import { latentInputs, withReadout } from "./latent_readout.ts";
 import { afterAttention, embedded, headsNormed } from "./llama_blocks.ts";
 import { Graph, serializeModel } from "./onnx.ts";
 import type { ModelConfig } from "./weights.ts";
@@ -37,11 +38,18 @@ export const webgpuNames = {
   /** Queries of all rows before rotation. */
   rawQuery: (layer: number) => `query.raw.${layer}`,
   hidden: (layer: number) => `hidden.${layer}`,
+  /** Rows behind the layer's first norm. */
+  normed: (layer: number) => `normed.${layer}`,
 };
 
 /** Whether stages will ask for rotated queries. */
 export function givesQueries(features: GraphFeatures): boolean {
   return features.mass.length > 0 || features.newestMass;
+}
+
+/** Whether stages will ask for queries before rotation. */
+export function givesRawQueries(features: GraphFeatures): boolean {
+  return features.queryMoments || features.indexer;
 }
 
 /** Numbers of a slot's key, and of its value, in the cache. */
@@ -86,6 +94,7 @@ export function writeLlamaWebgpu(
   graph.int64s("shape.flat", [1, -1, heads * headDim]);
   graph.int64s("shape.flat.k", [1, -1, kvHeads * headDim]);
   graph.int64s("shape.out", [1, -1, heads, slot]);
+  if (features.readout) latentInputs(graph, layers, { kvHeads, group: heads / kvHeads, headDim });
   graph.int64s("end", [Number.MAX_SAFE_INTEGER]);
   graph.int64s("axis1", [1]);
   for (const [name, value] of [["own.from", 0], ["own.to", headDim], ["own.axis", 3]] as const) {
@@ -95,6 +104,12 @@ export function writeLlamaWebgpu(
     graph.int64s(`shape.heads.${count}`, [1, -1, count, headDim]);
     graph.int64s(`shape.wide.${count}`, [1, -1, count * slot]);
   }
+  /** The heads' own columns of rows that are as wide as slots. */
+  const narrowed = (rows: string): string => {
+    const perHead = graph.node("Reshape", [rows, "shape.out"], [`${rows}.all`]);
+    const own = graph.node("Slice", [perHead, "own.from", "own.to", "own.axis"], [`${rows}.own`]);
+    return graph.node("Reshape", [own, "shape.flat"], [`${rows}.flat`]);
+  };
   /** Rows of `count` heads with `BIAS_DIMS` more dimensions each, those of the input `more`. */
   const widened = (rows: string, count: number, more: string): string => {
     const perHead = graph.node("Reshape", [rows, `shape.heads.${count}`], [`${rows}.heads`]);
@@ -108,6 +123,10 @@ export function writeLlamaWebgpu(
     if (features.hidden) {
       graph.node("Identity", [residual], [names.hidden(layer)]);
       graph.output(names.hidden(layer), "float32", [1, "S", hidden]);
+    }
+    if (features.indexer) {
+      graph.node("Identity", [x], [names.normed(layer)]);
+      graph.output(names.normed(layer), "float32", [1, "S", hidden]);
     }
     graph.input(names.last(layer), "int32", [1]);
     graph.input(names.total(layer), "int32", [1]);
@@ -136,7 +155,7 @@ export function writeLlamaWebgpu(
         ...(slot > headDim ? { rotary_embedding_dim: headDim } : {}),
       }, MS);
     const query = rotated(rawQuery, `${p}q`, heads), key = rotated(rawKey, `${p}k`, kvHeads);
-    if (features.queryMoments) {
+    if (givesRawQueries(features)) {
       graph.node("Identity", [rawQuery], [names.rawQuery(layer)]);
       graph.output(names.rawQuery(layer), "float32", [1, "S", heads * slot]);
     }
@@ -153,10 +172,9 @@ export function writeLlamaWebgpu(
       { num_heads: heads, kv_num_heads: kvHeads, do_rotary: 0, scale: { float: 1 / Math.sqrt(headDim) } },
       MS,
     );
-    if (slot > headDim) {
-      const perHead = graph.node("Reshape", [attention, "shape.out"], [`${p}att.heads`]);
-      const own = graph.node("Slice", [perHead, "own.from", "own.to", "own.axis"], [`${p}att.own`]);
-      attention = graph.node("Reshape", [own, "shape.flat"], [`${p}att.flat`]);
+    if (slot > headDim) attention = narrowed(attention);
+    if (features.readout) {
+      attention = withReadout(graph, layer, attention, slot > headDim ? narrowed(rawQuery) : rawQuery);
     }
     if (isLast) { // what follows serves the logits only
       attention = graph.node("Gather", [attention, "logits_rows"], [`${p}att.rows`], { axis: 1 });

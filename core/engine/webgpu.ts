@@ -11,7 +11,7 @@ import { Rope } from "../rope.ts";
 import type { OnnxRuntime } from "./cpu.ts";
 import { type EmbeddingRows, FEW_ROWS } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
-import { givesQueries, slotDim, webgpuNames as names, wideInputs } from "./graph_webgpu.ts";
+import { givesQueries, givesRawQueries, slotDim, webgpuNames as names, wideInputs } from "./graph_webgpu.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";
 import type { Packs } from "../pack/packs.ts";
 import type { PreparedModel } from "./prepare.ts";
@@ -29,6 +29,17 @@ export interface GpuPass {
   queryRows?: number;
   /** Logits of the last so many rows are wanted. Default 0. */
   logitsRows?: number;
+  /** A latent memory that attention reads, with that feature. Default: one that holds nothing. */
+  latent?: GpuLatent | null;
+}
+
+/** A latent memory's state and weights, as `latent_readout.ts` takes them, of rank r. */
+export interface GpuLatent {
+  rank: number;
+  phi: GPUBuffer;
+  gate: GPUBuffer;
+  sums: GPUBuffer;
+  norms: GPUBuffer;
 }
 
 /** Tensors on the GPU belong to ONNX Runtime until `release`; a buffer may be larger than its tensor. */
@@ -37,10 +48,12 @@ export interface GpuPassResult {
   logits: GPUBuffer | null;
   /** Per layer float32 [queryRows, heads * slotDim of the cache], rotated; null without `queryRows` or the features that give queries. */
   queries: GPUBuffer[] | null;
-  /** Per layer float32 [S, heads * slotDim], before rotation, with the feature `queryMoments`. */
+  /** Per layer float32 [S, heads * slotDim], before rotation, with the features `queryMoments` or `indexer`. */
   rawQueries: GPUBuffer[] | null;
   /** Residual stream: per layer float32 [S, hidden], the last [logitsRows, hidden] after the final norm; with the feature `hidden`. */
   hidden: GPUBuffer[] | null;
+  /** Per layer float32 [S, hidden] behind the first norm, with the feature `indexer`. */
+  normed: GPUBuffer[] | null;
   /** Gives the logits back, before the others; nothing where there are none. */
   releaseLogits(): void;
   /** Gives all buffers back. */
@@ -84,6 +97,7 @@ export class WebgpuEngine {
   private readonly rope: Rope;
   /** int32 per layer: the last slot that the pass fills. */
   private readonly last: GPUBuffer[];
+  private nothing: GPUBuffer | null = null;
 
   constructor(
     readonly config: ModelConfig,
@@ -119,9 +133,10 @@ export class WebgpuEngine {
     const perLayer = (name: (layer: number) => string, count = config.layers) =>
       Array.from({ length: count }, (_, layer) => name(layer));
     const queries = queryRows > 0 ? perLayer(names.query) : [];
-    const rawQueries = features.queryMoments ? perLayer(names.rawQuery) : [];
+    const rawQueries = givesRawQueries(features) ? perLayer(names.rawQuery) : [];
     const hidden = features.hidden ? perLayer(names.hidden, config.layers + (logitsRows > 0 ? 1 : 0)) : [];
-    const given = [...logits, ...queries, ...rawQueries, ...hidden];
+    const normed = features.indexer ? perLayer(names.normed) : [];
+    const given = [...logits, ...queries, ...rawQueries, ...hidden, ...normed];
     for (const name of given) fetches[name] = null;
 
     let results: Record<string, Tensor>;
@@ -138,6 +153,7 @@ export class WebgpuEngine {
       queries: buffers(queries),
       rawQueries: buffers(rawQueries),
       hidden: buffers(hidden),
+      normed: buffers(normed),
       releaseLogits: () => results["logits"]?.dispose(),
       release: () => {
         for (const name of given) results[name]!.dispose();
@@ -148,6 +164,7 @@ export class WebgpuEngine {
   async close(): Promise<void> {
     await this.session.release();
     for (const buffer of this.last) buffer.destroy();
+    this.nothing?.destroy();
   }
 
   private tensors(cache: GpuKvCache, pass: GpuPass) {
@@ -181,6 +198,7 @@ export class WebgpuEngine {
         feeds[name] = this.floats(more, [1, rows, heads, BIAS_DIMS]);
       }
     }
+    if (features.readout) Object.assign(feeds, this.latent(pass.latent ?? null));
     const fetches: Record<string, Tensor | null> = {};
     const slots = [1, kvHeads, cache.capacity, cache.slotDim];
     for (let layer = 0; layer < config.layers; layer++) {
@@ -193,6 +211,20 @@ export class WebgpuEngine {
       fetches[names.presentValue(layer)] = feeds[names.pastValue(layer)] = this.onGpu(cache.values[layer]!, slots);
     }
     return { feeds, fetches };
+  }
+
+  /** Of rank 1 and all zeros where there is no memory. */
+  private latent(memory: GpuLatent | null): Record<string, Tensor> {
+    const { layers, kvHeads, headDim } = this.config, heads = layers * kvHeads;
+    this.nothing ??= this.device.createBuffer({ size: 16 * Math.ceil(heads * headDim / 4), usage: 0x80 | 0x04 | 0x08 });
+    const { rank, phi, gate, sums, norms } = memory ??
+      { rank: 1, phi: this.nothing, gate: this.nothing, sums: this.nothing, norms: this.nothing };
+    return {
+      "latent.phi": this.onGpu(phi, [layers, headDim, rank]),
+      "latent.gate": this.onGpu(gate, [layers, 1, 1]),
+      "latent.sums": this.onGpu(sums, [heads, rank, headDim]),
+      "latent.norms": this.onGpu(norms, [heads, rank, 1]),
+    };
   }
 
   private onGpu(buffer: GPUBuffer, dims: number[], dataType: "float32" | "int32" = "float32"): Tensor {

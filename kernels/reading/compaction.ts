@@ -11,6 +11,7 @@ import { ALL_SLOTS } from "../probe/attention_mass.ts";
 import type { Gpu } from "../gpu.ts";
 import type { Recording } from "../recording.ts";
 import { PROBE_ROWS, REQUEST_ROWS } from "./plan.ts";
+import type { IndexerOnGpu, LatentOnGpu } from "./indexmem.ts";
 import type { Slots } from "./slots.ts";
 import { likeliestOf } from "./successor.ts";
 
@@ -23,6 +24,9 @@ export interface GpuMemory {
   engine: WebgpuEngine;
   cache: GpuKvCache;
   slots: Slots;
+  /** What a learned indexer and a latent memory have on the device, under policies that use them. */
+  indexer?: IndexerOnGpu | null;
+  latent?: LatentOnGpu | null;
 }
 
 /** Where the reading stands. */
@@ -172,7 +176,8 @@ export class Compaction {
     // a pass writes where the last one's keys are, and these may not have been looked at yet
     if (this.isAsking && this.behind === 0) this.flush();
     const firstPosition = this.moment.nextPosition + this.behind;
-    const result = await this.memory.engine.pass(this.memory.cache, { tokens, firstPosition, ...wanted });
+    const { engine, cache, latent } = this.memory;
+    const result = await engine.pass(cache, { tokens, firstPosition, latent: latent?.shown ?? null, ...wanted });
     this.afterwards.push(() => result.release());
     this.isAsking = true;
     return result;

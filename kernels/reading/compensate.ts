@@ -128,6 +128,13 @@ export const compensateForms: Record<string, Compensate> = {
     });
     return kept;
   },
+  "latent-memory": (compaction, _, kept) => {
+    const { memory: { slots, latent }, recording, shape: { heads, stride } } = compaction;
+    const of = buffers(compaction, kept, 1);
+    splitSlots.record(recording, { ...of, mark: of.shielded }, { heads, stride, receives: 0 });
+    latent!.record(compaction, of, slots.turns!);
+    return kept;
+  },
   centroids: (compaction, evidence, kept, making) => {
     const { memory: { slots }, shape: { heads, stride }, recording, moment: { compactions } } = compaction;
     const of = buffers(compaction, kept, 1);

@@ -104,7 +104,7 @@ class DryRecording extends Recording {
 }
 
 /** As many rows as packs have, of nothing. */
-function fakePacks({ hidden }: ModelConfig): Packs {
+function fakePacks({ layers, hidden, heads, headDim }: ModelConfig): Packs {
   const header = {
     path: "",
     sha256: "",
@@ -140,17 +140,36 @@ function fakePacks({ hidden }: ModelConfig): Packs {
       output: zeros(size * width),
       bias: zeros(32 * size),
     },
+    indexmem: {
+      header: { ...header, method: "indexmem" },
+      indexDim: 4,
+      rank: 32,
+      layers: Array.from({ length: layers }, () => ({
+        indexer: {
+          heads: Math.ceil(heads / 2),
+          dim: 4,
+          query: zeros(Math.ceil(heads / 2) * 4 * heads * headDim),
+          key: zeros(4 * hidden),
+          keyBias: zeros(4),
+          weight: zeros(Math.ceil(heads / 2) * hidden),
+          weightBias: zeros(Math.ceil(heads / 2)),
+          queryNorm: { weight: zeros(4), bias: zeros(4) },
+          keyNorm: { weight: zeros(4), bias: zeros(4) },
+        },
+        latent: { phi: zeros(headDim * 32), gate: 0, write: 0, decay: 1 },
+      })),
+    },
   };
 }
 
-/** @param wide slots have a bias */
-export function dryEngine(gpu: DryGpu, config: ModelConfig, wide: boolean): WebgpuEngine {
+/** @param wide slots have a bias @param packs those that are known already */
+export function dryEngine(gpu: DryGpu, config: ModelConfig, wide: boolean, packs: Packs = {}): WebgpuEngine {
   const buffer = gpu.device.createBuffer({ size: 16, usage: 0 });
   const perLayer = Array.from({ length: config.layers }, () => buffer);
   return {
     config,
     features: { ...NO_FEATURES, logBias: wide },
-    packs: fakePacks(config),
+    packs: { ...fakePacks(config), ...packs },
     device: gpu.device,
     slotDim: config.headDim + (wide ? BIAS_DIMS : 0),
     pass: (_cache: GpuKvCache, { tokens, soft, logitsRows = 0 }: GpuPass): Promise<GpuPassResult> => {
@@ -160,6 +179,7 @@ export function dryEngine(gpu: DryGpu, config: ModelConfig, wide: boolean): Webg
         queries: perLayer,
         rawQueries: perLayer,
         hidden: null,
+        normed: perLayer,
         releaseLogits() {},
         release() {},
       });

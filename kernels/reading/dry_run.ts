@@ -2,6 +2,7 @@
 import type { Allocate, Allocation, Rooms, Sizes } from "../../core/budget.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
+import type { Packs } from "../../core/pack/packs.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
 import { dryEngine, DryGpu } from "./dry_gpu.ts";
 import { GpuReading } from "./gpu_reading.ts";
@@ -25,11 +26,13 @@ export async function dryRun(
   config: ModelConfig,
   sizes: Sizes,
   wide = isWide(policy),
+  packs: Packs = {},
 ): Promise<DryMemory> {
   const { slots, chunkTokens, reserve, decodeBudget } = sizes, heads = config.layers * config.kvHeads;
   const capacity = gpuCapacity(policy, sizes), summary = [heads * (slots + chunkTokens), heads * slots, slots];
   const gpu = new DryGpu((into) => into.forEach((_, i) => into[i] = i < 3 ? summary[i]! : slots));
-  const engine = dryEngine(gpu, config, wide), numbers = (count: number) => Array.from({ length: count }, () => 3);
+  const engine = dryEngine(gpu, config, wide, packs),
+    numbers = (count: number) => Array.from({ length: count }, () => 3);
   // one number stands for a matrix: nobody multiplies
   const matrix = () => Promise.resolve(new Float32Array(4));
   const norms = needs(policy, "valueNorms") ? await ValueNorms.open(gpu, engine, matrix) : null;
@@ -62,11 +65,12 @@ export async function gpuAllocation(
   config: ModelConfig,
   rooms: Rooms,
   wide = isWide(policy),
+  packs: Packs = {},
 ): Promise<Allocate> {
   const least = leastBudget(policy), more = least + 1024;
   const [few, many] = [
-    await dryRun(policy, config, { ...rooms, slots: least }, wide),
-    await dryRun(policy, config, { ...rooms, slots: more }, wide),
+    await dryRun(policy, config, { ...rooms, slots: least }, wide, packs),
+    await dryRun(policy, config, { ...rooms, slots: more }, wide, packs),
   ];
   const perSlot = (many.bytes - few.bytes) / (more - least);
   return (slots) => ({

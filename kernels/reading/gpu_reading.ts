@@ -35,7 +35,8 @@ import { compensateForms, type Kept } from "./compensate.ts";
 import { Compaction, type GpuMemory } from "./compaction.ts";
 import { recordEviction, recordObservation, type Written } from "./decode.ts";
 import { recordLabels } from "./label.ts";
-import { recordMove } from "./move.ts";
+import { IndexerOnGpu, LatentOnGpu } from "./indexmem.ts";
+import { recordMove, type SlotArray } from "./move.ts";
 import { recordNarrowed, recordWhole } from "./narrowed.ts";
 import { gpuCapacity, mostSlotsOf } from "./plan.ts";
 import { probeForm } from "./probe.ts";
@@ -84,7 +85,15 @@ export class GpuReading implements Reading {
     const { budget, chunkTokens, reserve } = options;
     const capacity = gpuCapacity(policy, { slots: budget.slots, chunkTokens, reserve });
     const cache = new GpuKvCache(gpu.device, engine.config, capacity, engine.features.logBias);
-    this.memory = { gpu, engine, cache, slots: new Slots(gpu, cache.heads, capacity) };
+    const slots = new Slots(gpu, cache.heads, capacity), { indexmem } = engine.packs;
+    this.memory = {
+      gpu,
+      engine,
+      cache,
+      slots,
+      indexer: policy.evicts && needs(policy, "indexer") ? new IndexerOnGpu(gpu, slots, indexmem!) : null,
+      latent: policy.evicts && needs(policy, "readout") ? new LatentOnGpu(gpu, slots, indexmem!, engine.config) : null,
+    };
     this.live = new Int32Array(cache.heads);
     this.document = documentMeanFor(policy, engine.packs, options.headTokens);
     this.text = needs(policy, "text") ? new KnownText() : null;
@@ -92,6 +101,7 @@ export class GpuReading implements Reading {
     const table = rotationTable(new Rope(engine.config), engine.config.trainedPositions + capacity);
     this.turns = this.memory.slots.array("turns", table.byteLength);
     gpu.write(this.turns, table);
+    slots.turns = this.turns;
   }
 
   get kvBytes(): number {
@@ -111,6 +121,7 @@ export class GpuReading implements Reading {
       tokens,
       firstPosition: this.nextPosition,
       queryRows: looks ? Math.min(policy.probe.windowRows, tokens.length) : 0,
+      latent: this.memory.latent?.shown ?? null,
     });
     this.append(tokens);
     this.document?.add(tokens);
@@ -122,6 +133,7 @@ export class GpuReading implements Reading {
     this.label(compaction.recording);
     const { heads, kvHeads, stride } = compaction.shape;
     this.valueNorms?.record(compaction);
+    this.memory.indexer?.recordKeys(compaction);
     if (policy.aggregate.name === "defensive") {
       const share = slots.perSlot("attribute.normShare"), norm = slots.perSlot("attribute.valueNorm");
       normShares.record(compaction.recording, { norm, end: slots.end, share }, {
@@ -210,9 +222,16 @@ export class GpuReading implements Reading {
   }
 
   /** What the policy remembers of every slot; a log-bias stands in the key's row, and a threshold belongs to a head. */
-  private get attributes(): GPUBuffer[] {
-    return attributesFor(this.policy).filter((name) => name !== "logBias" && name !== "threshold")
-      .map((name) => this.memory.slots.perSlot(`attribute.${name}`));
+  private get attributes(): SlotArray[] {
+    const { slots, engine } = this.memory;
+    return attributesFor(this.policy, engine.packs).flatMap((spec) => {
+      if (typeof spec !== "string") {
+        return [{ array: slots.wide(`attribute.${spec.name}`, spec.width), width: spec.width }];
+      }
+      return spec === "logBias" || spec === "threshold"
+        ? []
+        : [{ array: slots.perSlot(`attribute.${spec}`), width: 1 }];
+    });
   }
 
   /** Rows that the last pass wrote become live; their labels follow with the next recording. */
@@ -230,8 +249,14 @@ export class GpuReading implements Reading {
     this.nextPosition += tokens.length;
   }
 
+  private recordLabels(recording: Recording): void {
+    // several numbers are given by who computes them
+    const single = this.attributes.filter(({ width }) => width === 1).map(({ array }) => array);
+    recordLabels(recording, this.memory, this.unlabelled, single);
+  }
+
   private label(recording: Recording): void {
-    if (this.unlabelled.count > 0) recordLabels(recording, this.memory, this.unlabelled, this.attributes);
+    if (this.unlabelled.count > 0) this.recordLabels(recording);
     this.unlabelled.count = 0;
   }
 
@@ -347,7 +372,13 @@ export class GpuReading implements Reading {
     const written = ++this.written, untilEviction = budget + block - written;
     const observes = (decode.observes ?? 0) > untilEviction, evicts = untilEviction === 0;
     const { engine, cache } = this.memory;
-    const pass = { tokens: [token], firstPosition: this.nextPosition, logitsRows: 1, queryRows: observes ? 1 : 0 };
+    const pass = {
+      tokens: [token],
+      firstPosition: this.nextPosition,
+      logitsRows: 1,
+      queryRows: observes ? 1 : 0,
+      latent: this.memory.latent?.shown ?? null,
+    };
     const result = await engine.pass(cache, pass);
     this.append([token]);
     const taken = await take(this.memory, result.logits!);
@@ -382,8 +413,13 @@ export class GpuReading implements Reading {
   }
 
   private async forward<T>(tokens: number[], take: Take<T> | null): Promise<T | null> {
-    const { engine, cache } = this.memory, logitsRows = take ? 1 : 0;
-    const { logits, release } = await engine.pass(cache, { tokens, firstPosition: this.nextPosition, logitsRows });
+    const { engine, cache } = this.memory;
+    const { logits, release } = await engine.pass(cache, {
+      tokens,
+      firstPosition: this.nextPosition,
+      logitsRows: take ? 1 : 0,
+      latent: this.memory.latent?.shown ?? null,
+    });
     this.append(tokens);
     const taken = take ? await take(this.memory, logits!) : null;
     release();

@@ -15,8 +15,14 @@ export interface Moving {
   sinks: number;
   /** `rotationTable`; not looked at under original positions. */
   turns: GPUBuffer;
-  /** What a policy remembers of every slot, [heads, stride] each. */
-  attributes: readonly GPUBuffer[];
+  /** What a policy remembers of every slot, [heads, stride, width] each. */
+  attributes: readonly SlotArray[];
+}
+
+/** What is remembered of every slot: `width` numbers each. */
+export interface SlotArray {
+  array: GPUBuffer;
+  width: number;
 }
 
 /** @returns what `settle` sums up: live slots of all heads before and after, the longest head's, then the end of every layer; u32 [3 + layers] */
@@ -39,7 +45,10 @@ export function recordMove(
     gather.record(recording, { kept, count, pool: cache.values[layer]! }, { ...of, MOVED: headDim });
   }
   const all = { heads, firstHead: 0, kvHeads, stride, WORDS: 1, MOVED: 1 };
-  for (const pool of [source, ...attributes]) gather.record(recording, { kept, count, pool }, all);
+  gather.record(recording, { kept, count, pool: source }, all);
+  for (const { array: pool, width } of attributes) {
+    gather.record(recording, { kept, count, pool }, { ...all, WORDS: width, MOVED: width });
+  }
   if (positions === "compact") {
     compactPositions.record(recording, { count, position }, { heads, kvHeads, stride, sinks });
   } else gather.record(recording, { kept, count, pool: position }, all);

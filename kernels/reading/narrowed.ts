@@ -5,8 +5,10 @@ import type { Recording } from "../recording.ts";
 import type { GpuMemory } from "./compaction.ts";
 
 /** Passes and askings that follow see only the sinks and slots of tokens from `firstSource` on. One dispatch per layer. */
-export function recordNarrowed(recording: Recording, { cache, slots }: GpuMemory, firstSource: number): void {
+export function recordNarrowed(recording: Recording, { cache, slots, latent }: GpuMemory, firstSource: number): void {
   if (!cache.wide) throw new Error("A cache whose slots have no bias cannot be narrowed: open it as `isWide` says");
+  // a latent memory may know of anything
+  if (latent) latent.visible = firstSource <= 0;
   const { source, start, end } = slots, { layers, kvHeads, headDim } = cache.shape;
   for (let layer = 0; layer < layers; layer++) {
     narrow.record(recording, { source, start, end, pool: cache.keys[layer]! }, {

@@ -104,7 +104,7 @@ function opened(gpu: Gpu, engine: WebgpuEngine, norms: ValueNorms | null): Opene
         (reading) => reading[Symbol.dispose](),
       );
     },
-    allocation: (policy, rooms) => gpuAllocation(policy, engine.config, rooms, engine.features.logBias),
+    allocation: (policy, rooms) => gpuAllocation(policy, engine.config, rooms, engine.features.logBias, engine.packs),
     failure: () => gpu.failure,
     async close() {
       // what is on a lost device is gone already, and says so

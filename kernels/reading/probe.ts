@@ -212,6 +212,14 @@ const looks: Record<string, Look> = {
     });
   },
   lagkv: lag(),
+  indexer: (compaction) => {
+    const { memory: { slots, indexer }, shape: { heads, stride }, recording, moment: { policy } } = compaction;
+    return perSlot(compaction, (scores) => {
+      indexer!.recordScores(compaction, policy.probe.indexRows!, scores);
+      const { source, start, end } = slots;
+      expectedLeading.record(recording, { source, start, end, scores }, { heads, stride, sinks: SINKS });
+    });
+  },
   kvzip,
   lookahead,
   expected: expected(),

@@ -13,6 +13,8 @@ export class Slots {
   readonly source: GPUBuffer;
   /** RoPE index at which the key stands, int32 [heads, stride]. */
   readonly position: GPUBuffer;
+  /** `rotationTable`, once the reading has made it. */
+  turns: GPUBuffer | null = null;
   /** Bytes of all arrays. */
   bytes = 0;
   private readonly arrays = new Map<string, GPUBuffer>();
@@ -31,6 +33,11 @@ export class Slots {
   /** 4 bytes a slot, [heads, stride]; zeros at first. */
   perSlot(name: string): GPUBuffer {
     return this.array(name, 4 * this.heads * this.stride);
+  }
+
+  /** `width` numbers a slot, [heads, stride, width]; zeros at first. */
+  wide(name: string, width: number): GPUBuffer {
+    return this.array(name, 4 * width * this.heads * this.stride);
   }
 
   /** 4 bytes a head, [heads]; zeros at first. */

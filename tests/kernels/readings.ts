@@ -35,6 +35,10 @@ const SPELLED = ["probe=judgeq-inside,aggregate=mean-unpooled", "probe=judgeq+qu
 const DECODING = ["h2o", "tova", "rkv", "moment-recent"].map((decode) =>
   `probe=window,aggregate=mean,select=topk,decode=${decode}`
 );
+/** Memories beside heads of unequal length, and beside a probe that hides the rest of the cache for the while. */
+const REMEMBERING = ["window,aggregate=mean,allocate=ada", "kvzip,aggregate=none"].map((probe) =>
+  `probe=${probe},compensate=latent-memory`
+);
 const document = tokens(CHUNK * CHUNKS - 7, 3);
 
 /** Policies under which notes are written along the way: one whose heads are alike, and one whose heads are not. */
@@ -78,6 +82,7 @@ async function compare(
     reserve,
     unboundedPositions: true,
     availableBytes: 4e9,
+    packs: cpu.packs,
   });
   const options: ReaderOptions = {
     budget,
@@ -175,6 +180,8 @@ const all: GraphFeatures = {
   newestMass: true,
   logBias: true,
   embeddings: true,
+  indexer: true,
+  readout: true,
   packs: PACK_METHODS,
 };
 const cpu = await openTiny({ features: all, packs: randomPacks });
