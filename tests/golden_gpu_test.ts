@@ -14,8 +14,8 @@ const WORDS = [
   ...["expected_attention", "criticaladakv_snapkv", "merging_snapkv", "rerotate_snapkv", "pyramidkv_w8_b8"]
     .map((policy) => `/${policy}_c0.75`),
 ];
-/** A fixture's five stages, the inputs and the policies. */
-const VECTORS = 11;
+/** A fixture's seven stages, the inputs and the policies. */
+const VECTORS = 13;
 
 for (const { name, command, env, adapter, missing } of softwareGpus.filter(({ name }) => name === "Deno + lavapipe")) {
   test(`golden vectors on ${name}`, { skip: missing && !isRequired ? missing : false, timeout: 3_600_000 }, () => {

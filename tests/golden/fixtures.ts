@@ -14,18 +14,12 @@ export interface Fixture {
 
 export type FixtureCheck = (fixture: Fixture) => Promise<Check[]>;
 
-/** Stages that are not there yet. */
-const later: Record<string, string> = {
-  indexer: "probe indexer",
-  latent_memory: "latent memory",
-};
-
 export async function fixtureVectors(root: string, device: GoldenDevice): Promise<Vector[]> {
   const names = (await list(join(root, "fixtures"))).filter((file) => file.endsWith(".json"));
   return names.map((file) => {
     const name = file.slice(0, -".json".length), vector = `fixtures/${name}.safetensors`;
     const check = Object.hasOwn(device.fixtures, name) ? device.fixtures[name] : undefined;
-    if (!check) return notYet(vector, later[name] ?? `nothing named ${name}`);
+    if (!check) return notYet(vector, `nothing named ${name}`);
     const run = async () =>
       check({
         root,

@@ -169,7 +169,7 @@ const gpu = await openTestGpu(), counts = counting(gpu);
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
 const words = process.argv.slice(2), both = words.includes("both-positions");
 const wanted = words.filter((word) => word !== "both-positions"),
-  names = wanted.length > 0 ? wanted : [...Object.keys(named), ...SPELLED, ...DECODING];
+  names = wanted.length > 0 ? wanted : [...Object.keys(named), ...SPELLED, ...DECODING, ...REMEMBERING];
 let turn = 0;
 // everything that any policy asks of a graph: opening an engine takes longer than reading
 const all: GraphFeatures = {

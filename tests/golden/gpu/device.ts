@@ -7,6 +7,8 @@ import { attentionFlow } from "./fixtures/attention_flow.ts";
 import { camMerge } from "./fixtures/cam_merge.ts";
 import { centroidMemory } from "./fixtures/centroid_memory.ts";
 import { defensiveKv } from "./fixtures/defensivekv.ts";
+import { indexer } from "./fixtures/indexer.ts";
+import { latentMemory } from "./fixtures/latent_memory.ts";
 import { momentKv } from "./fixtures/moment_kv.ts";
 import { modelOf, type OpenedOnGpu, openOnGpu } from "./model.ts";
 import { GpuPrompt } from "./prompt.ts";
@@ -49,6 +51,8 @@ export function onGpu(gpu: Gpu): GoldenDevice {
       cam_merge: camMerge(gpu),
       centroid_memory: centroidMemory(gpu),
       defensivekv: defensiveKv(gpu),
+      indexer: indexer(gpu),
+      latent_memory: latentMemory(gpu),
       moment_kv: momentKv(gpu),
     },
     async close() {
