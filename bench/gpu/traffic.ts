@@ -76,7 +76,22 @@ export const formulas: Record<string, Formula> = {
     4 * n * D * (v(of, "behind") - v(of, "first") + D + 1),
     2 * (v(of, "behind") - v(of, "first")) * n * D * D,
   ],
+  index_keys: ({ n }, of) => [
+    4 * (v(of, "hidden") * (v(of, "rows") + v(of, "DIM")) + n * v(of, "rows") * v(of, "DIM")),
+    2 * v(of, "rows") * v(of, "hidden") * v(of, "DIM"),
+  ],
 
+  index_queries: (_, of) => {
+    const asking = v(of, "asking"), each = v(of, "n"), width = v(of, "heads") * v(of, "HEAD_DIM"), dim = v(of, "DIM");
+    return [
+      4 * (asking * (width + v(of, "hidden") + each * (dim + 1)) + each * (dim * width + v(of, "hidden"))),
+      2 * asking * each * (dim * width + v(of, "hidden")),
+    ];
+  },
+  index_scores: ({ n, live }, of) => [
+    4 * (v(of, "DIM") + 1) * (n * live + v(of, "pairs")),
+    2 * v(of, "pairs") * v(of, "DIM") * n * live,
+  ],
   softmax_rows: asking,
   attention_mass: (at, of) => {
     const [bytes, operations] = asking(at, of), given = v(of, "MEAN") + v(of, "MOST") + v(of, "DEFENSIVE");
@@ -134,6 +149,14 @@ export const formulas: Record<string, Formula> = {
   flow_shares: (at, of) => perGone(20 * v(of, "M") + 8)(at, of),
   merge_shares: perGone(28),
   d2o_threshold: perGone(12),
+  latent_features: ({ n, gone, D }, of) => [
+    4 * (n * gone * (D + v(of, "rank")) + D * v(of, "rank")),
+    2 * n * gone * D * v(of, "rank"),
+  ],
+  latent_write: ({ n, gone, D }, of) => [
+    4 * n * (gone * (D + v(of, "rank")) + 2 * v(of, "rank") * (D + 1)),
+    2 * n * gone * v(of, "rank") * (D + 1),
+  ],
   longest_rows: perGone(8),
   receive: (at, of) => received(at, v(of, "M")),
   receive_bounded: (at, of) => received(at, v(of, "M")),
