@@ -22,7 +22,7 @@ from .soft_tokens import fit
 class Selector:
     """Holds everything that is trained; `rows(features)` is the forward that the tool computes."""
 
-    def __init__(self, tokens, embeddings, directions, width, chosen, generator):
+    def __init__(self, tokens, embeddings, directions, width, chosen, generator, share=2.0):
         count, hidden = tokens.shape
         draw = lambda *shape: torch.randn(*shape, generator=generator)
         # library: the span of Judge Q's tokens first, then the principal directions of the vocabulary
@@ -30,7 +30,7 @@ class Selector:
         principal = torch.linalg.eigh((embeddings - common).T @ (embeddings - common)).eigenvectors.flip(1).T
         self.library = torch.linalg.qr(torch.cat([tokens, principal])[:directions].T).Q.T.contiguous()
         self.chosen, self.anneal, self.generator = chosen, 0.0, generator
-        self.scale = tokens.norm(dim=1).mean()[None] * 0.5
+        self.scale = tokens.norm(dim=1).mean()[None] * share
         self.query, self.key, self.value = draw(count, width), draw(width, hidden) * 0.1 * hidden ** -0.5, draw(width, hidden) * hidden ** -0.5
         self.query[:, 0], self.place = width ** 0.25, torch.zeros(3, width)
         self.place[0, 0] = 4 * width ** 0.25  # at first the document's mean is attended to: a single token's embedding says little
@@ -40,8 +40,8 @@ class Selector:
     def mixture(self, logits):
         """scale · softmax over the best `chosen` logits · library; noise only while training."""
         if self.anneal:
-            noise = torch.rand(logits.shape, generator=self.generator).clamp_min(1e-9)
-            logits = logits - self.anneal * torch.log(-torch.log(noise).clamp_min(1e-9))
+            noise = torch.rand(logits.shape, generator=self.generator).clamp(1e-6, 1 - 1e-6)
+            logits = logits - self.anneal * torch.log(-torch.log(noise))
         best, at = logits.topk(self.chosen, -1)
         weights = torch.zeros_like(logits).scatter(-1, at, best.softmax(-1))
         return self.scale * weights @ self.library
@@ -87,20 +87,22 @@ def main():
     parser.add_argument("--directions", type=int, default=512)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--chosen", type=int, default=8, help="directions that a row is mixed of")
-    parser.add_argument("--library-steps", type=int, default=60)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--share", type=float, default=2.0, help="what a mixture is multiplied with at the start, in mean lengths of Judge Q's tokens")
+    parser.add_argument("--noise", type=float, default=0.3, help="Gumbel noise at the start of a stage")
+    parser.add_argument("--library-steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=240)
     args = parser.parse_args()
     model, lm, text = opened(args)
     train, held = load(args.data, "train", args.docs), load(args.data, "held", args.held_out)
     began, judgeq = time.time(), load_file(args.judgeq)["tokens"].float()
-    selector = Selector(judgeq, lm.embeddings, min(args.directions, lm.config.hidden), args.width, args.chosen, torch.Generator().manual_seed(args.seed))
+    selector = Selector(judgeq, lm.embeddings, min(args.directions, lm.config.hidden), args.width, args.chosen, torch.Generator().manual_seed(args.seed), args.share)
 
     print("stage 1: the library, one mixture for all documents", flush=True)
     trained = [selector.library, selector.bias, selector.tokens]
     for t in trained: t.requires_grad_(True)
     identity = torch.eye(selector.library.shape[0])
     def orthogonality(): return 0.01 * ((selector.library @ selector.library.T - identity) ** 2).mean() * identity.shape[0]
-    def fade(share): selector.anneal = max(0.0, 1 - share / 0.7)
+    def fade(share): selector.anneal = args.noise * max(0.0, 1 - share / 0.7)
     def quiet(rows):  # no noise while validating
         def of(s):
             if torch.is_grad_enabled(): return rows(s)
