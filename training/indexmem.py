@@ -221,6 +221,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--heads", type=int, help="indexer heads, default: half the query heads, rounded up")
     parser.add_argument("--width", type=int, default=12, help="of an indexer key")
+    parser.add_argument("--targets", default="mean,max", help="what the indexer learns of an answer's rows; the better is taken")
     parser.add_argument("--memory-width", type=int, default=64)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--memory-steps", type=int, default=200)
@@ -239,13 +240,16 @@ def main():
     print(f"hidden states of {len(train)} + {len(held)} documents: {time.time() - began:.0f} s", flush=True)
 
     heads, best = args.heads or -(-lm.H // 2), None
-    for mode in ("mean", "max"):
-        indexer = Indexer(lm, heads, args.width, torch.Generator().manual_seed(args.seed))
+    checkpoint = args.data / f"indexer-{args.docs}-{heads}-{args.width}-{args.targets}-{args.steps}-{args.rate}-{args.seed}.pt"
+    indexer = Indexer(lm, heads, args.width, torch.Generator().manual_seed(args.seed))
+    if checkpoint.exists(): best = torch.load(checkpoint, weights_only=True)
+    for mode in [] if best else args.targets.split(","):
+        for p, fresh in zip(indexer.parameters(), Indexer(lm, heads, args.width, torch.Generator().manual_seed(args.seed)).parameters()): p.data = fresh
         hit = fit_indexer(lm, indexer, train, held, mode, args.steps, args.rate, args.seed)
-        if best is None or hit > best[0]: best = hit, mode, indexer
-    hit, mode, indexer = best
-    for p in indexer.parameters(): p.requires_grad_(False)
-    print(f"target {mode}; indexer trained in {time.time() - began:.0f} s", flush=True)
+        if best is None or hit > best["hit"]: best = dict(hit=hit, mode=mode, arrays=[p.detach().clone() for p in indexer.parameters()])
+    torch.save(best, checkpoint)
+    for p, trained in zip(indexer.parameters(), best["arrays"]): p.requires_grad_(False).copy_(trained)
+    print(f"target {best['mode']}; indexer trained in {time.time() - began:.0f} s", flush=True)
 
     def residuals(samples):
         out = []
@@ -253,9 +257,14 @@ def main():
             with torch.no_grad(): gone = evicted(s, index(indexer, s), args.keep)
             out.append((plain_keys(lm, s).half(), s["V"], gone, *losses(lm, s, gone)))
         return out
+    samples = train[:args.memory_docs]
+    train, summary = None, describe(train)
+    teaching = residuals(samples)
+    samples = None  # several gigabytes
     memory = Memory(lm, args.memory_width, torch.Generator().manual_seed(args.seed))
-    left = fit_memory(lm, memory, residuals(train[:args.memory_docs]), residuals(held[::2]), args.memory_steps, 3e-3, args.seed)
+    left = fit_memory(lm, memory, teaching, residuals(held[::2]), args.memory_steps, 3e-3, args.seed)
     for p in (memory.phi, memory.gate, memory.write, memory.decay): p.requires_grad_(False)
+    teaching = None
     print(f"trained in {time.time() - began:.0f} s; gates {[round(float(g), 3) for g in torch.sigmoid(memory.gate)]}", flush=True)
 
     def score(s): return index(indexer, s)
@@ -263,7 +272,7 @@ def main():
     for s in held: result.setdefault("indexer and memory", {}).setdefault("nll", []).append(sum(nll_with_memory(lm, memory, s, score(s), 0.125)) / len(s["answers"]))
     print(f"held out: {len(held)} documents, 12.5 % kept\n{table(result, 'indexer')}", flush=True)
     validation = {**figures_of(result, ("full cache", *result)), "residual left %": 100 * left}
-    write_pack(args.out, "indexmem", model, {**indexer.arrays(), **memory.arrays()}, data=describe(train), seed=args.seed, validation=validation,
+    write_pack(args.out, "indexmem", model, {**indexer.arrays(), **memory.arrays()}, data=summary, seed=args.seed, validation=validation,
                parameters=dict(heads=heads, width=args.width, queries=QUERIES, sinks=SINKS, memoryWidth=args.memory_width))
 
 
