@@ -280,7 +280,7 @@ export const policies: Record<string, NamedPolicy> = {
     stages: { ...base, probe: "lagkv", aggregate: "none", select: "topk" },
   },
   indexer: {
-    summary: "A learned score of every slot, asked with the last 64 tokens of every chunk, decides.",
+    summary: "A learned score of every slot, asked with the last 128 tokens of every chunk, decides.",
     paper: "IndexMem, arXiv 2605.25475, without its memory",
     needs: "a pack for the model",
     cost: "a few numbers per slot, and a small product of them",

@@ -25,7 +25,7 @@ export const stageSummaries: { [S in Stage]: { asks: string; variants: Record<ke
       knorm: "nobody: short keys score high (arXiv 2406.11430)",
       keydiff: "nobody: keys unlike the others of their head score high (KeyDiff, arXiv 2504.15364)",
       lagkv: "nobody: what stands out against the 128 tokens that follow scores high (LagKV, arXiv 2504.04704)",
-      indexer: "the last 64 tokens of every chunk, with learned index queries and keys (IndexMem, arXiv 2605.25475)",
+      indexer: "the last 128 tokens of every chunk, with learned index queries and keys (IndexMem, arXiv 2605.25475)",
       random: "nobody: chance",
     },
   },

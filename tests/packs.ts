@@ -53,7 +53,7 @@ export const INDEX_HEADS = 3, INDEX_DIM = 4, RANK = 6;
 /** The arrays of a good pack for a model. */
 export const packTensors: Record<PackMethod, (config: ModelConfig) => Record<string, StoredTensor>> = {
   judgeq: ({ hidden }) => ({ tokens: randomTensor([SOFT_ROWS, hidden], 5, 0.5, true) }),
-  indexmem: ({ layers, hidden, heads, headDim }) =>
+  indexmem: ({ layers, hidden, heads, kvHeads, headDim }) =>
     Object.assign(
       {},
       ...Array.from({ length: layers }, (_, layer) => {
@@ -62,7 +62,8 @@ export const packTensors: Record<PackMethod, (config: ModelConfig) => Record<str
           Object.entries({
             "indexer.query": randomTensor([INDEX_HEADS * INDEX_DIM, heads * headDim], seed + 1, 0.5, true),
             "indexer.key": randomTensor([INDEX_DIM, hidden], seed + 2, 0.5, true),
-            "indexer.weight": randomTensor([INDEX_HEADS, hidden], seed + 3, 0.5, true),
+            "indexer.weight": randomTensor([kvHeads * INDEX_HEADS, hidden], seed + 3, 0.5, true),
+            "indexer.age": randomTensor([kvHeads], seed + 9, 0.05),
             "indexer.query_norm.weight": randomTensor([INDEX_DIM], seed + 4),
             "indexer.query_norm.bias": randomTensor([INDEX_DIM], seed + 5),
             "indexer.key_norm.weight": randomTensor([INDEX_DIM], seed + 6),

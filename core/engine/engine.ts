@@ -69,14 +69,17 @@ export interface QueryMoments {
 
 /** What a learned indexer makes of one layer's rows (`probe/index_score.ts`), S new ones of which the last Q ask. */
 export interface IndexFacts {
-  /** n and d. */
+  /** n and d, and how many KV heads have weights of their own. */
   heads: number;
   dim: number;
+  groups: number;
+  /** What age costs each KV head; null for nothing. */
+  age: Float32Array | null;
   /** [S, d] */
   keys: Float32Array;
   /** [n, Q, d] */
   queries: Float32Array;
-  /** [Q, n], not scaled */
+  /** [Q, groups * n], not scaled */
   weights: Float32Array;
 }
 

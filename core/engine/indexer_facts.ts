@@ -14,7 +14,7 @@ const inputs = {
   /** [d, hidden], [d] */
   key: "indexer.key",
   keyBias: "indexer.key.bias",
-  /** [n, hidden], [n] */
+  /** [groups * n, hidden], [groups * n] */
   weight: "indexer.weight",
   weightBias: "indexer.weight.bias",
   /** [d] each */
@@ -27,13 +27,13 @@ type Weights = keyof typeof inputs;
 
 /** The layers' weights as the inputs want them. */
 export function indexerFeeds(layers: readonly Indexer[]): Record<string, DenseTensor> {
-  const { heads, dim, key, query } = layers[0]!;
+  const { heads, dim, groups, key, query } = layers[0]!;
   const of: { [name in Weights]: [take: (layer: Indexer) => Float32Array, dims: number[]] } = {
     query: [({ query }) => query, [heads, dim, query.length / (heads * dim)]],
     key: [({ key }) => key, [dim, key.length / dim]],
     keyBias: [({ keyBias }) => keyBias, [dim]],
-    weight: [({ weight }) => weight, [heads, key.length / dim]],
-    weightBias: [({ weightBias }) => weightBias, [heads]],
+    weight: [({ weight }) => weight, [groups * heads, key.length / dim]],
+    weightBias: [({ weightBias }) => weightBias, [groups * heads]],
     queryGain: [({ queryNorm }) => queryNorm.weight, [dim]],
     queryShift: [({ queryNorm }) => queryNorm.bias, [dim]],
     keyGain: [({ keyNorm }) => keyNorm.weight, [dim]],
@@ -47,7 +47,7 @@ export function indexerFeeds(layers: readonly Indexer[]): Record<string, DenseTe
   );
 }
 
-/** Outputs, of all layers, all S rows and the last Q: index keys [layers, S, d], queries [layers * n, Q, d], weights [layers, Q, n], not scaled. */
+/** Outputs, of all layers, all S rows and the last Q: index keys [layers, S, d], queries [layers * n, Q, d], weights [layers, Q, groups * n], not scaled. */
 export const indexOutputs = ["index.keys", "index.queries", "index.weights"] as const;
 
 /** Bool [1] input: whether they are wanted; int64 [1] input: the first row that asks. */
@@ -64,8 +64,8 @@ export function indexerInputs(
     query: ["index.n", "index.d", heads * headDim],
     key: ["index.d", hidden],
     keyBias: ["index.d"],
-    weight: ["index.n", hidden],
-    weightBias: ["index.n"],
+    weight: ["index.w", hidden],
+    weightBias: ["index.w"],
     queryGain: ["index.d"],
     queryShift: ["index.d"],
     keyGain: ["index.d"],

@@ -158,14 +158,16 @@ export class OrtEngine implements Engine {
   /** What the joined outputs hold of each layer. */
   private indexFacts(take: (name: string) => Float32Array, rows: number, asking: number): IndexFacts[] {
     const [keys, queries, weights] = indexOutputs.map(take) as [Float32Array, Float32Array, Float32Array];
-    return this.indexmem.layers.map(({ indexer: { heads, dim } }, layer) => {
+    return this.indexmem.layers.map(({ indexer: { heads, dim, groups, age } }, layer) => {
       const part = (all: Float32Array, size: number) => all.subarray(layer * size, (layer + 1) * size);
       return {
         heads,
         dim,
+        groups,
+        age,
         keys: part(keys, rows * dim),
         queries: part(queries, heads * asking * dim),
-        weights: part(weights, asking * heads),
+        weights: part(weights, asking * groups * heads),
       };
     });
   }

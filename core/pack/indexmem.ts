@@ -36,12 +36,26 @@ export async function indexmemPack(header: PackHeader, arrays: PackArrays, confi
 async function indexerOf(
   arrays: PackArrays,
   p: string,
-  { hidden, heads: queryHeads, headDim }: ModelConfig,
+  { hidden, heads: queryHeads, kvHeads, headDim }: ModelConfig,
   dims: Length,
   indexHeads: Length,
 ): Promise<Indexer> {
   const { shape: [dim], data: key } = await arrays.floats(`${p}key`, [dims, hidden]);
-  const { shape: [heads], data: weight } = await arrays.floats(`${p}weight`, [indexHeads, hidden]);
+  const rows = { name: "n d", most: typeof indexHeads === "number" ? indexHeads * dim! : indexHeads.most * dim! };
+  const { shape: [columns], data: query } = await arrays.floats(`${p}query`, [rows, queryHeads * headDim]);
+  const heads = columns! / dim!;
+  if (!Number.isInteger(heads) || typeof indexHeads === "number" && heads !== indexHeads) {
+    throw arrays.refuse(
+      `${p}query has ${columns} rows, where a multiple of the ${dim} rows of ${p}key works, the same in all layers`,
+    );
+  }
+  // one set of weights for the layer, or one for each of its KV heads
+  const most = { name: "n or n * KV heads", most: heads * kvHeads };
+  const { shape: [sets], data: weight } = await arrays.floats(`${p}weight`, [most, hidden]);
+  const groups = sets! / heads;
+  if (groups !== 1 && groups !== kvHeads) {
+    throw arrays.refuse(`${p}weight has ${sets} rows, where ${heads} or ${heads * kvHeads} work`);
+  }
   const floats = async (name: string, shape: number[]) => (await arrays.floats(p + name, shape)).data;
   const bias = (name: string, length: number) =>
     arrays.has(p + name) ? floats(name, [length]) : Promise.resolve(new Float32Array(length));
@@ -50,15 +64,17 @@ async function indexerOf(
     bias: await floats(`${name}.bias`, [dim!]),
   });
   return {
-    heads: heads!,
+    heads,
     dim: dim!,
-    query: await floats("query", [heads! * dim!, queryHeads * headDim]),
+    groups,
+    query,
     key,
     keyBias: await bias("key_bias", dim!),
     weight,
-    weightBias: await bias("weight_bias", heads!),
+    weightBias: await bias("weight_bias", groups * heads),
     queryNorm: await norm("query_norm"),
     keyNorm: await norm("key_norm"),
+    age: arrays.has(`${p}age`) ? await floats("age", [kvHeads]) : null,
   };
 }
 

@@ -4,7 +4,8 @@
  *
  * q_s = LN(W_q concat(query_s)), k_t = LN(W_k x_t + b_k), w_s = (W_w x_s + b_w) n^-1/2 d^-1/2, I(s, t) = Σ_j w_sj ReLU(q_sj · k_t)
  *
- * A slot's score is the mean of I over some queries s: no mask, no positions, the same for all KV heads.
+ * A slot's score is the mean of I over some queries s, without a mask. In the paper all KV heads of a layer share W_w, and the score; a pack may also have a
+ * W_w for each of them, and an age term: − a_h ln(1 + age / 64), of a slot that stands so many positions before the last query.
  */
 
 /** Gain and shift of a layer norm, [d] each. */
@@ -24,12 +25,16 @@ export interface Indexer {
   key: Float32Array;
   /** [d] */
   keyBias: Float32Array;
-  /** [n, hidden] */
+  /** KV heads with a W_w of their own: 1 where they share one. */
+  groups: number;
+  /** [groups * n, hidden] */
   weight: Float32Array;
-  /** [n] */
+  /** [groups * n] */
   weightBias: Float32Array;
   queryNorm: NormWeights;
   keyNorm: NormWeights;
+  /** a, of every KV head of the layer; null where age does not count. */
+  age: Float32Array | null;
 }
 
 export const INDEXER_EPSILON = 1e-5;
@@ -44,10 +49,13 @@ export function indexKeys({ key, keyBias, keyNorm, dim }: Indexer, rows: Float32
   return normed(product(rows, key, dim, keyBias), keyNorm);
 }
 
-/** @param rows [rows, hidden], behind the layer's first norm @returns [rows, n], scaled */
-export function indexWeights({ weight, weightBias, heads, dim }: Indexer, rows: Float32Array): Float32Array {
-  return scaledWeights(product(rows, weight, heads, weightBias), heads, dim);
+/** @param rows [rows, hidden], behind the layer's first norm @returns [rows, groups * n], scaled */
+export function indexWeights({ weight, weightBias, heads, dim, groups }: Indexer, rows: Float32Array): Float32Array {
+  return scaledWeights(product(rows, weight, groups * heads, weightBias), heads, dim);
 }
+
+/** What an age costs, before a_h. @param age positions before the last query */
+export const ageTerm = (age: number): number => Math.log1p(Math.max(0, age) / 64);
 
 /** times n^-1/2 d^-1/2 */
 export function scaledWeights(weights: Float32Array, heads: number, dim: number): Float32Array {

@@ -66,6 +66,8 @@ export const indexKeys = defineKernel({
 const EMPTY = new Float32Array(0);
 const NO_QUERIES = {
   heads: 0,
+  groups: 1,
+  age: null,
   query: EMPTY,
   weight: EMPTY,
   weightBias: EMPTY,

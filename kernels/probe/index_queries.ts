@@ -19,29 +19,40 @@ export const indexQueries = defineKernel({
     matrix: "read",
     /** Gain and shift, [2, DIM]. */
     affine: "read",
-    /** [n, hidden + 1], the bias last. */
+    /** [groups, n, hidden + 1], the bias last. */
     weight: "read",
     /** [asking, n, DIM] */
     queries: "write",
-    /** [asking, n] */
+    /** [groups, asking, n] */
     counts: "write",
   },
   /** `heads` are query heads; rows from `first` on ask; weights are multiplied by `scale`. */
-  params: { asking: "u32", first: "u32", rowStep: "u32", heads: "u32", hidden: "u32", n: "u32", scale: "f32" },
+  params: {
+    asking: "u32",
+    first: "u32",
+    rowStep: "u32",
+    heads: "u32",
+    hidden: "u32",
+    n: "u32",
+    groups: "u32",
+    scale: "f32",
+  },
   constants: ["WIDTH", "HEAD_DIM", "DIM"],
   threads: 64,
   grid: ({ asking, n }) => [asking, n],
-  cpu(of, { asking, first, rowStep, heads, hidden, n, scale, WIDTH, HEAD_DIM, DIM }) {
+  cpu(of, { asking, first, rowStep, heads, hidden, n, groups, scale, WIDTH, HEAD_DIM, DIM }) {
     const plain = (data: ArrayLike<number>, from: number, count: number) =>
       Float32Array.from({ length: count }, (_, i) => data[from + i]!);
     const weights = {
       heads: n,
+      groups,
+      age: null,
       dim: DIM,
       query: plain(of.matrix, 0, of.matrix.length),
       key: new Float32Array(0),
       keyBias: new Float32Array(0),
-      weight: Float32Array.from({ length: n * hidden }, (_, i) => of.weight[i + Math.floor(i / hidden)]!),
-      weightBias: Float32Array.from({ length: n }, (_, j) => of.weight[(j + 1) * (hidden + 1) - 1]!),
+      weight: Float32Array.from({ length: groups * n * hidden }, (_, i) => of.weight[i + Math.floor(i / hidden)]!),
+      weightBias: Float32Array.from({ length: groups * n }, (_, j) => of.weight[(j + 1) * (hidden + 1) - 1]!),
       queryNorm: { weight: plain(of.affine, 0, DIM), bias: plain(of.affine, DIM, DIM) },
       keyNorm: { weight: new Float32Array(0), bias: new Float32Array(0) },
     };
@@ -51,15 +62,18 @@ export const indexQueries = defineKernel({
     });
     of.queries.set(referenceQueries(weights, rows));
     const own = indexWeights(weights, plain(of.x, first * hidden, asking * hidden)), whole = Math.sqrt(n * DIM) * scale;
-    of.counts.set(own.map((weight) => weight * whole));
+    own.forEach((weight, i) => {
+      const row = Math.floor(i / (groups * n)), group = Math.floor(i / n) % groups;
+      of.counts[(group * asking + row) * n + i % n] = weight * whole;
+    });
   },
   tolerance: { absolute: 2e-4, relative: 1e-4, reason: "products over a row in single precision, at variance 1" },
   cases: () =>
     ([
-      ["one row, one head", 1, 0, 1, 20, 20, 24, 1, 4],
-      ["a wide head's own columns", 9, 4, 3, 44, 36, 70, 2, 8],
-      ["many numbers and heads", 3, 0, 5, 64, 64, 130, 5, 64],
-    ] as const).map(([name, asking, first, heads, WIDTH, HEAD_DIM, hidden, n, DIM]) => {
+      ["one row, one head", 1, 0, 1, 20, 20, 24, 1, 4, 1],
+      ["a wide head's own columns", 9, 4, 3, 44, 36, 70, 2, 8, 1],
+      ["many numbers and heads", 3, 0, 5, 64, 64, 130, 5, 64, 3],
+    ] as const).map(([name, asking, first, heads, WIDTH, HEAD_DIM, hidden, n, DIM, groups]) => {
       const rowStep = heads * WIDTH + 3, raw = numbers((first + asking) * rowStep, 3);
       raw.forEach((_, i) => {
         const column = i % rowStep;
@@ -73,11 +87,11 @@ export const indexQueries = defineKernel({
           x: numbers((first + asking) * hidden, 4).fill(NaN, 0, first * hidden),
           matrix: numbers(n * DIM * heads * HEAD_DIM, 5),
           affine: numbers(2 * DIM, 6),
-          weight: numbers(n * (hidden + 1), 7),
+          weight: numbers(groups * n * (hidden + 1), 7),
           queries: new Float32Array(asking * n * DIM).fill(7),
-          counts: new Float32Array(asking * n).fill(7),
+          counts: new Float32Array(groups * asking * n).fill(7),
         },
-        values: { asking, first, rowStep, heads, hidden, n, scale: 1 / (asking * 3), WIDTH, HEAD_DIM, DIM },
+        values: { asking, first, rowStep, heads, hidden, n, groups, scale: 1 / (asking * 3), WIDTH, HEAD_DIM, DIM },
       };
     }),
 });

@@ -1,8 +1,8 @@
-// queries[s, j, :] = LN(W_j concat_h q_s,h) and counts[s, j] = (v_j · x_s + c_j) scale for the rows s that ask and the index heads j of a layer. raw:
+// queries[s, j, :] = LN(W_j concat_h q_s,h) and counts[g, s, j] = (v_gj · x_s + c_gj) scale for the rows s that ask and the index heads j of a layer. raw:
 // before rotation, row first + s begins at (first + s) * rowStep, head h of it at h * WIDTH, of which HEAD_DIM columns count; x [rows, hidden]; matrix
-// [n, DIM, heads * HEAD_DIM]; affine [2, DIM]: gain and shift; weight [n, hidden + 1]: v_j, c_j. queries [asking, n, DIM], counts [asking, n].
+// [n, DIM, heads * HEAD_DIM]; affine [2, DIM]: gain and shift; weight [groups, n, hidden + 1]: v_gj, c_gj. queries [asking, n, DIM], counts [groups, asking, n].
 // A workgroup is a row and an index head: its threads share each product. DIM is at most 64.
-struct Params { asking: u32, first: u32, rowStep: u32, heads: u32, hidden: u32, n: u32, scale: f32 }
+struct Params { asking: u32, first: u32, rowStep: u32, heads: u32, hidden: u32, n: u32, groups: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> raw: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
@@ -46,12 +46,13 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     let whole = total(lane, sum);
     if (lane == 0u) { index_query[d] = whole; }
   }
-  var sum = 0.0;
-  for (var i = lane; i < params.hidden; i += THREADS) {
-    sum += x[row * params.hidden + i] * weight[group.y * (params.hidden + 1u) + i];
+  for (var g = 0u; g < params.groups; g++) {
+    let first = (g * params.n + group.y) * (params.hidden + 1u);
+    var sum = 0.0;
+    for (var i = lane; i < params.hidden; i += THREADS) { sum += x[row * params.hidden + i] * weight[first + i]; }
+    let whole = total(lane, sum);
+    if (lane == 0u) { counts[g * params.asking * params.n + pair] = (whole + weight[first + params.hidden]) * params.scale; }
   }
-  let whole = total(lane, sum);
-  if (lane == 0u) { counts[pair] = (whole + weight[(group.y + 1u) * (params.hidden + 1u) - 1u]) * params.scale; }
   var mean = 0.0;
   for (var d = 0u; d < DIM; d++) { mean += index_query[d]; }
   mean /= f32(DIM);

@@ -104,7 +104,7 @@ class DryRecording extends Recording {
 }
 
 /** As many rows as packs have, of nothing. */
-function fakePacks({ layers, hidden, heads, headDim }: ModelConfig): Packs {
+function fakePacks({ layers, hidden, heads, kvHeads, headDim }: ModelConfig): Packs {
   const header = {
     path: "",
     sha256: "",
@@ -148,11 +148,13 @@ function fakePacks({ layers, hidden, heads, headDim }: ModelConfig): Packs {
         indexer: {
           heads: Math.ceil(heads / 2),
           dim: 4,
+          groups: kvHeads,
+          age: zeros(kvHeads),
           query: zeros(Math.ceil(heads / 2) * 4 * heads * headDim),
           key: zeros(4 * hidden),
           keyBias: zeros(4),
-          weight: zeros(Math.ceil(heads / 2) * hidden),
-          weightBias: zeros(Math.ceil(heads / 2)),
+          weight: zeros(kvHeads * Math.ceil(heads / 2) * hidden),
+          weightBias: zeros(kvHeads * Math.ceil(heads / 2)),
           queryNorm: { weight: zeros(4), bias: zeros(4) },
           keyNorm: { weight: zeros(4), bias: zeros(4) },
         },

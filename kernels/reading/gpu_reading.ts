@@ -91,7 +91,9 @@ export class GpuReading implements Reading {
       engine,
       cache,
       slots,
-      indexer: policy.evicts && needs(policy, "indexer") ? new IndexerOnGpu(gpu, slots, indexmem!) : null,
+      indexer: policy.evicts && needs(policy, "indexer")
+        ? new IndexerOnGpu(gpu, slots, indexmem!, engine.config)
+        : null,
       latent: policy.evicts && needs(policy, "readout") ? new LatentOnGpu(gpu, slots, indexmem!, engine.config) : null,
     };
     this.live = new Int32Array(cache.heads);

@@ -16,12 +16,14 @@ const joined = (...parts: ArrayLike<number>[]) => Float32Array.from(parts.flatMa
 export class IndexerOnGpu {
   private readonly dim: number;
   private readonly heads: number;
-  private readonly layers: Record<"key" | "keyAffine" | "query" | "queryAffine" | "weight", GPUBuffer>[];
+  private readonly groups: number;
+  private readonly layers: Record<"key" | "keyAffine" | "query" | "queryAffine" | "weight" | "ages", GPUBuffer>[];
 
-  constructor(gpu: Gpu, slots: Slots, pack: IndexmemPack) {
-    const { dim, heads } = pack.layers[0]!.indexer;
+  constructor(gpu: Gpu, slots: Slots, pack: IndexmemPack, { kvHeads }: ModelConfig) {
+    const { dim, heads, groups } = pack.layers[0]!.indexer;
     this.dim = dim;
     this.heads = heads;
+    this.groups = groups;
     this.layers = pack.layers.map(({ indexer: of }, layer) => {
       const put = (name: string, data: Float32Array<ArrayBuffer>) => {
         const buffer = slots.array(`indexer.${name}.${layer}`, data.byteLength);
@@ -30,7 +32,7 @@ export class IndexerOnGpu {
       };
       const hidden = of.key.length / dim;
       const rows = Array.from(
-        { length: heads },
+        { length: groups * heads },
         (_, j) => [...of.weight.subarray(j * hidden, (j + 1) * hidden), of.weightBias[j]!],
       );
       return {
@@ -39,6 +41,7 @@ export class IndexerOnGpu {
         query: put("query", joined(of.query)),
         queryAffine: put("query.affine", joined(of.queryNorm.weight, of.queryNorm.bias)),
         weight: put("weight", joined(rows.flat())),
+        ages: put("ages", joined(of.age ?? new Float32Array(kvHeads))),
       };
     });
   }
@@ -59,12 +62,13 @@ export class IndexerOnGpu {
 
   /** Scores of all live slots, asked with the chunk's last `asking` rows at most. */
   recordScores(compaction: Compaction, most: number, scores: GPUBuffer): void {
-    const { memory, recording, moment: { rows, chunk }, shape } = compaction, { heads: n, dim: DIM } = this;
-    const { kvHeads, group, headDim: HEAD_DIM, width: WIDTH } = shape, { start, end } = memory.slots;
+    const { memory, recording, moment: { rows, chunk }, shape } = compaction, { heads: n, dim: DIM, groups } = this;
+    const { kvHeads, group, headDim: HEAD_DIM, width: WIDTH } = shape, { start, end, position } = memory.slots;
+    const last = compaction.moment.nextPosition - 1;
     const asking = Math.min(most, rows), heads = kvHeads * group, pairs = asking * n;
     const queries = memory.slots.array("index.queries", 4 * most * n * DIM);
-    const counts = memory.slots.array("index.counts", 4 * most * n);
-    this.layers.forEach(({ query, queryAffine, weight }, layer) => {
+    const counts = memory.slots.array("index.counts", 4 * most * groups * n);
+    this.layers.forEach(({ query, queryAffine, weight, ages }, layer) => {
       indexQueries.record(recording, {
         raw: chunk!.rawQueries![layer]!,
         x: chunk!.normed![layer]!,
@@ -80,13 +84,14 @@ export class IndexerOnGpu {
         heads,
         hidden: memory.engine.config.hidden,
         n,
+        groups,
         scale: 1 / (asking * Math.sqrt(n * DIM)),
         WIDTH,
         HEAD_DIM,
         DIM,
       });
-      const buffers = { queries, counts, keys: this.keys(memory), start, end, scores };
-      indexScores.record(recording, buffers, { ...compaction.layer(layer), pairs, DIM });
+      const buffers = { queries, counts, keys: this.keys(memory), start, end, position, ages, scores };
+      indexScores.record(recording, buffers, { ...compaction.layer(layer), pairs, groups, last, DIM });
     });
   }
 }

@@ -31,7 +31,7 @@ describe("indexer", () => {
       const { normed, rawQueries } = reference.forward(cache, ids, 0);
       for (const [layer, weights] of layers.entries()) {
         const { heads, dim, keys, queries, weights: counts } = index![layer]!, what = `${rows} rows, layer ${layer}`;
-        assert.deepEqual([heads, dim], [INDEX_HEADS, INDEX_DIM]);
+        assert.deepEqual([heads, dim, weights.groups], [INDEX_HEADS, INDEX_DIM, engine.config.kvHeads]);
         assert.ok(difference(keys, indexKeys(weights, flat(normed[layer]!))) < 1e-4, what);
         const last = (all: Float64Array[]) => flat(all.slice(rows - asking));
         const scale = Math.sqrt(heads * dim);
@@ -59,7 +59,7 @@ describe("indexer", () => {
     const kept: number[][] = [];
     for (const size of [60, 90]) {
       const from = cache.live[0] ? 60 : 0, piece = ids.slice(from, from + size);
-      chunk = await engine.pass(cache, { tokens: piece, firstPosition: from, indexRows: INDEX_ROWS });
+      chunk = await engine.pass(cache, { tokens: piece, firstPosition: from, indexRows: Math.min(size, INDEX_ROWS) });
       const keys = Array.from(cache.live, (_, head) => chunk.index![Math.floor(head / kvHeads)]!.keys);
       cache.append(chunk.keys, chunk.values, size, from, from, { indexerKey: keys });
       if (from > 0) break;
@@ -76,9 +76,12 @@ describe("indexer", () => {
     const empty = new KvCache(shape, 1),
       whole = await engine.pass(empty, { tokens: ids.slice(0, 60), firstPosition: 0, indexRows: 0 });
     for (let head = 0; head < cache.heads; head++) {
-      const layer = Math.floor(head / kvHeads), { queries, weights, keys } = chunk.index![layer]!;
+      const layer = Math.floor(head / kvHeads), { queries, weights: all, keys } = chunk.index![layer]!;
+      const h = head % kvHeads, age = layers[layer]!.age![h]!;
+      // the index weights of this KV head
+      const weights = all.filter((_, i) => Math.floor(i / INDEX_HEADS) % kvHeads === h);
       const rows = weights.length / INDEX_HEADS, scale = 1 / Math.sqrt(INDEX_HEADS * INDEX_DIM);
-      assert.equal(rows, INDEX_ROWS);
+      assert.equal(rows, 90, "as many as the chunk has");
       const byRow = queries.map((_, i) => {
         const row = Math.floor(i / (INDEX_HEADS * INDEX_DIM)), h = Math.floor(i / INDEX_DIM) % INDEX_HEADS;
         return queries[(h * rows + row) * INDEX_DIM + i % INDEX_DIM]!;
@@ -93,7 +96,7 @@ describe("indexer", () => {
         weights.map((weight) => weight * scale),
         Float32Array.of(...own, ...keys),
         { heads: INDEX_HEADS, dim: INDEX_DIM },
-      );
+      ).map((score, slot) => score - age * Math.log1p((149 - cache.position[cache.start[head]! + slot]!) / 64));
       assert.ok(difference(score![head]!.subarray(4), asked.subarray(4)) < 1e-5, `head ${head}`);
       const best = asked.subarray(4).reduce((a, b) => Math.max(a, b));
       assert.ok(score![head]!.subarray(0, 4).every((sink) => Math.abs(sink - best) < 1e-5), "sinks as the best");
