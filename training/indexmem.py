@@ -223,7 +223,7 @@ def main():
     parser.add_argument("--width", type=int, default=12, help="of an indexer key")
     parser.add_argument("--targets", default="mean,max", help="what the indexer learns of an answer's rows; the better is taken")
     parser.add_argument("--memory-width", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--memory-steps", type=int, default=200)
     parser.add_argument("--memory-docs", type=int, default=32, help="documents to train the memory on")
     parser.add_argument("--rate", type=float, default=3e-3)

@@ -37,7 +37,7 @@ def main():
     parser = arguments(__doc__)
     parser.add_argument("--out", required=True)
     parser.add_argument("--tokens", type=int, default=ROLE_ROWS)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--forms", default="whole,chunks", help="what to train on: documents read whole, chunk by chunk, or both")
     args = parser.parse_args()

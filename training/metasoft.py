@@ -22,7 +22,7 @@ from .soft_tokens import fit
 class Selector:
     """Holds everything that is trained; `rows(features)` is the forward that the tool computes."""
 
-    def __init__(self, tokens, embeddings, directions, width, chosen, generator, share=2.0):
+    def __init__(self, tokens, embeddings, directions, width, chosen, generator, share=0.5):
         count, hidden = tokens.shape
         draw = lambda *shape: torch.randn(*shape, generator=generator)
         # library: the span of Judge Q's tokens first, then the principal directions of the vocabulary
@@ -87,10 +87,10 @@ def main():
     parser.add_argument("--directions", type=int, default=512)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--chosen", type=int, default=8, help="directions that a row is mixed of")
-    parser.add_argument("--share", type=float, default=2.0, help="what a mixture is multiplied with at the start, in mean lengths of Judge Q's tokens")
-    parser.add_argument("--noise", type=float, default=0.3, help="Gumbel noise at the start of a stage")
+    parser.add_argument("--share", type=float, default=0.5, help="what a mixture is multiplied with at the start, in mean lengths of Judge Q's tokens")
+    parser.add_argument("--noise", type=float, default=1.0, help="Gumbel noise at the start of a stage")
     parser.add_argument("--library-steps", type=int, default=30)
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=90)
     args = parser.parse_args()
     model, lm, text = opened(args)
     train, held = load(args.data, "train", args.docs), load(args.data, "held", args.held_out)
