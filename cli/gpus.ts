@@ -2,6 +2,7 @@
 import { DeviceError } from "../core/errors.ts";
 import type { GpuOpener } from "../core/model.ts";
 import type { Policy } from "../core/policy.ts";
+import type { OpenerOptions } from "../kernels/reading/open.ts";
 import { adapters, loadWebGpu, mayHaveGpu } from "./runtimes/webgpu.ts";
 import { loadOnnxRuntimeWebGpu } from "./runtimes/webgpu_onnx.ts";
 
@@ -10,7 +11,7 @@ export interface Gpus {
   /** Whether it is worth to look for one when none is asked for. */
   mayBeHere(): boolean;
   /** @throws {DeviceError} where the runtime has no WebGPU */
-  opener(options: { allowSoftware: boolean }): Promise<GpuOpener>;
+  opener(options: OpenerOptions): Promise<GpuOpener>;
 }
 
 export const gpus: Gpus = {

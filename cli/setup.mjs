@@ -13,7 +13,7 @@ const tasks = {
   setup: () => say(`ready, try: npm run demo, or cli/palimpsest --help`),
   demo: (extra) => start(["cli/demo.ts", ...extra]),
   test: runTests,
-  golden: runGolden,
+  golden: (extra) => startAnywhere("tests/golden.ts", extra),
   compile: (extra) => start(["cli/compile.ts", ...extra]),
   bench: (extra) => start(["bench/speed.ts", ...extra]),
   needles: (extra) => start(["bench/needles.ts", ...extra]),
@@ -25,6 +25,7 @@ const tasks = {
   learned: (extra) => start(["bench/learned.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
   "gpu-cost": (extra) => start(["bench/gpu_cost.ts", ...extra]),
+  "gpu-speed": (extra) => startAnywhere("bench/gpu_speed.ts", extra),
   "real-on-gpu": (extra) => {
     const env = withTestModel();
     return typeof env === "number" ? env : start(["tests/real_on_gpu.ts", ...extra], { env });
@@ -117,15 +118,15 @@ function spawnAndWait(program, args, options, watch) {
   });
 }
 
-/** Golden vectors; under Deno where PALIMPSEST_RUNTIME says so, which can use every graphics driver. */
-function runGolden(extra) {
-  if (process.env.PALIMPSEST_RUNTIME !== "deno") return start(["tests/golden.ts", ...extra]);
+/** Runs a script of ours; under Deno where PALIMPSEST_RUNTIME says so, which can use every graphics driver. */
+function startAnywhere(script, extra) {
+  if (process.env.PALIMPSEST_RUNTIME !== "deno") return start([script, ...extra]);
   const deno = denoFile();
   if (deno) {
     const flags = ["run", "--allow-all", "--quiet", "--no-lock", "--no-check"];
-    return spawnAndWait(deno, [...flags, "tests/golden.ts", ...extra], { stdio: "inherit" });
+    return spawnAndWait(deno, [...flags, script, ...extra], { stdio: "inherit" });
   }
-  say("no Deno in node_modules: without PALIMPSEST_RUNTIME=deno Bun runs them");
+  say("no Deno in node_modules: without PALIMPSEST_RUNTIME=deno Bun runs this");
   return 6;
 }
 

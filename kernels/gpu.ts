@@ -3,6 +3,7 @@ import { DeviceError } from "../core/errors.ts";
 import type { AdapterFacts, WantedFeature } from "./device/adapter.ts";
 import { Launches } from "./device/launches.ts";
 import { DeviceMemory } from "./device/memory.ts";
+import type { PassTimes } from "./device/pass_times.ts";
 import { readBuffer } from "./device/read.ts";
 import { Recording } from "./recording.ts";
 import { STORAGE } from "./device/usage.ts";
@@ -27,6 +28,8 @@ export class Gpu {
   failure: DeviceError | null = null;
   /** Bytes read back so far: all there are, as what ONNX Runtime gives stays on the device too. */
   bytesRead = 0;
+  /** Who measures sets it: all compute passes of recordings are then timed. */
+  times: PassTimes | null = null;
   private fail!: (error: DeviceError) => void;
   private closed = false;
   /** Borrowed buffers that were given back, by size and usage. */

@@ -41,7 +41,7 @@ export class Recording {
     const { buffer, offset } = this.writeParams(kernel, values);
     const names = Object.keys(kernel.bindings);
     const group = this.gpu.launches.group(launch, buffer, STEP, names.map((name) => buffers[name]!));
-    this.pass ??= this.commands.beginComputePass();
+    this.pass ??= this.commands.beginComputePass(this.gpu.times?.pass());
     this.pass.setPipeline(launch.pipeline);
     this.pass.setBindGroup(0, group, [offset]);
     this.pass.dispatchWorkgroups(x, y, z);

@@ -25,8 +25,14 @@ export interface GpuRuntime {
   onnx(): Promise<OnnxRuntime>;
 }
 
-/** @param allowSoftware takes a CPU that plays a GPU, where there is no GPU */
-export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false } = {}): GpuOpener {
+export interface OpenerOptions {
+  /** Takes a CPU that plays a GPU, where there is no GPU. */
+  allowSoftware?: boolean;
+  /** Given the device that a model was opened on, for measurements. */
+  onGpu?: (gpu: Gpu) => void;
+}
+
+export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false, onGpu }: OpenerOptions = {}): GpuOpener {
   return {
     unsupported: unsupportedOnGpu,
     async open(model, policy, files, prepared, takesNotes, packs) {
@@ -39,7 +45,9 @@ export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false } = {}): 
           () => openWebgpu(onnx, gpu.device, files, weights, model.config, features, packs),
           (engine) => engine.close(),
         );
-        return opened(gpu, engine, features.valueNorms ? await openNorms(gpu, engine, model) : null);
+        const norms = features.valueNorms ? await openNorms(gpu, engine, model) : null;
+        onGpu?.(gpu);
+        return opened(gpu, engine, norms);
       } catch (error) {
         gpu.close();
         throw gpu.failure ?? error;
