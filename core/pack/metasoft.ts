@@ -3,6 +3,7 @@
  * mixture of a few directions to each row, by what is known of the document's embeddings. `training/README.md` has the formulas.
  */
 import type { ModelFile } from "../engine/weights.ts";
+import { highest } from "../select/topk.ts";
 import type { PackArrays } from "./arrays.ts";
 import { EmbeddingTable } from "./embeddings.ts";
 import type { PackHeader } from "./header.ts";
@@ -90,7 +91,7 @@ export function synthesise(pack: MetasoftPack, features: Features): Float32Array
     values.forEach((value, i) => value.forEach((part, d) => seen[d]! += weights[i]! * part));
     const logits = product(pack.output, seen, pack.size);
     for (let m = 0; m < logits.length; m++) logits[m]! += pack.bias[k * pack.size + m]!;
-    const best = highest(logits, chosen), mixed = softmax(best.map((m) => logits[m]!));
+    const best = Array.from(highest(logits, chosen)), mixed = softmax(best.map((m) => logits[m]!));
     const row = rows.subarray(k * hidden, (k + 1) * hidden);
     best.forEach((m, i) => {
       const share = scale * mixed[i]!, direction = library.subarray(m * hidden, (m + 1) * hidden);
@@ -118,17 +119,4 @@ function softmax(logits: readonly number[]): number[] {
   const top = Math.max(...logits), exps = logits.map((logit) => Math.exp(logit - top));
   const sum = exps.reduce((a, b) => a + b);
   return exps.map((value) => value / sum);
-}
-
-/** Indices of the highest values, the lower index first where they are equal. */
-function highest(values: Float32Array, count: number): number[] {
-  const best: number[] = [];
-  values.forEach((value, i) => {
-    if (best.length === count && !(value > values[best.at(-1)!]!)) return;
-    let at = best.length;
-    while (at > 0 && value > values[best[at - 1]!]!) at--;
-    best.splice(at, 0, i);
-    if (best.length > count) best.pop();
-  });
-  return best;
 }
