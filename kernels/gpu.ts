@@ -171,6 +171,15 @@ export class Gpu {
     this.free.clear();
   }
 
+  /** Waits until the device does nothing any more: drivers crash in a process that ends while they work. */
+  async settled(): Promise<void> {
+    try {
+      await Promise.race([this.device.queue.onSubmittedWorkDone(), this.device.lost]);
+    } catch {
+      // a lost device does nothing; bun-webgpu throws at its queue
+    }
+  }
+
   /** Closes the device; everything on it goes with it. */
   close(): void {
     if (this.closed) return;

@@ -49,6 +49,7 @@ export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false, onGpu }:
         onGpu?.(gpu);
         return opened(gpu, engine, norms);
       } catch (error) {
+        await gpu.settled();
         gpu.close();
         throw gpu.failure ?? error;
       }
@@ -117,6 +118,7 @@ function opened(gpu: Gpu, engine: WebgpuEngine, norms: ValueNorms | null): Opene
     async close() {
       // what is on a lost device is gone already, and says so
       await engine.close().catch(() => {});
+      await gpu.settled();
       norms?.close();
       gpu.close();
     },
