@@ -138,16 +138,17 @@ def split(kinds):
 
 
 def prepare(model, lm, text, args):
-    """Makes what is missing of the data; the folder then holds train-*.pt and held-*.pt."""
+    """Makes what is missing of the data; the folder then holds train-*.pt, valid-*.pt (to choose by) and held-*.pt (to report)."""
     args.data.mkdir(parents=True, exist_ok=True)
     train, held = split(sources.read(args.sources))
-    jobs = [(i / count, part, texts, i) for part, texts, count in (("held", held, args.held_out), ("train", train, args.docs)) for i in range(count)]
-    quick, began = Llama(model).cast(torch.bfloat16) if args.bfloat16 else lm, time.time()
-    for _, part, texts, i in sorted(jobs, key=lambda job: job[0]):  # both parts grow alike
+    jobs = [(i / count, part, texts, i) for part, texts, count in (("held", held, args.held_out), ("valid", held, args.valid), ("train", train, args.docs))
+            for i in range(count)]
+    fast, began = quick(lm, model, args), time.time()
+    for _, part, texts, i in sorted(jobs, key=lambda job: job[0]):  # all parts grow alike
         file = args.data / f"{part}-{i:03}.pt"
         if file.exists(): continue
         t0 = time.time()
-        samples = make(quick if part == "train" else lm, text, texts, KINDS[i % len(KINDS)], f"{args.seed} {part} {i}", compressed=i // len(KINDS) % 2 == (0 if part == "train" else 1))
+        samples = make(lm if part == "held" else fast, text, texts, KINDS[i % len(KINDS)], f"{args.seed} {part} {i}", compressed=i // len(KINDS) % 2 == (1 if part == "held" else 0))
         torch.save(samples, file.with_suffix(".part"))
         file.with_suffix(".part").rename(file)
         s = samples["whole"]
@@ -155,10 +156,15 @@ def prepare(model, lm, text, args):
         print(json.dumps(line), text.bpe.decode(s["answers"][0])[:60].replace("\n", " "), flush=True)
 
 
+def quick(lm, model, args):
+    """The decoder that training uses: with bfloat16 matrices if wished."""
+    return Llama(model).cast(torch.bfloat16) if args.bfloat16 else lm
+
+
 def load(folder, part, limit=None, forms=("whole", "chunks")):
-    """Samples of a part in order, keys and values in f16."""
+    """Samples of a part in order, keys and values in f16; what is not looked at stays on the disk."""
     files = sorted(Path(folder).glob(f"{part}-*.pt"))[:limit]
-    return [sample for file in files for form, sample in torch.load(file, weights_only=True).items() if form in forms]
+    return [sample for file in files for form, sample in torch.load(file, weights_only=True, mmap=True).items() if form in forms]
 
 
 def arguments(description):
@@ -167,11 +173,12 @@ def arguments(description):
     parser.add_argument("model", help="the GGUF file that the tool uses")
     parser.add_argument("--sources", type=Path, default=Path("training-sources"), help="folder of the fetched texts")
     parser.add_argument("--data", type=Path, default=Path("training-data"), help="folder of the teacher data; made when documents are missing")
-    parser.add_argument("--docs", type=int, default=48, help="documents to train on")
-    parser.add_argument("--held-out", type=int, default=24, help="documents to validate on")
+    parser.add_argument("--docs", type=int, default=144, help="documents to train on")
+    parser.add_argument("--valid", type=int, default=12, help="documents, of the texts held out, that show how training goes")
+    parser.add_argument("--held-out", type=int, default=24, help="other documents of these texts, for the figures in the end")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="one per core that is really free: threads that wait for a busy core cost more than they bring")
-    parser.add_argument("--bfloat16", action="store_true", help="read the documents to train on with bfloat16 matrices; quicker where the processor has them")
+    parser.add_argument("--bfloat16", action="store_true", help="read the documents to train on, and train, with bfloat16 matrices; quicker where the processor has them")
     return parser
 
 
@@ -181,8 +188,8 @@ def opened(args):
     torch.manual_seed(args.seed)
     model = open_model(args.model)
     lm, text = Llama(model), Text(model)
-    missing = len(list(args.data.glob("train-*.pt"))) < args.docs or len(list(args.data.glob("held-*.pt"))) < args.held_out
-    if missing:
+    parts = dict(train=args.docs, valid=args.valid, held=args.held_out)
+    if any(len(list(args.data.glob(f"{part}-*.pt"))) < count for part, count in parts.items()):
         sources.fetch(args.sources)
         prepare(model, lm, text, args)
     return model, lm, text

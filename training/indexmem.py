@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from .data import SINKS, WINDOW, arguments, load, opened, read
+from .data import SINKS, WINDOW, arguments, load, opened, quick, read
 from .judgeq import figures_of, window_score
-from .model import Llama, causal
+from .model import causal
 from .pack import describe, write_pack
 from .scoring import answer_nll, chosen, compare, divergence, grouped, hit_rate, mean_error, oracle, region, table, teacher
 
@@ -231,12 +231,12 @@ def main():
     args = parser.parse_args()
     model, lm, text = opened(args)
     train, held = (load(args.data, part, count, ["whole"]) for part, count in (("train", args.docs), ("held", args.held_out)))
-    began, quick = time.time(), Llama(model).cast(torch.bfloat16) if args.bfloat16 else lm
+    began, fast = time.time(), quick(lm, model, args)
     with torch.no_grad():
         for part, samples in (("train", train), ("held", held)):
             for i, s in enumerate(samples):
                 s["name"] = f"{part}-{i:03}"
-                add_hidden(quick if part == "train" else lm, s, Path(args.data))
+                add_hidden(fast if part == "train" else lm, s, Path(args.data))
     print(f"hidden states of {len(train)} + {len(held)} documents: {time.time() - began:.0f} s", flush=True)
 
     heads, best = args.heads or -(-lm.H // 2), None

@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from .data import ROLE_ROWS, arguments, load, opened, role_tokens
+from .data import ROLE_ROWS, arguments, load, opened, quick, role_tokens
 from .pack import describe, write_pack
 from .scoring import attention, compare, grouped, mean_error, table
 from .soft_tokens import fit
@@ -37,17 +37,19 @@ def main():
     parser = arguments(__doc__)
     parser.add_argument("--out", required=True)
     parser.add_argument("--tokens", type=int, default=ROLE_ROWS)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=4, help="documents a step")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--forms", default="whole,chunks", help="what to train on: documents read whole, chunk by chunk, or both")
     args = parser.parse_args()
     model, lm, text = opened(args)
-    train, held = load(args.data, "train", args.docs, args.forms.split(",")), load(args.data, "held", args.held_out)
+    train = load(args.data, "train", args.docs, args.forms.split(","))
+    valid, held = load(args.data, "valid", args.valid), load(args.data, "held", args.held_out)
     print(describe(train), "| held out:", describe(held), flush=True)
     began = time.time()
     role = lm.embeddings[role_tokens(text, args.tokens)]
     tokens = role.clone().requires_grad_(True)
-    fit(lm, [tokens], lambda s: tokens, train, held, steps=args.steps, rate=args.rate, seed=args.seed)
+    fit(quick(lm, model, args), [tokens], lambda s: tokens, train, valid, steps=args.steps, batch=args.batch, rate=args.rate, seed=args.seed)
     tokens = tokens.detach().half()
     print(f"trained in {time.time() - began:.0f} s", flush=True)
     for form, samples in (("whole", [s for s in held if not s["times"]]), ("chunks", [s for s in held if s["times"]])):

@@ -8,7 +8,7 @@ from .scoring import attention, divergence, grouped, hit_rate, teacher
 
 
 def held_out(lm, rows_of, samples):
-    """KL and hit rate on held-out samples; {form: (kl, hit)} for documents read whole and chunk by chunk."""
+    """KL and hit rate on samples that are not trained on; {form: (kl, hit)} for documents read whole and chunk by chunk."""
     out = {}
     with torch.no_grad():
         for s in samples:
@@ -17,12 +17,12 @@ def held_out(lm, rows_of, samples):
     return {form: tuple(sum(z) / len(z) for z in zip(*v)) for form, v in out.items()}
 
 
-def fit(lm, parameters, rows_of, train, held, *, steps, rate, batch=2, seed=1, penalty=None, every=25, at_step=None, rates=None, clip=1.0):
-    """Adam with a cosine schedule on KL(answers || soft rows). rows_of(sample) -> [k, hidden]. Returns the curve [(step, train KL, held-out)]."""
+def fit(lm, parameters, rows_of, train, valid, *, steps, rate, batch=4, seed=1, penalty=None, every=50, at_step=None, rates=None, clip=1.0):
+    """Adam with a cosine schedule on KL(answers || soft rows). rows_of(sample) -> [k, hidden]. Returns the curve [(step, train KL, valid)]."""
     groups = [dict(params=[p], lr=0.0) for p in parameters]
     optimiser, r, order, run, curve, began = torch.optim.Adam(groups, betas=(0.9, 0.98)), random.Random(seed), [], [], [], time.time()
     def report(step):
-        figures = held_out(lm, rows_of, held)
+        figures = held_out(lm, rows_of, valid)
         curve.append((step, sum(run) / len(run) if run else float("nan"), figures))
         text = "  ".join(f"{form}: KL {kl:.4f} hit {hit:.2f}" for form, (kl, hit) in figures.items())
         print(f"step {step:4} train KL {curve[-1][1]:.4f}  {text}  {time.time() - began:.0f} s", flush=True)
