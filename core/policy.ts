@@ -293,7 +293,7 @@ export function featuresFor(policy: Policy): GraphFeatures {
 
 /** What a policy remembers of the document beside its slots; null for nothing. @param headTokens tokens before the document */
 export function documentMeanFor(policy: Policy, { metasoft }: Packs, headTokens = 0): DocumentMean | null {
-  return needs(policy, "documentMean") ? new DocumentMean(metasoft!.table, headTokens) : null;
+  return needs(policy, "documentMean") ? new DocumentMean(metasoft!.table, headTokens, metasoft!.salience) : null;
 }
 
 /** Bytes of what a policy remembers beside slots. */

@@ -86,6 +86,12 @@ export const packTensors: Record<PackMethod, (config: ModelConfig) => Record<str
     "selector.value": randomTensor([16, hidden], 9, 4),
     "selector.output": randomTensor([24, 16], 10),
     "selector.bias": randomTensor([SOFT_ROWS, 24], 11),
+    copy: randomTensor([3], 14),
+    "salience.key": randomTensor([8, hidden], 15),
+    "salience.context": randomTensor([8, hidden], 16),
+    "salience.place": randomTensor([8, 2], 17),
+    "salience.bias": randomTensor([8], 18),
+    "salience.output": randomTensor([8], 19),
   }),
 };
 

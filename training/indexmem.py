@@ -16,7 +16,7 @@ from .data import SINKS, WINDOW, arguments, load, opened, quick, read
 from .judgeq import figures_of, window_score
 from .model import causal
 from .pack import describe, write_pack
-from .scoring import answer_nll, chosen, compare, divergence, grouped, hit_rate, mean_error, oracle, region, table, teacher
+from .scoring import KEEP, answer_logs, chosen, compare, divergence, grouped, hit_rate, mean_error, oracle, region, table, teacher
 
 QUERIES, SEGMENT = 128, 256  # rows of the chunk that ask; tokens between two writes to the memory
 
@@ -86,7 +86,7 @@ def index(indexer, s, rows=QUERIES):
     return indexer.scores(indexer.keys(s["x"].float()), s["q_asking"][:, ::stride].float(), s["x_asking"][:, ::stride].float(), age)
 
 
-def fit_indexer(lm, indexer, train, held, mode, steps, rate, seed):
+def fit_indexer(lm, indexer, train, valid, mode, steps, rate, seed):
     target = {}
     for at, s in enumerate(train):
         T = grouped(lm, teacher(s, mode))
@@ -97,8 +97,8 @@ def fit_indexer(lm, indexer, train, held, mode, steps, rate, seed):
     r, order, run, began = random.Random(seed), [], [], time.time()
     for step in range(steps + 1):
         if step % max(1, steps // 6) == 0 or step == steps:
-            with torch.no_grad(): hit = sum(float(hit_rate(index(indexer, s), s).mean()) for s in held) / len(held)
-            print(f"indexer ({mode}) step {step:4} train KL {sum(run) / max(1, len(run)):.4f} held-out hit {hit:.2f}  {time.time() - began:.0f} s", flush=True)
+            with torch.no_grad(): hit = sum(float(hit_rate(index(indexer, s), s).mean()) for s in valid) / len(valid)
+            print(f"indexer ({mode}) step {step:4} train KL {sum(run) / max(1, len(run)):.4f} valid hit {hit:.2f}  {time.time() - began:.0f} s", flush=True)
             run = []
         if step == steps: return hit
         for g in optimiser.param_groups: g["lr"] = g["base"] * min(1, (step + 1) / 10) * (0.05 + 0.475 * (1 + math.cos(math.pi * step / steps)))
@@ -184,15 +184,15 @@ def explained(memory, sample):
     return error / whole.clamp_min(1e-9)  # [L]
 
 
-def fit_memory(lm, memory, train, held, steps, rate, seed):
+def fit_memory(lm, memory, train, valid, steps, rate, seed):
     scalars = [memory.gate, memory.write, memory.decay]
     for p in [memory.phi, *scalars]: p.requires_grad_(True)
     optimiser = torch.optim.AdamW([dict(params=[memory.phi], base=rate), dict(params=scalars, base=0.05)], weight_decay=0.0)
     r, order, run, began = random.Random(seed), [], [], time.time()
     for step in range(steps + 1):
         if step % max(1, steps // 6) == 0 or step == steps:
-            with torch.no_grad(): left = torch.stack([explained(memory, s) for s in held]).mean(0)
-            print(f"memory step {step:4} train {sum(run) / max(1, len(run)):.4f} held-out residual left {float(left.mean()):.4f} (best layer {float(left.min()):.4f})  {time.time() - began:.0f} s", flush=True)
+            with torch.no_grad(): left = torch.stack([explained(memory, s) for s in valid]).mean(0)
+            print(f"memory step {step:4} train {sum(run) / max(1, len(run)):.4f} valid residual left {float(left.mean()):.4f} (best layer {float(left.min()):.4f})  {time.time() - began:.0f} s", flush=True)
             run = []
         if step == steps: return float(left.mean())
         for g in optimiser.param_groups: g["lr"] = g["base"] * min(1, (step + 1) / 10) * (0.05 + 0.475 * (1 + math.cos(math.pi * step / steps)))
@@ -204,8 +204,8 @@ def fit_memory(lm, memory, train, held, steps, rate, seed):
 
 
 @torch.no_grad()
-def nll_with_memory(lm, memory, s, score, fraction):
-    """As `answer_nll`, with the memory's readout added to the attention's output."""
+def logs_with_memory(lm, memory, s, score, fraction=KEEP):
+    """As `answer_logs`, with the memory's readout added to the attention's output."""
     gone, keys = evicted(s, score, fraction), plain_keys(lm, s)
     state = memory.written(keys, s["V"].float(), gone.float())
     def mix(i, plain, a, o):
@@ -213,7 +213,7 @@ def nll_with_memory(lm, memory, s, score, fraction):
         B, H, T, d = o.shape
         q = plain.transpose(0, 1).reshape(1, H, B * T, d)
         return o + memory.read(state[0][one], state[1][one], q, one).view(H, B, T, d).transpose(0, 1)
-    return answer_nll(lm, s, score, fraction, mix)
+    return answer_logs(lm, s, score, fraction, mix)
 
 
 def main():
@@ -221,23 +221,23 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--heads", type=int, help="indexer heads, default: half the query heads, rounded up")
     parser.add_argument("--width", type=int, default=12, help="of an indexer key")
-    parser.add_argument("--targets", default="mean,max", help="what the indexer learns of an answer's rows; the better is taken")
+    parser.add_argument("--targets", default="mean", help="what the indexer learns of an answer's rows; the better is taken")
     parser.add_argument("--memory-width", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--memory-steps", type=int, default=200)
-    parser.add_argument("--memory-docs", type=int, default=32, help="documents to train the memory on")
+    parser.add_argument("--memory-docs", type=int, default=64, help="documents to train the memory on")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--keep", type=float, default=0.25, help="share of the slots that is kept when the memory is trained")
     args = parser.parse_args()
     model, lm, text = opened(args)
-    train, held = (load(args.data, part, count, ["whole"]) for part, count in (("train", args.docs), ("held", args.held_out)))
+    train, valid, held = (load(args.data, part, count, ["whole"]) for part, count in (("train", args.docs), ("valid", args.valid), ("held", args.held_out)))
     began, fast = time.time(), quick(lm, model, args)
     with torch.no_grad():
-        for part, samples in (("train", train), ("held", held)):
+        for part, samples in (("train", train), ("valid", valid), ("held", held)):
             for i, s in enumerate(samples):
                 s["name"] = f"{part}-{i:03}"
                 add_hidden(fast if part == "train" else lm, s, Path(args.data))
-    print(f"hidden states of {len(train)} + {len(held)} documents: {time.time() - began:.0f} s", flush=True)
+    print(f"hidden states of {len(train)} + {len(valid)} + {len(held)} documents: {time.time() - began:.0f} s", flush=True)
 
     heads, best = args.heads or -(-lm.H // 2), None
     checkpoint = args.data / f"indexer-{args.docs}-{heads}-{args.width}-{args.targets}-{args.steps}-{args.rate}-{args.seed}.pt"
@@ -245,7 +245,7 @@ def main():
     if checkpoint.exists(): best = torch.load(checkpoint, weights_only=True)
     for mode in [] if best else args.targets.split(","):
         for p, fresh in zip(indexer.parameters(), Indexer(lm, heads, args.width, torch.Generator().manual_seed(args.seed)).parameters()): p.data = fresh
-        hit = fit_indexer(lm, indexer, train, held, mode, args.steps, args.rate, args.seed)
+        hit = fit_indexer(lm, indexer, train, valid, mode, args.steps, args.rate, args.seed)
         if best is None or hit > best["hit"]: best = dict(hit=hit, mode=mode, arrays=[p.detach().clone() for p in indexer.parameters()])
     torch.save(best, checkpoint)
     for p, trained in zip(indexer.parameters(), best["arrays"]): p.requires_grad_(False).copy_(trained)
@@ -262,15 +262,16 @@ def main():
     teaching = residuals(samples)
     samples = None  # several gigabytes
     memory = Memory(lm, args.memory_width, torch.Generator().manual_seed(args.seed))
-    left = fit_memory(lm, memory, teaching, residuals(held[::2]), args.memory_steps, 3e-3, args.seed)
+    left = fit_memory(lm, memory, teaching, residuals(valid), args.memory_steps, 3e-3, args.seed)
     for p in (memory.phi, memory.gate, memory.write, memory.decay): p.requires_grad_(False)
     teaching = None
     print(f"trained in {time.time() - began:.0f} s; gates {[round(float(g), 3) for g in torch.sigmoid(memory.gate)]}", flush=True)
 
     def score(s): return index(indexer, s)
-    result = compare(lm, held, {"snapkv": window_score, "indexer": score})
-    for s in held: result.setdefault("indexer and memory", {}).setdefault("nll", []).append(sum(nll_with_memory(lm, memory, s, score(s), 0.125)) / len(s["answers"]))
-    print(f"held out: {len(held)} documents, 12.5 % kept\n{table(result, 'indexer')}", flush=True)
+    slots = math.ceil(args.memory_width * (lm.d + 1) / (2 * lm.d))  # that the memory's bytes would hold, all in float32
+    ways = {f"indexer, {slots} slots more": lambda s: answer_logs(lm, s, score(s), extra=slots), "indexer and memory": lambda s: logs_with_memory(lm, memory, s, score(s))}
+    result = compare(lm, held, {"snapkv": window_score, "indexer": score}, more=ways)
+    print(f"held out: {len(held)} documents, 12.5 % kept\n{table(result, 'snapkv', *list(ways)[:1])}", flush=True)
     validation = {**figures_of(result, ("full cache", *result)), "residual left %": 100 * left}
     write_pack(args.out, "indexmem", model, {**indexer.arrays(), **memory.arrays()}, data=summary, seed=args.seed, validation=validation,
                parameters=dict(heads=heads, width=args.width, queries=QUERIES, sinks=SINKS, memoryWidth=args.memory_width))

@@ -28,7 +28,7 @@ def figures_of(result, names):
     """Figures for a pack's header."""
     out = {}
     for name in names:
-        for figure in ("hit", "nll"):
+        for figure in ("hit", "nll", "kl"):
             if figure in result.get(name, {}): out[f"{figure} {name}"] = mean_error(result[name][figure])[0]
     return {**out, "documents": len(next(iter(result.values()))["nll"])}
 
@@ -49,13 +49,14 @@ def main():
     began = time.time()
     role = lm.embeddings[role_tokens(text, args.tokens)]
     tokens = role.clone().requires_grad_(True)
-    fit(quick(lm, model, args), [tokens], lambda s: tokens, train, valid, steps=args.steps, batch=args.batch, rate=args.rate, seed=args.seed)
+    fit(quick(lm, model, args), [tokens], lambda s, question: tokens, train, valid, steps=args.steps, batch=args.batch,
+        rates=[args.rate], seed=args.seed)
     tokens = tokens.detach().half()
     print(f"trained in {time.time() - began:.0f} s", flush=True)
     for form, samples in (("whole", [s for s in held if not s["times"]]), ("chunks", [s for s in held if s["times"]])):
         if not samples: continue
         result = compare(lm, samples, {"snapkv": window_score, "role": soft_score(lm, role), "judgeq": soft_score(lm, tokens.float())}, nll=form == "whole")
-        print(f"held out, read {form}: {len(samples)} documents, 12.5 % kept\n{table(result, 'role')}", flush=True)
+        print(f"held out, read {form}: {len(samples)} documents, 12.5 % kept\n{table(result, 'snapkv', 'role')}", flush=True)
         if form == "whole": validation = figures_of(result, ("full cache", "snapkv", "role", "judgeq"))
         else: validation.update({f"hit {name} chunks": mean_error(result[name]["hit"])[0] for name in ("snapkv", "role", "judgeq")})
     write_pack(args.out, "judgeq", model, {"tokens": tokens}, data=describe(train), seed=args.seed, validation=validation,

@@ -51,10 +51,11 @@ class Llama:
         if l["head_norms"]: q, k = self.rms(q, l["head_norms"]["q"]), self.rms(k, l["head_norms"]["k"])
         return q, k, v
 
-    def forward(self, x, positions, context=None, alive=None, tail=None, mask=None, see=None, hidden=None, mix=None):
+    def forward(self, x, positions, context=None, alive=None, tail=None, mask=None, see=None, hidden=None, mix=None, bias=None):
         """x [B, T, hidden] at positions [B, T] -> the same shape after the last layer, before the final norm.
 
-        context: (K, V) [L, KV, n, d] with rotated keys, shared by the batch; alive [L, KV, n] bool: slots that are still there.
+        context: (K, V) [L, KV, n, d] with rotated keys, shared by the batch; alive [L, KV, n] bool: slots that are still there; bias [L, KV, n] is
+        added to their logits.
         tail: list per layer of None or (K, V) [B, KV, t, d], extended in place; mask [B, T, t + T] is added to the tail's logits.
         see(layer, attention over the context [B, KV, G, T, n]); hidden(layer, normed input of the layer [B, T, hidden]);
         mix(layer, queries before RoPE [B, H, T, d], attention over the context [B, H, T, n], output [B, H, T, d]) -> the output to go on with."""
@@ -76,6 +77,7 @@ class Llama:
                 K, V = context[0][i].float(), context[1][i].float()  # stored in f16
                 sc = (q.transpose(0, 1).reshape(self.KV, -1, self.d) @ K.transpose(-1, -2)).view(self.KV, B, self.G, T, n).transpose(0, 1)
                 if alive is not None: sc = sc.masked_fill(~alive[i][None, :, None, None], MASKED)
+                if bias is not None: sc = sc + bias[i][None, :, None, None]
                 s = torch.cat([sc, s], -1)
             a = s.softmax(-1)
             if n and see is not None: see(i, a[..., :n])

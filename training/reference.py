@@ -13,6 +13,7 @@ from .gguf_file import open_model
 from .indexmem import Indexer, Memory, plain_keys
 from .metasoft import Selector
 from .model import Llama
+from .salience import Salience
 
 TOKENS, ROWS, WRITTEN = 40, 6, 24
 
@@ -39,15 +40,23 @@ def main(path, out):
     t |= {"ids": torch.tensor(ids, dtype=torch.int32), "judgeq.tokens": tokens, "judgeq.score": score}
 
     # Meta-Soft: features to rows, once without and once with a question
-    selector = Selector(tokens.float(), lm.embeddings, 24, 8, 3, g)
+    selector = Selector(tokens.float(), 3, lm.embeddings, 24, 8, 3, g)
     selector.output, selector.value, selector.key = draw(24, 8), draw(8, c.hidden) * 20, draw(8, c.hidden) * 20
     arrays = selector.arrays()
     for name in ("query", "key", "place", "value", "output", "bias"): setattr(selector, name, arrays[f"selector.{name}"].float())
     selector.tokens, selector.library = arrays["tokens"].float(), arrays["library"].float()
-    e = lm.embeddings[ids]
-    for name, question in (("alone", torch.zeros(c.hidden)), ("asked", lm.embeddings[ids[:5]].mean(0))):
-        features = torch.stack([e.mean(0), e[-1], question])
-        t |= {f"metasoft.{name}.features": features, f"metasoft.{name}.logits": selector.logits(features), f"metasoft.{name}.rows": selector.rows(features)}
+    salience = Salience(lm.embeddings, 8, g)
+    salience.context, salience.bias = draw(8, c.hidden), draw(8)
+    arrays |= salience.arrays()
+    salience = Salience.of(lm.embeddings, arrays)
+    repeated = ids + ids[5:15]  # so that tokens occur twice
+    e = lm.embeddings[repeated]
+    for name, question in (("alone", None), ("asked", ids[20:29])):
+        features = torch.stack([e.mean(0), e[-1], torch.zeros(c.hidden) if question is None else lm.embeddings[question].mean(0)])
+        salient = salience.best(repeated, 3, question)
+        t |= {f"metasoft.{name}.features": features, f"metasoft.{name}.logits": selector.logits(features), f"metasoft.{name}.salient": salient.int(),
+              f"metasoft.{name}.rows": selector.rows(features, lm.embeddings[salient])}
+    t |= {"metasoft.document": torch.tensor(repeated, dtype=torch.int32), "metasoft.question": torch.tensor(ids[20:29], dtype=torch.int32)}
     t |= {f"metasoft.{name}": a for name, a in arrays.items()}
 
     # IndexMem: scores of the first slots by the last rows

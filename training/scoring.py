@@ -38,9 +38,9 @@ def grouped(lm, a):
     return a.unflatten(-2, (lm.KV, lm.G)).mean(-2)
 
 
-def chosen(score, alive, fraction=KEEP):
-    """The best slots of every head: bool [..., KV, m], as many as `fraction` of the scored slots."""
-    count = int(score.shape[-1] * fraction)
+def chosen(score, alive, fraction=KEEP, extra=0):
+    """The best slots of every head: bool [..., KV, m], as many as `fraction` of the scored slots, and `extra`."""
+    count = int(score.shape[-1] * fraction) + extra
     return torch.zeros_like(score, dtype=torch.bool).scatter_(-1, score.masked_fill(~alive, -math.inf).topk(count, -1).indices, True)
 
 
@@ -57,19 +57,24 @@ def hit_rate(score, s, fraction=KEEP):
 
 
 @torch.no_grad()
-def answer_nll(lm, s, score=None, fraction=KEEP, mix=None):
-    """NLL per token of the full cache's answers [Q] with all scored slots but the chosen ones evicted; without a score, of the cache as it is."""
+def answer_logs(lm, s, score=None, fraction=KEEP, mix=None, extra=0):
+    """Log probabilities [tokens, vocab] of the full cache's answers, one after the other, with all scored slots but the chosen ones (a fraction, and
+    `extra` per head) evicted; without a score, of the cache as it is."""
     alive = s["alive"].clone()
-    if score is not None: alive[..., s["d0"]:s["n"] - WINDOW] &= chosen(score, region(s), fraction)
+    if score is not None: alive[..., s["d0"]:s["n"] - WINDOW] &= chosen(score, region(s), fraction, extra)
     rows = [q + a for q, a in zip(s["questions"], s["answers"])]
     longest = max(map(len, rows))
     ids = torch.tensor([r + [0] * (longest - len(r)) for r in rows])
-    x = lm.forward(lm.embeddings[ids], s["n"] + torch.arange(longest)[None].expand(len(rows), -1), (s["K"], s["V"]), alive, mask=causal(longest), mix=mix)
-    out = []
-    for b, (q, a) in enumerate(zip(s["questions"], s["answers"])):
-        logits = lm.logits(x[b, len(q) - 1:len(q) + len(a) - 1])
-        out.append(float(F.cross_entropy(logits, torch.tensor(a))))
-    return out
+    x = lm.forward(lm.embeddings[ids], s["n"] + torch.arange(longest)[None].expand(len(rows), -1), (s["K"], s["V"]), alive, mask=causal(longest), mix=mix, bias=s.get("bias"))
+    return torch.cat([lm.logits(x[b, len(q) - 1:len(q) + len(a) - 1]) for b, (q, a) in enumerate(zip(s["questions"], s["answers"]))]).log_softmax(-1)
+
+
+def losses_of(logs, s, full=None):
+    """(NLL, KL to the full cache's `full`) per token, means over the questions."""
+    tokens = torch.tensor([t for a in s["answers"] for t in a])
+    lengths = [len(a) for a in s["answers"]]
+    mean = lambda v: float(torch.stack([part.mean() for part in v.split(lengths)]).mean())
+    return mean(F.nll_loss(logs, tokens, reduction="none")), None if full is None else mean((full.exp() * (full - logs)).sum(-1))
 
 
 def mean_error(values):
@@ -78,29 +83,38 @@ def mean_error(values):
     return float(v.mean()), float(v.std() / max(1, len(v)) ** 0.5) if len(v) > 1 else 0.0
 
 
-def compare(lm, samples, scorers, nll=True):
-    """Hit rate at KEEP and NLL of every scorer {name: f(sample) -> [L, KV, m]}, means per document: {name: {figure: [per document]}}."""
+def compare(lm, samples, scorers, nll=True, more=None):
+    """Hit rate at KEEP, NLL and KL of every scorer {name: f(sample) -> [L, KV, m]}, means per document: {name: {figure: [per document]}}.
+    more: {name: f(sample) -> log probabilities as `answer_logs`} of ways that are no scorers."""
     out = {}
     def note(name, figure, value): out.setdefault(name, {}).setdefault(figure, []).append(value)
+    def lose(name, logs):
+        loss, kl = losses_of(logs, s, full)
+        note(name, "nll", loss); note(name, "kl", kl)
     for s in samples:
-        if nll: note("full cache", "nll", sum(answer_nll(lm, s)) / len(s["answers"]))
+        if nll:
+            full = answer_logs(lm, s)
+            note("full cache", "nll", losses_of(full, s)[0])
         for name, scorer in scorers.items():
             with torch.no_grad(): score = scorer(s)
             hits = hit_rate(score, s)
             note(name, "hit", float(hits.mean())); note(name, "hit " + s["kind"], float(hits.mean()))
-            if nll: note(name, "nll", sum(answer_nll(lm, s, score)) / len(s["answers"]))
+            if nll: lose(name, answer_logs(lm, s, score))
+        for name, logs in (more or {}).items(): lose(name, logs(s))
     return out
 
 
-def table(figures, reference=None):
-    """A plain text table of `compare`: mean, standard error, and the paired difference to the reference."""
-    lines = [f"{'probe':26} {'hit % (se)':>14} {'NLL (se)':>16} {'paired hit':>16} {'paired NLL':>18}   hit by kind"]
+def table(figures, *references):
+    """A plain text table of `compare`: means, standard errors, and the paired differences to each reference."""
+    form = dict(hit="{:6.2f} ({:.2f})", nll="{:.4f} ({:.4f})", kl="{:.4f} ({:.4f})")
+    lines = []
     for name, row in figures.items():
-        cell = lambda key, form: (lambda m, e: form.format(m, e))(*mean_error(row[key])) if key in row else "-"
-        def paired(key, form):
+        cells = [f"{key} {form[key].format(*mean_error(row[key]))}" for key in form if key in row]
+        lines.append(f"{name:30} " + "  ".join(cells) + "   " + " ".join(f"{k[4:]} {mean_error(v)[0]:.1f}" for k, v in row.items() if k.startswith("hit ")))
+    for reference in references:
+        for name, row in figures.items():
             base = figures.get(reference, {})
-            if name == reference or key not in row or key not in base: return "-"
-            return form.format(*mean_error([a - b for a, b in zip(row[key], base[key])]))
-        kinds = " ".join(f"{k[4:]} {mean_error(v)[0]:.1f}" for k, v in row.items() if k.startswith("hit "))
-        lines.append(f"{name:26} {cell('hit', '{:6.2f} ({:.2f})'):>14} {cell('nll', '{:.4f} ({:.4f})'):>16} {paired('hit', '{:+.2f} ({:.2f})'):>16} {paired('nll', '{:+.4f} ({:.4f})'):>18}   {kinds}")
+            cells = [f"{key} {form[key].replace('6.2f', '+6.2f').replace('{:.4f} ', '{:+.4f} ').format(*mean_error([a - b for a, b in zip(row[key], base[key])]))}"
+                     for key in form if key in row and key in base]
+            if name != reference and cells: lines.append(f"{name + ' - ' + reference:50} " + "  ".join(cells))
     return "\n".join(lines)

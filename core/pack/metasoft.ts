@@ -1,6 +1,7 @@
 /**
  * The pack of Meta-Soft (arXiv 2605.22337): rows that are the same for all documents, a library of orthonormal directions, and a selector that adds a
- * mixture of a few directions to each row, by what is known of the document's embeddings. `training/README.md` has the formulas.
+ * mixture of a few directions to each row, by what is known of the document's embeddings. The last rows also copy embeddings of salient tokens, which is
+ * ours: mixtures alone brought nothing. `training/README.md` has the formulas.
  */
 import type { ModelFile } from "../engine/weights.ts";
 import { highest } from "../select/topk.ts";
@@ -8,6 +9,7 @@ import type { PackArrays } from "./arrays.ts";
 import { EmbeddingTable } from "./embeddings.ts";
 import type { PackHeader } from "./header.ts";
 import { MAX_OFFSET, MAX_SOFT_ROWS, wholeParameter } from "./parameters.ts";
+import { dot, type Salience, salienceOf } from "./salience.ts";
 
 /** Most directions of a library, and numbers of the selector's inner width. */
 const MOST = 4096;
@@ -29,6 +31,9 @@ export interface MetasoftPack {
   hearsQuestion: boolean;
   /** [count, hidden] */
   tokens: Float32Array;
+  /** What the embeddings that the last rows copy are multiplied with, one for each of these rows, and what they copy; none and null without copies. */
+  copy: Float32Array;
+  salience: Salience | null;
   /** [size, hidden], and what a mixture of them is multiplied with. */
   library: Float32Array;
   scale: number;
@@ -55,6 +60,7 @@ export async function metasoftPack(header: PackHeader, arrays: PackArrays, model
   const floats = async (name: string, shape: number[]) => (await arrays.floats(name, shape)).data;
   const chosen = wholeParameter(header, arrays, "chosen", 8, size!);
   if (chosen === 0) throw arrays.refuse("its parameter chosen is 0, where 1 works");
+  const salience = await salienceOf(arrays, hidden);
   return {
     header,
     table: await EmbeddingTable.open(model),
@@ -66,6 +72,8 @@ export async function metasoftPack(header: PackHeader, arrays: PackArrays, model
     offset: wholeParameter(header, arrays, "offset", 0, MAX_OFFSET),
     hearsQuestion: wholeParameter(header, arrays, "question", 0, 1) === 1,
     tokens: await floats("tokens", [count!, hidden]),
+    copy: salience ? (await arrays.floats("copy", [{ name: "k", most: count! }])).data : new Float32Array(0),
+    salience,
     library,
     scale: (await floats("scale", [1]))[0]!,
     query,
@@ -77,9 +85,16 @@ export async function metasoftPack(header: PackHeader, arrays: PackArrays, model
   };
 }
 
-/** Soft rows for what is known of a document, [count, hidden]. */
-export function synthesise(pack: MetasoftPack, features: Features): Float32Array {
-  const { count, hidden, width, chosen, library, scale } = pack, rows = pack.tokens.slice();
+/**
+ * Soft rows for what is known of a document, [count, hidden].
+ * @param copied embeddings for the last rows, at most as many as these are; rows that get none stay without
+ */
+export function synthesise(pack: MetasoftPack, features: Features, copied: readonly Float32Array[] = []): Float32Array {
+  const { count, hidden, width, chosen, library, scale, copy } = pack, rows = pack.tokens.slice();
+  copied.forEach((embedding, i) => {
+    const at = (count - copy.length + i) * hidden;
+    for (let d = 0; d < hidden; d++) rows[at + d]! += copy[i]! * embedding[d]!;
+  });
   const keys = features.map((feature, i) => {
     const key = product(pack.key, feature, width);
     return key.map((value, d) => value + pack.place[i * width + d]!);
@@ -106,13 +121,6 @@ function product(matrix: Float32Array, x: Float32Array, rows: number): Float32Ar
   const out = new Float32Array(rows);
   for (let row = 0; row < rows; row++) out[row] = dot(matrix, row * x.length, x);
   return out;
-}
-
-/** Of x and as many numbers of `of` from a place on. */
-function dot(of: Float32Array, from: number, x: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += of[from + i]! * x[i]!;
-  return sum;
 }
 
 function softmax(logits: readonly number[]): number[] {

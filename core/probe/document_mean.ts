@@ -1,5 +1,12 @@
-/** What is known of a document's embeddings while it is read: their running mean and the last one, as large however long the document is. */
+/**
+ * What is known of a document's tokens while it is read: the running mean of their embeddings, the last one, and the most salient ones; as large however
+ * long the document is.
+ */
 import type { EmbeddingTable } from "../pack/embeddings.ts";
+import { mostSalient, type Occurrence, occurrences, type Salience } from "../pack/salience.ts";
+
+/** Salient tokens that stay known: more than rows copy, as what comes later changes their order. */
+const CANDIDATES = 64;
 
 export class DocumentMean {
   private readonly sum: Float64Array;
@@ -7,8 +14,14 @@ export class DocumentMean {
   /** Embedding of the newest token, [hidden]. */
   readonly last: Float32Array;
 
-  /** @param before tokens that come before the document, such as the chat template's */
-  constructor(private readonly table: EmbeddingTable, private before = 0) {
+  private candidates: Occurrence[] = [];
+
+  /** @param before tokens that come before the document, such as the chat template's @param salience what says which tokens are salient, if any is asked for */
+  constructor(
+    private readonly table: EmbeddingTable,
+    private before = 0,
+    private readonly salience: Salience | null = null,
+  ) {
     this.sum = new Float64Array(table.hidden);
     this.last = new Float32Array(table.hidden);
   }
@@ -21,6 +34,28 @@ export class DocumentMean {
     this.table.addTo(this.sum, own);
     this.count += own.length;
     this.last.set(this.table.of(own.at(-1)!));
+    if (!this.salience) return;
+    const found = occurrences(own, this.count - own.length);
+    for (const { token, first, last } of this.candidates) {
+      const again = found.get(token);
+      found.set(token, { token, first, last: again?.last ?? last });
+    }
+    this.candidates = this.mostOf(found.values(), CANDIDATES);
+  }
+
+  /** The most salient tokens so far, in the order of their last occurrence. */
+  salient(count: number): number[] {
+    return this.mostOf(this.candidates, count).map(({ token }) => token);
+  }
+
+  /** Those of tokens that stand behind the document. */
+  salientBehind(tokens: readonly number[], count: number): number[] {
+    const found = occurrences(tokens, this.count).values();
+    return this.mostOf(found, count, this.count + tokens.length).map(({ token }) => token);
+  }
+
+  private mostOf(found: Iterable<Occurrence>, count: number, length = this.count): Occurrence[] {
+    return this.salience ? mostSalient(this.salience, this.table, found, { length, mean: this.mean(), count }) : [];
   }
 
   /** Of all tokens so far, [hidden]; zeros before the first. */
@@ -29,5 +64,5 @@ export class DocumentMean {
   }
 }
 
-/** Bytes of the state between chunks. */
-export const documentMeanBytes = (hidden: number): number => hidden * (8 + 4);
+/** Bytes of the state between chunks: sums, an embedding, and of every candidate the token and two places. */
+export const documentMeanBytes = (hidden: number): number => hidden * (8 + 4) + CANDIDATES * 3 * 4;

@@ -117,28 +117,30 @@ function fakePacks({ layers, hidden, heads, kvHeads, headDim }: ModelConfig): Pa
   };
   const tokens = new Float32Array(32 * hidden);
   const table = new EmbeddingTable({ type: "F32", bytes: new Uint8Array(4 * 4 * hidden) }, hidden);
-  const size = 512, width = 64, zeros = (numbers: number) => new Float32Array(numbers);
+  const mixed = 44, size = 512, width = 64, zeros = (numbers: number) => new Float32Array(numbers);
   return {
     judgeq: { header: { ...header, method: "judgeq" }, tokens, count: 32, offset: 0 },
     metasoft: {
       header: { ...header, method: "metasoft" },
       table,
       hidden,
-      count: 32,
+      count: mixed,
       size,
       width,
       chosen: 8,
       offset: 0,
       hearsQuestion: false,
-      tokens,
+      tokens: zeros(mixed * hidden),
+      copy: zeros(12),
+      salience: null,
       library: zeros(size * hidden),
       scale: 1,
-      query: zeros(32 * width),
+      query: zeros(mixed * width),
       key: zeros(width * hidden),
       place: zeros(3 * width),
       value: zeros(width * hidden),
       output: zeros(size * width),
-      bias: zeros(32 * size),
+      bias: zeros(mixed * size),
     },
     indexmem: {
       header: { ...header, method: "indexmem" },

@@ -18,7 +18,8 @@ export interface Setting extends Partial<ProbeContext> {
 export async function look(engine: Engine, probe: Probe, setting: Setting) {
   const { ids, size = ids.length, capacity = ids.length + 64, ...more } = setting;
   const cache = new KvCache(engine.config, capacity, probe.attributes);
-  const document = probe.needs?.documentMean ? new DocumentMean(engine.packs.metasoft!.table) : null;
+  const { metasoft } = engine.packs;
+  const document = probe.needs?.documentMean ? new DocumentMean(metasoft!.table, 0, metasoft!.salience) : null;
   let context: ProbeContext | null = null, evidence: Evidence = {};
   for (let from = 0; from < ids.length; from += size) {
     const tokens = ids.slice(from, from + size), to = from + tokens.length, last = to === ids.length;

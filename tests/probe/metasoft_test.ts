@@ -5,13 +5,16 @@ import { openGguf } from "../../core/engine/gguf.ts";
 import { readSafetensors } from "../../core/engine/safetensors.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import { EmbeddingTable } from "../../core/pack/embeddings.ts";
-import { synthesise } from "../../core/pack/metasoft.ts";
+import { packArrays } from "../../core/pack/arrays.ts";
+import type { PackHeader } from "../../core/pack/header.ts";
+import { metasoftPack, synthesise } from "../../core/pack/metasoft.ts";
 import { readPack } from "../../core/pack/packs.ts";
 import { parsePolicy } from "../../core/policies.ts";
 import { featuresFor } from "../../core/policy.ts";
-import { DocumentMean } from "../../core/probe/document_mean.ts";
+import { DocumentMean, documentMeanBytes } from "../../core/probe/document_mean.ts";
 import { metasoft, metasoftInside, metasoftRows } from "../../core/probe/metasoft.ts";
 import { Reader } from "../../core/reader.ts";
+import { readArrays } from "../golden/open.ts";
 import { files, fixture } from "../host.ts";
 import { randomPacks, SOFT_OFFSET, SOFT_ROWS } from "../packs.ts";
 import { difference, fakeTokenizer, openTiny, tokens } from "../tiny_llama.ts";
@@ -37,9 +40,19 @@ describe("metasoft", () => {
       const from = (3 * document + feature) * width!;
       return features.subarray(from, from + width!);
     };
+    const copied = (await stored.read("test.copied")).data as Float32Array, copies = pack.copy.length;
+    const copy = (document: number, row: number) => {
+      const from = (copies * document + row) * width!;
+      return copied.subarray(from, from + width!);
+    };
+    assert.equal(copies, 2);
     assert.ok(documents! >= 4);
     for (let document = 0; document < documents!; document++) {
-      const made = synthesise(pack, [at(document, 0), at(document, 1), at(document, 2)]);
+      const made = synthesise(
+        pack,
+        [at(document, 0), at(document, 1), at(document, 2)],
+        [copy(document, 0), copy(document, 1)],
+      );
       assert.ok(
         difference(made, asked.subarray(document * size, (document + 1) * size)) < 1e-5,
         `document ${document}`,
@@ -50,9 +63,56 @@ describe("metasoft", () => {
     await file.close();
   });
 
+  test("rows: those that PyTorch makes of a document, and of a document and a question (training/reference.py)", async () => {
+    const path = fixture("packs/reference.safetensors"), all = await readArrays(path), file = await files.open(path);
+    const stored = await readSafetensors(file),
+      prefix = "metasoft.",
+      of = await openGguf(await files.open(fixture("gguf/llama3rope.q8_0.gguf")));
+    const header = { path, method: "metasoft", parameters: { chosen: 3, question: 1 } } as unknown as PackHeader;
+    const arrays = new Map(
+      [...stored.arrays].filter(([name]) => name.startsWith(prefix)).map((
+        [name, array],
+      ) => [name.slice(prefix.length), array]),
+    );
+    const own = packArrays({ ...stored, arrays, read: (name: string) => stored.read(prefix + name) }, header);
+    const pack = await metasoftPack(header, own, of),
+      numbers = (name: string) => [...all.data(prefix + name) as Int32Array];
+    const ids = numbers("document"), where = { nextPosition: ids.length, positionsLeft: Infinity };
+    for (const size of [ids.length, 7]) {
+      const document = new DocumentMean(pack.table, 0, pack.salience);
+      for (let from = 0; from < ids.length; from += size) document.add(ids.slice(from, from + size));
+      assert.deepEqual(document.salient(3), numbers("alone.salient"));
+      assert.deepEqual(document.salientBehind(numbers("question"), 3), numbers("asked.salient"));
+      for (const [name, questionTokens] of [["alone", []], ["asked", numbers("question")]] as const) {
+        const { embeddings } = metasoftRows({
+          packs: { metasoft: pack },
+          document,
+          questionTokens: [...questionTokens],
+          ...where,
+        });
+        assert.ok(
+          difference(embeddings, Float32Array.from(all.data(`${prefix}${name}.rows`))) < 1e-4,
+          `${name}, chunks of ${size}`,
+        );
+      }
+    }
+    await file.close();
+    await of.close();
+  });
+
+  test("DocumentMean: a salient token stays known however long the document grows, within a state of constant size", () => {
+    const { salience } = engine.packs.metasoft!, document = new DocumentMean(table, 0, salience);
+    document.add(ids);
+    const first = document.salient(1)[0]!;
+    for (let i = 0; i < 20; i++) document.add([first]);
+    assert.deepEqual(document.salient(200).filter((token) => token === first), [first]);
+    assert.ok(document.salient(200).length <= 64);
+    assert.deepEqual(new DocumentMean(table).salient(3), []);
+  });
+
   /** The rows for a document that was read. */
   const rowsFor = (document: number[], questionTokens: number[] = []) => {
-    const mean = new DocumentMean(table);
+    const mean = new DocumentMean(table, 0, engine.packs.metasoft!.salience);
     mean.add(document);
     const where = { nextPosition: document.length, positionsLeft: Infinity };
     return metasoftRows({ packs: engine.packs, document: mean, questionTokens, ...where });
@@ -147,7 +207,7 @@ describe("metasoft", () => {
       mean.add(tokens(160, 6).slice(10, to));
       assert.ok(difference(seen[i]!, mean.mean()) < 1e-6);
     }
-    assert.equal(reader.kvBytes, reader.cache.bytes + 12 * hidden);
+    assert.equal(reader.kvBytes, reader.cache.bytes + documentMeanBytes(hidden));
   });
 
   test("featuresFor: the policy has its pack, rows given as embeddings, and the flow's biases", () => {

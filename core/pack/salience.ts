@@ -1,0 +1,81 @@
+/**
+ * How much the model's answers will look at a token of a document, by its embedding e, the mean of the document's embeddings m and where it occurs
+ * (Meta-Soft's pack; `training/salience.py`):
+ *
+ *   V relu(K e + C m + P [ln(1 + tokens before its first occurrence), ln(1 + tokens behind its last)] + b)
+ */
+import type { PackArrays } from "./arrays.ts";
+import type { EmbeddingTable } from "./embeddings.ts";
+
+export interface Salience {
+  width: number;
+  /** K and C [width, hidden], P [width, 2], b and V [width]. */
+  key: Float32Array;
+  context: Float32Array;
+  place: Float32Array;
+  bias: Float32Array;
+  output: Float32Array;
+}
+
+/** A token with its first and last place in a document. */
+export interface Occurrence {
+  token: number;
+  first: number;
+  last: number;
+}
+
+const MOST = 1024;
+
+/** Null for a pack that has none. */
+export async function salienceOf(arrays: PackArrays, hidden: number): Promise<Salience | null> {
+  if (!arrays.has("salience.key")) return null;
+  const { shape: [width], data: key } = await arrays.floats("salience.key", [{ name: "w", most: MOST }, hidden]);
+  const floats = async (name: string, shape: number[]) => (await arrays.floats(`salience.${name}`, shape)).data;
+  return {
+    width: width!,
+    key,
+    context: await floats("context", [width!, hidden]),
+    place: await floats("place", [width!, 2]),
+    bias: await floats("bias", [width!]),
+    output: await floats("output", [width!]),
+  };
+}
+
+/** Every token once, in the order of first occurrence. @param from place of the first */
+export function occurrences(tokens: readonly number[], from = 0): Map<number, Occurrence> {
+  const found = new Map<number, Occurrence>();
+  tokens.forEach((token, i) => {
+    const seen = found.get(token);
+    if (seen) seen.last = from + i;
+    else found.set(token, { token, first: from + i, last: from + i });
+  });
+  return found;
+}
+
+/** The most salient tokens of a document of `length` tokens whose embeddings have this mean [hidden], in the order of their last occurrence. */
+export function mostSalient(
+  salience: Salience,
+  table: EmbeddingTable,
+  found: Iterable<Occurrence>,
+  { length, mean, count }: { length: number; mean: Float32Array; count: number },
+): Occurrence[] {
+  const { width, key, context, place, bias, output } = salience, hidden = table.hidden;
+  const shared = Float64Array.from(bias, (value, w) => value + dot(context, w * hidden, mean));
+  const scored = Array.from(found, (one) => {
+    const embedding = table.of(one.token), before = Math.log1p(one.first), behind = Math.log1p(length - 1 - one.last);
+    let score = 0;
+    for (let w = 0; w < width; w++) {
+      const inner = shared[w]! + dot(key, w * hidden, embedding) + place[2 * w]! * before + place[2 * w + 1]! * behind;
+      if (inner > 0) score += output[w]! * inner;
+    }
+    return { one, score };
+  });
+  return scored.sort((a, b) => b.score - a.score).slice(0, count).map(({ one }) => one).sort((a, b) => a.last - b.last);
+}
+
+/** Of x and as many numbers of `of` from a place on. */
+export function dot(of: Float32Array, from: number, x: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += of[from + i]! * x[i]!;
+  return sum;
+}
