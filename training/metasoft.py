@@ -14,9 +14,9 @@ import time
 import torch
 from safetensors.torch import load_file, save_file
 
-from .data import arguments, load, opened, quick
+from .data import WINDOW, arguments, load, look, opened, quick
 from .flow import flowed
-from .judgeq import figures_of, soft_score, window_score
+from .judgeq import hitsof, soft_score, window_score
 from .pack import describe, write_pack
 from .salience import Salience
 from .scoring import answer_logs, attention, compare, grouped, hit_rate, mean_error, table
@@ -207,7 +207,7 @@ def measure(lm, text, selector, copies_of, judgeq, held, args):
         if not samples: continue
         result = compare(lm, samples, scorers, nll=form == "whole", more=flows if form == "whole" else None)
         print(f"held out, read {form}: {len(samples)} documents, 12.5 % kept\n{table(result, 'judgeq', 'static rows')}", flush=True)
-        if form == "whole": validation = {**figures_of(result, ("full cache", *scorers, *flows)), "weight that differs %": 100 * moved}
+        if form == "whole": validation = {**hitsof(result, ("full cache", *scorers, *flows)), "weight that differs %": 100 * moved}
         else: validation.update({f"hit {name} chunks": mean_error(result[name]["hit"])[0] for name in scorers})
     if not args.asked: return validation
 
@@ -225,10 +225,10 @@ def measure(lm, text, selector, copies_of, judgeq, held, args):
             asked = lm.embeddings[known(text, s, q)]
             both = torch.cat([asked, judgeq])
             maps = []
-            from .data import WINDOW, look
             look(lm, s, both, lambda i, a: maps.append(a[..., s["d0"]:s["n"] - WINDOW].mean(1)))
             maps = torch.stack(maps)  # [L, KV, rows, m]
-            behind.append(float(hit_rate(maps[:, :, len(asked):].mean(2), s)[:, q].mean())); alone.append(float(hit_rate(maps[:, :, :len(asked)].mean(2), s)[:, q].mean()))
+            for to, part in ((alone, maps[:, :, :len(asked)]), (behind, maps[:, :, len(asked):])):
+                to.append(float(hit_rate(part.mean(2), s)[:, q].mean()))
     for name, hits in (("judgeq behind the question", behind), ("the question", alone)):
         figures[name] = {"hit": [sum(part) / len(part) for part in (hits[i:i + 5] for i in range(0, len(hits), 5))]}
     print(f"held out, the question known: {len(whole)} documents, 12.5 % kept\n{table(figures, 'judgeq')}", flush=True)
