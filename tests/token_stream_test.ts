@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readText } from "../core/text/document.ts";
-import { SEGMENT_LIMIT } from "../core/text/token_stream.ts";
+import { SEGMENT_LIMIT, segmentStream } from "../core/text/token_stream.ts";
 import { type Tokenizer, tokenizerFromGguf } from "../core/text/tokenizer.ts";
 import { NASTY_TEXTS, numbers, realTokenizer, SKIP_REAL, syntheticMetadata } from "./synthetic_tokenizer.ts";
 
@@ -12,10 +12,6 @@ const UNCUTTABLE = [
   "天地玄黃宇宙洪荒".repeat(1200),
   " ".repeat(9000),
   "\r\n".repeat(5000),
-  "x".repeat(SEGMENT_LIMIT - 1) + " y" + "z".repeat(SEGMENT_LIMIT) + "\nend",
-  "x".repeat(SEGMENT_LIMIT),
-  "x".repeat(SEGMENT_LIMIT + 1),
-  "x".repeat(SEGMENT_LIMIT - 1) + "🙂",
 ];
 
 function split<T extends { length: number; slice(start: number, end: number): T }>(
@@ -101,19 +97,38 @@ test("Tokenizer.stream: cuts are where no pattern matches across, so ids are tho
   assert.deepEqual(stream.finish(), [], "a finished stream starts anew");
 });
 
-test("Tokenizer.stream: holds back one segment at most, in text without spaces", () => {
-  const tokenizer = tokenizerFromGguf(syntheticMetadata());
-  const stream = tokenizer.stream();
-  let pushed = 0;
-  let given = 0;
-  for (let i = 0; i < 300; i++) {
-    given += stream.push("abcdefg".repeat(10)).length; // no merges: one id per letter
-    pushed += 70;
-    assert.ok(pushed - given <= SEGMENT_LIMIT, `${pushed - given} held`);
-  }
+test("segmentStream: segments have SEGMENT_LIMIT code units at most and halve no character, however the text arrives", () => {
+  const segments = (pieces: string[]) => {
+    const found: string[] = [];
+    const stream = segmentStream(
+      { beforeSpace: () => true, afterLineFeed: true },
+      (segment, ids) => void (found.push(segment), ids.push(segment.length)),
+    );
+    const ids = [...pieces.flatMap((piece) => stream.push(piece)), ...stream.finish()];
+    assert.deepEqual(ids, found.map((segment) => segment.length));
+    return found;
+  };
+  const L = SEGMENT_LIMIT, x = (length: number) => "x".repeat(length);
+  assert.deepEqual(segments([x(L)]).map((s) => s.length), [L]);
+  assert.deepEqual(segments([x(L + 1)]).map((s) => s.length), [L, 1]);
+  assert.deepEqual(segments([x(L - 1) + "🙂"]).map((s) => s.length), [L - 1, 2]);
+  assert.deepEqual(segments([x(L - 2) + "🙂x"]).map((s) => s.length), [L, 1]);
+  const text = x(L - 1) + " y" + x(L) + "\nend" + "🙂".repeat(L), number = numbers(5);
+  const whole = segments([text]);
+  assert.equal(whole.join(""), text);
+  for (const most of [3, 100, 50_000]) assert.deepEqual(segments(split(text, most, number)), whole);
 });
 
-test("Tokenizer.encode: time grows linearly with the length of one word", () => {
+test("Tokenizer.encode: a word of a million characters takes seconds, and its ids are those of the whole word", () => {
+  const tokenizer = tokenizerFromGguf(syntheticMetadata()), pair = tokenizer.encode("xx", { control: false });
+  assert.equal(pair.length, 1);
+  // "xx" joins everywhere before anything else can, and no two of them join.
+  const ids = tokenizer.encode("x".repeat(1_000_000), { control: false });
+  assert.equal(ids.length, 500_000);
+  assert.ok(ids.every((id) => id === pair[0]));
+});
+
+test("Tokenizer.encode: time grows in step with the length of one word", () => {
   const tokenizer = tokenizerFromGguf(syntheticMetadata());
   const time = (length: number) => {
     const start = performance.now();

@@ -87,13 +87,22 @@ test("tokenizerFromGguf: an unsupported or incomplete tokenizer is a ModelError 
       (error) => error instanceof ModelError && message.test(error.message),
     );
   };
-  refused((m) => m.set("tokenizer.ggml.pre", "tekken"), /"tekken".*smollm.* work/);
+  refused((m) => m.set("tokenizer.ggml.pre", "falcon"), /"falcon".*smollm.* work/);
   refused((m) => m.set("tokenizer.ggml.pre", "toString"), /"toString"/);
   refused((m) => m.set("tokenizer.ggml.model", "rwkv"), /"rwkv".*gpt2/);
   refused((m) => m.delete("tokenizer.ggml.model"), /no tokenizer/);
   refused((m) => m.delete("tokenizer.ggml.merges"), /"tokenizer.ggml.merges" is missing/);
   refused((m) => m.set("tokenizer.ggml.tokens", [1, 2]), /damaged/);
   refused((m) => m.set("tokenizer.ggml.model", "llama"), /"tokenizer.ggml.scores" is missing/);
+  refused((m) => m.set("tokenizer.ggml.token_type", Int32Array.of(1)), /1 entries for \d+ tokens/);
+  refused((m) => m.set("tokenizer.ggml.merges", [["a", "b"]]), /damaged/);
+  const unigram = (m: Map<string, unknown>) =>
+    m.set("tokenizer.ggml.model", "t5").set(
+      "tokenizer.ggml.scores",
+      new Float32Array((m.get("tokenizer.ggml.tokens") as string[]).length),
+    );
+  refused((m) => unigram(m).set("tokenizer.ggml.precompiled_charsmap", new Uint8Array(8)), /rewrite characters/);
+  refused((m) => unigram(m).set("tokenizer.ggml.remove_extra_whitespaces", true), /drops white space/);
 });
 
 /** SentencePiece: "▁the" is built by scores, what is not in the vocabulary by bytes. */
@@ -156,6 +165,58 @@ test("tokenizerFromJson: gives the ids of the same tokenizer in GGUF", () => {
   assert.equal(fromJson.chatTemplate, "x");
   assert.throws(() => tokenizerFromJson({}, {}), ModelError);
   assert.throws(() => tokenizerFromJson({ model: { type: "WordPiece", vocab: {} } }, {}), ModelError);
+});
+
+test("tokenizerFromJson: what cannot be followed exactly is a ModelError that names it and what works", () => {
+  const refused = (changes: object, message: RegExp) => {
+    const json = { model: { type: "BPE", vocab: { a: 0 }, merges: [] }, ...changes };
+    assert.throws(
+      () => tokenizerFromJson(json, {}),
+      (error) => error instanceof ModelError && message.test(error.message),
+    );
+  };
+  const bpe = (changes: object) => ({ model: { type: "BPE", vocab: { a: 0 }, merges: [], ...changes } });
+  refused(bpe({ type: "WordLevel" }), /"WordLevel".*BPE and Unigram work/);
+  refused({ pre_tokenizer: { type: "BertPreTokenizer" } }, /"BertPreTokenizer".*ByteLevel.* work/);
+  refused({ pre_tokenizer: { type: "Split", pattern: { String: "," }, behavior: "Contiguous" } }, /"Contiguous"/);
+  refused({ pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }, /Cannot build/);
+  refused({ normalizer: { type: "Sequence", normalizers: [{ type: "Precompiled" }] } }, /"Precompiled".*NFC.* work/);
+  refused(bpe({ vocab: { a: 1e9 } }), /"a" has id 1000000000/);
+  refused(bpe({ vocab: { a: "0" } }), /damaged/);
+  refused(bpe({ merges: undefined }), /merges/);
+  refused(bpe({ merges: [["a"]] }), /merges/);
+  refused(bpe({ end_of_word_suffix: "</w>" }), /"<\/w>"/);
+  refused({ added_tokens: [{ id: -1, content: "x" }] }, /"x" has id -1/);
+});
+
+/** Gemma's kind: no space before a text, runs of spaces and line feeds given by hand, one piece that lies across a space. */
+function handMade(): Map<string, unknown> {
+  const metadata = sentencePiece(), types = [...metadata.get("tokenizer.ggml.token_type") as Int32Array];
+  const byHand = ["\n", "\n\n", "\n\n\n", "  ", "   ", "<table>", "<start_of_image>"],
+    learned = [">▁</", ">", "<", "/", "▁<"];
+  (metadata.get("tokenizer.ggml.tokens") as string[]).push(...byHand, ...learned, "▁</");
+  types.push(...byHand.map(() => 4), ...learned.map(() => 1), 1);
+  const scores = types.map((type, id) => type === 4 ? -1000 : -id);
+  scores[scores.length - 6] = -1; // ">▁</" is liked best
+  metadata.set("tokenizer.ggml.token_type", Int32Array.from(types)).set(
+    "tokenizer.ggml.scores",
+    Float32Array.from(scores),
+  );
+  return metadata.set("tokenizer.ggml.add_space_prefix", false);
+}
+
+test("tokenizerFromGguf: what SentencePiece's vocabulary was given by hand is found in documents if it is text", () => {
+  const metadata = handMade(), pieces = metadata.get("tokenizer.ggml.tokens") as string[];
+  const tokenizer = tokenizerFromGguf(metadata);
+  const spelled = (text: string) => tokenizer.encode(text, { control: false }).map((id) => pieces[id]);
+  assert.deepEqual(spelled("a\n\n\n\n\na"), ["a", "\n\n\n", "\n\n", "a"]);
+  assert.deepEqual(spelled("a     <table>\nthe"), ["a", "   ", "  ", "<table>", "\n", "t", "he"]);
+  assert.deepEqual(spelled("a> </a"), ["a", ">▁</", "a"], "no cut before a space that a piece has inside");
+  assert.ok(!spelled("<start_of_image>").includes("<start_of_image>"));
+  assert.deepEqual(tokenizer.encode("<start_of_image>", { control: true }), [pieces.indexOf("<start_of_image>")]);
+  for (const text of NASTY_TEXTS) {
+    assert.equal(decode(tokenizer, tokenizer.encode(text, { control: false })), wellFormed(text));
+  }
 });
 
 test("tokenizerFromJson: Metaspace puts no space before the segments of a document", () => {

@@ -13,16 +13,20 @@ export type Spelling = "byteLevel" | "sentencePiece";
 
 const encoder = new TextEncoder();
 
-/** Byte of each stand-in character of GPT-2's byte-level vocabulary. */
-const BYTE_OF_CHARACTER: ReadonlyMap<string, number> = (() => {
-  const bytes = new Map<string, number>();
+/** Stand-in character of each byte in GPT-2's byte-level vocabulary. */
+const CHARACTER_OF_BYTE: readonly string[] = (() => {
   let standIn = 256;
-  for (let byte = 0; byte < 256; byte++) {
+  return Array.from({ length: 256 }, (_, byte) => {
     const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-    bytes.set(String.fromCharCode(printable ? byte : standIn++), byte);
-  }
-  return bytes;
+    return String.fromCharCode(printable ? byte : standIn++);
+  });
 })();
+const BYTE_OF_CHARACTER: ReadonlyMap<string, number> = new Map(CHARACTER_OF_BYTE.map((c, byte) => [c, byte]));
+
+/** How a byte-level vocabulary spells a byte. */
+export function characterOfByte(byte: number): string {
+  return CHARACTER_OF_BYTE[byte]!;
+}
 
 /** Bytes of one vocabulary entry. */
 export function pieceBytes(piece: string, spelling: Spelling): Uint8Array {

@@ -1,14 +1,22 @@
 /**
  * Cuts text into segments that can be tokenized alone, so that a text gives the same ids whole or in any pieces.
  *
- * A cut falls where no pre-tokenizer pattern of the supported models can match across it: before a space that follows a
- * non-space, and after a line feed between two non-spaces. Text without such places (one long word, Chinese, minified
- * code) is cut every {@link SEGMENT_LIMIT} code units: there the ids may differ from a tokenizer that sees the whole
- * text, but memory and time stay bounded, and where the cuts fall depends on the text alone, never on its arrival.
+ * A cut falls where nothing that a tokenizer joins can lie across it: before a space that follows a non-space, and after a
+ * line feed between two non-spaces, unless {@link Cuts} says otherwise. Text without such places (one long word, Chinese without
+ * line feeds, minified code) is cut every {@link SEGMENT_LIMIT} code units: there the ids may differ from a tokenizer that sees the
+ * whole text, but memory and time stay bounded, and where the cuts fall depends on the text alone, never on its arrival.
  */
 
 /** Longest segment in UTF-16 code units. */
-export const SEGMENT_LIMIT = 4096;
+export const SEGMENT_LIMIT = 1 << 20;
+
+/** Where a tokenizer lets text be cut. */
+export interface Cuts {
+  /** Whether nothing joins the character that ends with this code unit with a space after it. */
+  beforeSpace(code: number): boolean;
+  /** Whether nothing joins a line feed with a non-space after it. */
+  afterLineFeed: boolean;
+}
 
 /** Tokens of a text that arrives in pieces. */
 export interface TokenStream {
@@ -18,8 +26,8 @@ export interface TokenStream {
   finish(): number[];
 }
 
-/** Appends the ids of `text.slice(start, end)`, one segment, to `ids`. */
-export type SegmentEncoder = (text: string, start: number, end: number, ids: number[]) => void;
+/** Appends the ids of one segment to `ids`. */
+export type SegmentEncoder = (segment: string, ids: number[]) => void;
 
 const SPACE = 0x20;
 const LINE_FEED = 0x0a;
@@ -33,69 +41,73 @@ function isSpace(code: number): boolean {
     code === 0x2029 || code === 0x202f || code === 0x205f || code === 0x3000 || code === 0xfeff;
 }
 
-/** Whether `text` may be cut before `at`; reads nothing before `start`, so that a stream need not keep it. */
-function isSafeCut(text: string, start: number, at: number): boolean {
-  const code = text.charCodeAt(at);
-  const before = text.charCodeAt(at - 1);
-  if (code === SPACE) return !isSpace(before);
-  // "/" is excepted because newer patterns (o200k) take `\n/` into the punctuation before it.
-  return before === LINE_FEED && at - 2 >= start && code !== SLASH && !isSpace(code) &&
-    !isSpace(text.charCodeAt(at - 2));
+/** Finds where segments end, one code unit after the other. */
+interface Cutter {
+  /** Whether a segment ends before the next code unit, `code`. */
+  next(code: number): boolean;
 }
 
-/**
- * End of the segment that starts at `start`, or -1 where more text is needed to know it. `scanned`: no cut lies at or
- * before this index (what an earlier call has seen).
- */
-function segmentEnd(text: string, start: number, scanned: number): number {
-  const limit = start + SEGMENT_LIMIT;
-  const last = Math.min(limit, text.length - 1);
-  for (let at = Math.max(start, scanned) + 1; at <= last; at++) {
-    if (isSafeCut(text, start, at)) return at;
-  }
-  if (text.length <= limit) return -1;
-  // Not between the halves of a surrogate pair.
-  const before = text.charCodeAt(limit - 1);
-  return before >= 0xd800 && before <= 0xdbff ? limit - 1 : limit;
-}
-
-/** Ids of a whole text, segment by segment. */
-export function encodeSegments(text: string, encode: SegmentEncoder): number[] {
-  const ids: number[] = [];
-  const start = encodeDecided(text, 0, encode, ids);
-  if (start < text.length) encode(text, start, text.length, ids);
-  return ids;
-}
-
-/** The same ids for a text that arrives in pieces; holds at most one segment. */
-export function segmentStream(encode: SegmentEncoder): TokenStream {
-  let held = "";
-  let scanned = 0;
+function cutter({ beforeSpace, afterLineFeed }: Cuts): Cutter {
+  /** Code units of the segment so far, and the last two of them (-1 where there is none). */
+  let length = 0, before = -1, second = -1;
+  const endsBefore = (code: number): boolean => {
+    if (length === 0) return false;
+    if (code === SPACE && !isSpace(before) && beforeSpace(before)) return true;
+    // "/" is excepted because newer patterns (o200k) take `\n/` into the punctuation before it.
+    if (
+      before === LINE_FEED && afterLineFeed && second !== -1 && code !== SLASH && !isSpace(code) && !isSpace(second)
+    ) return true;
+    // Not between the halves of a surrogate pair.
+    return length >= SEGMENT_LIMIT ||
+      (length === SEGMENT_LIMIT - 1 && code >= 0xd800 && code <= 0xdbff);
+  };
   return {
-    push(text) {
-      const ids: number[] = [];
-      held += text;
-      const start = encodeDecided(held, scanned, encode, ids);
-      held = held.slice(start);
-      scanned = Math.max(0, held.length - 1);
-      return ids;
-    },
-    finish() {
-      const ids: number[] = [];
-      if (held.length > 0) encode(held, 0, held.length, ids);
-      held = "";
-      scanned = 0;
-      return ids;
+    next(code) {
+      const ends = endsBefore(code);
+      if (ends) {
+        length = 0;
+        before = -1;
+      }
+      length++;
+      second = before;
+      before = code;
+      return ends;
     },
   };
 }
 
-/** Encodes all segments of `text` whose end is known and returns where the rest starts. */
-function encodeDecided(text: string, scanned: number, encode: SegmentEncoder, ids: number[]): number {
-  let start = 0;
-  for (let end = segmentEnd(text, 0, scanned); end >= 0; end = segmentEnd(text, start, start)) {
-    encode(text, start, end, ids);
-    start = end;
-  }
-  return start;
+/** Ids of a whole text, segment by segment. */
+export function encodeSegments(text: string, cuts: Cuts, encode: SegmentEncoder): number[] {
+  const stream = segmentStream(cuts, encode), ids = stream.push(text);
+  for (const id of stream.finish()) ids.push(id);
+  return ids;
+}
+
+/** The same ids for a text that arrives in pieces; holds at most one segment. */
+export function segmentStream(cuts: Cuts, encode: SegmentEncoder): TokenStream {
+  /** Pieces of the segment whose end is not known yet; joined once, or many small pieces would be copied again and again. */
+  let held: string[] = [];
+  let ends = cutter(cuts);
+  return {
+    push(text) {
+      const ids: number[] = [];
+      let start = 0;
+      for (let at = 0; at < text.length; at++) {
+        if (!ends.next(text.charCodeAt(at))) continue;
+        held.push(text.slice(start, at));
+        encode(held.join(""), ids);
+        held = [];
+        start = at;
+      }
+      if (start < text.length) held.push(text.slice(start));
+      return ids;
+    },
+    finish() {
+      const ids: number[] = [];
+      if (held.length > 0) encode(held.join(""), ids);
+      held = [];
+      ends = cutter(cuts);
+      return ids;
+    },
+  };
 }

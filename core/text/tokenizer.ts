@@ -1,14 +1,19 @@
 /**
- * Text to token ids and back. Splitting and merging is `@huggingface/tokenizers`'s; this file decides what a text may
- * spell (a document never becomes control tokens), makes streams agree with whole texts, and keeps a bounded cache.
+ * Text to token ids and back. Splitting text into words is `@huggingface/tokenizers`'s, the words' ids are
+ * `vocabulary.ts`'s; this file decides what a text may spell (a document never becomes control tokens), makes streams agree with
+ * whole texts, and keeps a bounded cache.
  */
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { ModelError } from "../errors.ts";
+import { addedTokenSplitter } from "./added_tokens.ts";
+import { cutsOf } from "./cuts.ts";
 import { pieceBytes, type TextStream, textStream } from "./text_stream.ts";
 import { encodeSegments, type SegmentEncoder, segmentStream, type TokenStream } from "./token_stream.ts";
+import { normalizerOf } from "./normalizer.ts";
 import { ggufParts } from "./tokenizer_gguf.ts";
 import { jsonParts } from "./tokenizer_json.ts";
 import type { AddedToken, TokenizerParts } from "./tokenizer_parts.ts";
+import { type WordEncoder, wordEncoder } from "./vocabulary.ts";
 
 export type { TextStream, TokenStream };
 
@@ -37,7 +42,16 @@ export interface Tokenizer {
 }
 
 /** Control tokens that end an answer in every model that has them, whether or not its file says so. */
-const END_TEXTS = ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "<end_of_turn>", "<|end|>"];
+const END_TEXTS = [
+  "<|im_end|>",
+  "<|endoftext|>",
+  "<|end_of_text|>",
+  "<|eot_id|>",
+  "<|eom_id|>",
+  "</s>",
+  "<end_of_turn>",
+  "<|end|>",
+];
 
 /**
  * Reads the tokenizer of a GGUF file from its metadata.
@@ -56,34 +70,34 @@ export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unkno
 }
 
 function makeTokenizer(parts: TokenizerParts): Tokenizer {
-  const encodeSegment = cachedEncoder(openLibrary(parts));
-  const plain = (text: string): number[] => encodeSegments(text, encodeSegment);
-  const byContent = new Map(parts.added.map((token) => [token.content, token]));
-  const controlIds = new Set(parts.added.filter((token) => token.control).map((token) => token.id));
-  const addedIds = new Set(parts.added.map((token) => token.id));
-  const anyAdded = addedPattern(parts.added);
+  const ids = textIds(parts), split = wordSplitter(parts);
+  const encodeSegment = cachedEncoder(segmentEncoder(parts, split, wordEncoder(parts, ids)));
+  const byteLevel = parts.spelling === "byteLevel";
+  const cuts = cutsOf(ids.keys(), parts.spelling, split);
+  const plain = (text: string): number[] => encodeSegments(text, cuts, encodeSegment);
+  const addedById = new Map(parts.added.map((token) => [token.id, token]));
+  const splitAdded = addedTokenSplitter(parts.added);
   const noBytes = new Uint8Array(0);
 
   function encodeTemplate(text: string): number[] {
-    const sections = anyAdded === null ? [text] : text.split(anyAdded);
-    // split() with one group alternates: text, added token, text, ...
-    return sections.flatMap((section, i) => {
-      if (i % 2 === 1) return [byContent.get(section)!.id];
-      const before = i > 0 ? byContent.get(sections[i - 1]!) : undefined;
-      const after = i + 1 < sections.length ? byContent.get(sections[i + 1]!) : undefined;
+    const sections = splitAdded(text), all: number[] = [];
+    sections.forEach((section, i) => {
+      if (typeof section !== "string") return void all.push(section.id);
+      const before = sections[i - 1] as AddedToken | undefined, after = sections[i + 1] as AddedToken | undefined;
       let ordinary = after?.lstrip ? section.trimEnd() : section;
       if (before?.rstrip) ordinary = ordinary.trimStart();
-      if (ordinary === "") return [];
-      const addSpace = before !== undefined &&
+      if (ordinary === "") return;
+      const addSpace = before !== undefined && !before.text &&
         (parts.spaceAfterAdded === "always" || (parts.spaceAfterAdded === "missing" && !ordinary.startsWith(" ")));
-      return plain(addSpace ? " " + ordinary : ordinary);
+      for (const id of plain(addSpace ? " " + ordinary : ordinary)) all.push(id);
     });
+    return all;
   }
 
   function bytesOf(id: number): Uint8Array {
-    const piece = parts.pieces[id];
-    if (piece === undefined || controlIds.has(id)) return noBytes;
-    return addedIds.has(id) ? new TextEncoder().encode(piece) : pieceBytes(piece, parts.spelling);
+    const piece = parts.pieces[id], added = addedById.get(id);
+    if (piece === undefined || added?.control) return noBytes;
+    return added && byteLevel ? new TextEncoder().encode(piece) : pieceBytes(piece, parts.spelling);
   }
 
   return {
@@ -97,53 +111,75 @@ function makeTokenizer(parts: TokenizerParts): Tokenizer {
     eosToken: parts.eosToken,
     addBos: parts.addBos,
     encode: (text, { control }) => control ? encodeTemplate(text) : plain(text),
-    stream: () => segmentStream(encodeSegment),
-    textStream: () => textStream(bytesOf, parts.spelling === "sentencePiece"),
+    stream: () => segmentStream(cuts, encodeSegment),
+    textStream: () => textStream(bytesOf, parts.spaceBeforeText),
   };
 }
 
-/** Pattern with one group that finds added tokens, the longest first; null without any. */
-function addedPattern(added: readonly AddedToken[]): RegExp | null {
-  const contents = added.map((token) => token.content).filter((content) => content !== "");
-  if (contents.length === 0) return null;
-  const escaped = contents.sort((a, b) => b.length - a.length).map((text) =>
-    text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")
-  );
-  return new RegExp(`(${escaped.join("|")})`, "g");
+/** Ids of the pieces that text may become: no added token, but those that are pieces of text. */
+function textIds({ pieces, added }: TokenizerParts): Map<string, number> {
+  const ids = new Map<string, number>();
+  for (let id = 0; id < pieces.length; id++) if (pieces[id]) ids.set(pieces[id]!, id);
+  for (const { content, text } of added) if (!text) ids.delete(content);
+  return ids;
 }
 
-function openLibrary(parts: TokenizerParts): Library {
+/** Normalizes text and splits it into words, as the vocabulary spells them before bytes are spelled. */
+function wordSplitter({ normalizer, preTokenizer }: TokenizerParts): (text: string) => string[] {
+  const normalize = normalizerOf(normalizer);
+  // The library's own model stays empty.
+  const model = { type: "BPE", vocab: {}, merges: [] };
+  const json = {
+    normalizer: null,
+    pre_tokenizer: preTokenizer,
+    model,
+    added_tokens: [],
+    post_processor: null,
+    decoder: null,
+  };
   let library: Library;
   try {
-    library = new Library({ ...parts.pipeline, added_tokens: [], post_processor: null, decoder: null }, {});
+    library = new Library(json, {});
   } catch (error) {
     throw new ModelError(`Cannot build the model's tokenizer: ${(error as Error).message}`, { cause: error });
   }
-  // Out of the vocabulary, so that no text can become them, whatever its merges spell.
-  const model = library.model!;
-  for (const { content, control } of parts.added) {
-    if (control && content !== model.unk_token) model.tokens_to_ids.delete(content);
-  }
-  return library;
+  return (text) => {
+    // UTF-8 has no lone surrogates.
+    const normalized = normalize(text.toWellFormed());
+    return library.pre_tokenizer ? library.pre_tokenizer(normalized) : [normalized];
+  };
+}
+
+function segmentEncoder(
+  { added }: TokenizerParts,
+  split: (text: string) => string[],
+  encodeWord: WordEncoder,
+): SegmentEncoder {
+  const splitText = addedTokenSplitter(added.filter((token) => token.text));
+  return (segment, ids) => {
+    for (const part of splitText(segment)) {
+      if (typeof part !== "string") ids.push(part.id);
+      else for (const word of split(part)) encodeWord(word, ids);
+    }
+  };
 }
 
 /** Segments up to this many code units are remembered: words with their punctuation. */
 const CACHED_LENGTH = 32;
 const CACHE_ENTRIES = 1 << 16;
 
-function cachedEncoder(library: Library): SegmentEncoder {
+function cachedEncoder(encode: SegmentEncoder): SegmentEncoder {
   const cache = new Map<string, readonly number[]>();
-  return (text, start, end, ids) => {
-    const segment = text.slice(start, end);
+  return (segment, ids) => {
+    if (segment.length > CACHED_LENGTH) return encode(segment, ids);
     let found = cache.get(segment);
     if (found === undefined) {
-      found = library.encode(segment, { add_special_tokens: false }).ids;
-      if (segment.length <= CACHED_LENGTH) {
-        if (cache.size >= CACHE_ENTRIES) cache.clear();
-        cache.set(ownCopy(segment), found);
-      }
+      const fresh: number[] = [];
+      encode(segment, fresh);
+      found = fresh;
+      if (cache.size >= CACHE_ENTRIES) cache.clear();
+      cache.set(ownCopy(segment), found);
     }
-    // Not push(...found): a long segment would be too many arguments.
     for (const id of found) ids.push(id);
   };
 }

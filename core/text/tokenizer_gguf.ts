@@ -1,8 +1,17 @@
 /** A GGUF file's tokenizer (`tokenizer.*` metadata) as the parts that `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
-import { mergesFromScores } from "./tokenizer_merges.ts";
-import { BYTE_LEVEL, DIGIT, GPT2, splitBy, wordsWithDigits } from "./tokenizer_patterns.ts";
-import type { AddedToken, TokenizerParts } from "./tokenizer_parts.ts";
+import {
+  DEEPSEEK_V3,
+  DIGIT,
+  GPT2,
+  GPT4O,
+  inTurn,
+  QWEN35,
+  splitBy,
+  TEKKEN,
+  wordsWithDigits,
+} from "./tokenizer_patterns.ts";
+import { type AddedToken, looksLikeText, type TokenizerParts } from "./tokenizer_parts.ts";
 
 /** `tokenizer.ggml.token_type`. */
 const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
@@ -13,25 +22,41 @@ interface PreTokenizer {
   /** Split one after the other, each part by the next pattern. */
   patterns: string[];
   /** A whole word of the vocabulary is taken without merging. */
-  ignoreMerges?: boolean;
+  wholeWords?: boolean;
   /** Whether the begin-of-text token comes first when the file does not say. */
   addBos?: boolean;
   normalizer?: string;
 }
 
-const SMOLLM: PreTokenizer = { patterns: [DIGIT, GPT2] };
-const LLAMA3: PreTokenizer = { patterns: [wordsWithDigits(`${DIGIT}{1,3}`)], ignoreMerges: true, addBos: true };
+const PLAIN: PreTokenizer = { patterns: [GPT2] };
+const DIGITS_APART: PreTokenizer = { patterns: [DIGIT, GPT2] };
+const LLAMA3: PreTokenizer = { patterns: [wordsWithDigits(`${DIGIT}{1,3}`)], wholeWords: true, addBos: true };
+const CL100K: PreTokenizer = { patterns: LLAMA3.patterns };
 const QWEN2: PreTokenizer = { patterns: [wordsWithDigits(DIGIT)], normalizer: "NFC" };
 
-/** By `tokenizer.ggml.pre`. */
+/** By `tokenizer.ggml.pre`, the names of llama.cpp. What it has beyond these could not be compared with the original. */
 const PRE_TOKENIZERS: Record<string, PreTokenizer> = {
-  "default": { patterns: [GPT2] },
-  "gpt-2": { patterns: [GPT2] },
-  "smollm": SMOLLM,
+  "default": PLAIN,
+  "gpt-2": PLAIN,
+  "phi-2": PLAIN,
+  "smollm": DIGITS_APART,
+  "starcoder": DIGITS_APART,
+  "refact": DIGITS_APART,
+  "command-r": { ...DIGITS_APART, normalizer: "NFC" },
   "llama-bpe": LLAMA3,
   "llama3": LLAMA3,
-  "smaug-bpe": { ...LLAMA3, ignoreMerges: false, addBos: false },
+  "llama-v3": LLAMA3,
+  "falcon3": LLAMA3,
+  "pixtral": LLAMA3,
+  "lfm2": LLAMA3,
+  "dbrx": CL100K,
+  "smaug-bpe": CL100K,
   "qwen2": QWEN2,
+  "deepseek-r1-qwen": QWEN2,
+  "qwen35": { patterns: [QWEN35], normalizer: "NFC" },
+  "deepseek-v3": { patterns: DEEPSEEK_V3 },
+  "tekken": { patterns: [TEKKEN], wholeWords: true, addBos: true },
+  "gpt-4o": { patterns: [GPT4O] },
 };
 
 /** @throws {ModelError} when the metadata has no tokenizer or one of an unsupported kind. */
@@ -39,9 +64,11 @@ export function ggufParts(metadata: Metadata): TokenizerParts {
   const kind = metadata.get("tokenizer.ggml.model");
   if (kind === "gpt2") return byteLevelParts(metadata);
   if (kind === "llama") return sentencePieceParts(metadata);
+  if (kind === "t5") return unigramParts(metadata);
   if (kind === undefined) throw new ModelError('The model file has no tokenizer: "tokenizer.ggml.model" is missing');
   throw new ModelError(
-    `Cannot use the model's tokenizer "${kind}": "gpt2" (byte-level BPE) and "llama" (SentencePiece BPE) work`,
+    `Cannot use the model's tokenizer "${kind}" ("tokenizer.ggml.model"): "gpt2" (byte-level BPE), "llama" ` +
+      '(SentencePiece BPE) and "t5" (Unigram) work',
   );
 }
 
@@ -52,92 +79,131 @@ function byteLevelParts(metadata: Metadata): TokenizerParts {
     const known = Object.keys(PRE_TOKENIZERS).join(", ");
     throw new ModelError(`Cannot use the model's pre-tokenizer "${name}" ("tokenizer.ggml.pre"): ${known} work`);
   }
-  const pieces = pieceTexts(metadata);
   return {
-    ...commonParts(metadata, pieces, pre.addBos ?? false),
-    pipeline: {
-      normalizer: pre.normalizer === undefined ? null : { type: pre.normalizer },
-      pre_tokenizer: { type: "Sequence", pretokenizers: [...pre.patterns.map(splitBy), BYTE_LEVEL] },
-      model: {
-        type: "BPE",
-        vocab: idsOf(pieces),
-        merges: list<string>(metadata, "tokenizer.ggml.merges"),
-        ignore_merges: pre.ignoreMerges ?? false,
-      },
-    },
+    ...commonParts(metadata, texts(metadata, "tokenizer.ggml.tokens"), pre.addBos ?? false, false),
+    normalizer: pre.normalizer === undefined ? null : { type: pre.normalizer },
+    preTokenizer: inTurn(pre.patterns.map(splitBy)),
+    model: { type: "BPE", merges: texts(metadata, "tokenizer.ggml.merges"), wholeWords: pre.wholeWords ?? false },
     spelling: "byteLevel",
+    byteFallback: false,
+    unknownId: null,
+    fuseUnknown: false,
     spaceAfterAdded: "never",
+    spaceBeforeText: false,
+  };
+}
+
+const SPACES_AS_PIECES = { type: "Replace", pattern: { String: " " }, content: "▁" };
+
+/** What SentencePiece's two kinds have in common. Documents get no space before them: they do not begin the prompt. */
+function spacedParts(metadata: Metadata, addBos: boolean) {
+  const types = numbers(metadata, "tokenizer.ggml.token_type");
+  // The converter writes white space that the vocabulary was given by hand as itself, all other as "▁".
+  const pieces = texts(metadata, "tokenizer.ggml.tokens").map((piece, id) =>
+    types[id] === TokenType.userDefined && /^ +$/.test(piece) ? piece.replaceAll(" ", "▁") : piece
+  );
+  const scores = numbers(metadata, "tokenizer.ggml.scores", pieces.length);
+  const spaceBefore = metadata.get("tokenizer.ggml.add_space_prefix") !== false;
+  const unknown = tokenId(metadata, "unknown") ?? types.indexOf(TokenType.unknown);
+  return {
+    ...commonParts(metadata, pieces, addBos, true),
+    scores,
+    normalizer: SPACES_AS_PIECES,
+    preTokenizer: null,
+    spelling: "sentencePiece" as const,
+    unknownId: pieces[unknown] === undefined ? null : unknown,
+    fuseUnknown: true,
+    spaceAfterAdded: spaceBefore ? "always" as const : "never" as const,
+    spaceBeforeText: spaceBefore,
   };
 }
 
 function sentencePieceParts(metadata: Metadata): TokenizerParts {
-  const pieces = pieceTexts(metadata);
-  const types = list<number>(metadata, "tokenizer.ggml.token_type");
-  const scores = list<number>(metadata, "tokenizer.ggml.scores");
-  if (scores.length !== pieces.length) {
-    throw new ModelError(`The model file's tokenizer has ${scores.length} scores for ${pieces.length} tokens`);
-  }
-  const unknown = types.indexOf(TokenType.unknown);
-  return {
-    ...commonParts(metadata, pieces, true),
-    pipeline: {
-      normalizer: { type: "Replace", pattern: { String: " " }, content: "▁" },
-      pre_tokenizer: null,
-      model: {
-        type: "BPE",
-        vocab: idsOf(pieces),
-        merges: mergesFromScores(pieces, scores, (id) => types[id] === TokenType.normal),
-        byte_fallback: true,
-        fuse_unk: true,
-        ...(unknown >= 0 ? { unk_token: pieces[unknown] } : {}),
-      },
-    },
-    spelling: "sentencePiece",
-    spaceAfterAdded: metadata.get("tokenizer.ggml.add_space_prefix") === false ? "never" : "always",
-  };
+  const { scores, ...parts } = spacedParts(metadata, true);
+  const types = numbers(metadata, "tokenizer.ggml.token_type");
+  // Pieces that the vocabulary was given by hand are made before all others; the converter writes no score for them.
+  const preferred = Float64Array.from(scores, (score, id) => types[id] === TokenType.userDefined ? Infinity : score);
+  return { ...parts, byteFallback: true, model: { type: "BPE", merges: null, scores: preferred, wholeWords: false } };
 }
 
-function commonParts(metadata: Metadata, pieces: readonly string[], defaultAddBos: boolean) {
-  const types = list<number>(metadata, "tokenizer.ggml.token_type");
+function unigramParts(metadata: Metadata): TokenizerParts {
+  const charsmap = metadata.get("tokenizer.ggml.precompiled_charsmap") as { length?: number } | undefined;
+  if (charsmap?.length) {
+    throw new ModelError(
+      'Cannot use the model\'s tokenizer "t5" with rules that rewrite characters ("tokenizer.ggml.precompiled_charsmap"): ' +
+        "one without them works",
+    );
+  }
+  if (metadata.get("tokenizer.ggml.remove_extra_whitespaces") === true) {
+    throw new ModelError(
+      'Cannot use the model\'s tokenizer "t5" that drops white space ("tokenizer.ggml.remove_extra_whitespaces" is true): ' +
+        "one that keeps it works",
+    );
+  }
+  const { scores, ...parts } = spacedParts(metadata, false);
+  const types = numbers(metadata, "tokenizer.ggml.token_type");
+  return { ...parts, byteFallback: types.includes(TokenType.byte), model: { type: "Unigram", scores } };
+}
+
+/** @param textTokens whether documents may become tokens that were given to the vocabulary by hand */
+function commonParts(metadata: Metadata, pieces: readonly string[], defaultAddBos: boolean, textTokens: boolean) {
+  const types = numbers(metadata, "tokenizer.ggml.token_type", pieces.length);
   const added: AddedToken[] = [];
   for (let id = 0; id < pieces.length; id++) {
-    const control = types[id] === TokenType.control;
-    if (control || types[id] === TokenType.userDefined) added.push({ id, content: pieces[id]!, control });
+    const control = types[id] === TokenType.control, content = pieces[id]!;
+    if (!control && types[id] !== TokenType.userDefined) continue;
+    added.push({ id, content, control, text: textTokens && !control && looksLikeText(content) });
   }
-  const id = (name: string) => metadata.get(`tokenizer.ggml.${name}_token_id`) as number | undefined;
   const template = metadata.get("tokenizer.chat_template");
   const addBos = metadata.get("tokenizer.ggml.add_bos_token");
+  const ends = ["eos", "eot", "eom"].map((name) => tokenId(metadata, name));
   return {
     pieces,
     added,
-    endIds: [id("eos"), id("eot"), id("eom")].filter((end): end is number => pieces[end ?? -1] !== undefined),
+    endIds: ends.filter((end): end is number => pieces[end ?? -1] !== undefined),
     chatTemplate: typeof template === "string" && template !== "" ? template : null,
-    bosToken: pieces[id("bos") ?? -1] ?? "",
-    eosToken: pieces[id("eos") ?? -1] ?? "",
+    bosToken: pieces[tokenId(metadata, "bos") ?? -1] ?? "",
+    eosToken: pieces[tokenId(metadata, "eos") ?? -1] ?? "",
     addBos: typeof addBos === "boolean" ? addBos : defaultAddBos,
   };
 }
 
-function pieceTexts(metadata: Metadata): string[] {
-  const pieces = list<string>(metadata, "tokenizer.ggml.tokens");
-  if (!pieces.every((piece) => typeof piece === "string")) {
+function tokenId(metadata: Metadata, name: string): number | undefined {
+  const id = metadata.get(`tokenizer.ggml.${name}_token_id`);
+  return typeof id === "number" ? id : undefined;
+}
+
+function texts(metadata: Metadata, key: string): string[] {
+  const found = metadata.get(key);
+  if (!Array.isArray(found)) throw missing(key);
+  if (!found.every((text) => typeof text === "string")) {
+    throw new ModelError(`The model file's tokenizer is damaged: "${key}" holds other things than text`);
+  }
+  return found;
+}
+
+/** @param length how many there must be */
+function numbers(
+  metadata: Metadata,
+  key: string,
+  length?: number,
+): ArrayLike<number> & { indexOf(n: number): number; includes(n: number): boolean } {
+  const found = metadata.get(key);
+  const typed = ArrayBuffer.isView(found) && !(found instanceof DataView) && !(found instanceof BigInt64Array) &&
+    !(found instanceof BigUint64Array);
+  if (!typed && !Array.isArray(found)) throw missing(key);
+  const list = found as number[];
+  if (!typed && !list.every((n) => typeof n === "number")) {
+    throw new ModelError(`The model file's tokenizer is damaged: "${key}" holds other things than numbers`);
+  }
+  if (length !== undefined && list.length !== length) {
     throw new ModelError(
-      'The model file\'s tokenizer is damaged: "tokenizer.ggml.tokens" holds other things than text',
+      `The model file's tokenizer is damaged: "${key}" has ${list.length} entries for ${length} tokens`,
     );
   }
-  return pieces;
+  return list;
 }
 
-function idsOf(pieces: readonly string[]): Record<string, number> {
-  const ids: Record<string, number> = Object.create(null);
-  for (let id = 0; id < pieces.length; id++) ids[pieces[id]!] = id;
-  return ids;
-}
-
-/** An array of the metadata, plain or typed. */
-function list<T>(metadata: Metadata, key: string): T[] {
-  const value = metadata.get(key);
-  if (Array.isArray(value)) return value;
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as unknown as ArrayLike<T>);
-  throw new ModelError(`The model file's tokenizer is incomplete: "${key}" is missing`);
+function missing(key: string): ModelError {
+  return new ModelError(`The model file's tokenizer is incomplete: "${key}" is missing`);
 }

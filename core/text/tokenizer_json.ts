@@ -1,7 +1,8 @@
 /** A Hugging Face folder's `tokenizer.json` and `tokenizer_config.json` as the parts `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
-import { BYTE_LEVEL, DIGIT, GPT2, splitBy } from "./tokenizer_patterns.ts";
-import type { TokenizerParts } from "./tokenizer_parts.ts";
+import { preTokenizerSteps } from "./tokenizer_json_steps.ts";
+import { inTurn } from "./tokenizer_patterns.ts";
+import { looksLikeControl, looksLikeText, type TokenizerParts } from "./tokenizer_parts.ts";
 
 interface Step {
   type: string;
@@ -9,8 +10,21 @@ interface Step {
   pretokenizers?: Step[];
   decoders?: Step[];
   prepend_scheme?: string;
-  individual_digits?: boolean;
-  use_regex?: boolean;
+  content?: string;
+  start?: number;
+}
+
+interface Model {
+  type?: string;
+  vocab?: Record<string, number> | [string, number][];
+  merges?: (string | [string, string])[];
+  byte_fallback?: boolean;
+  fuse_unk?: boolean;
+  ignore_merges?: boolean;
+  unk_token?: string | null;
+  unk_id?: number | null;
+  end_of_word_suffix?: string | null;
+  continuing_subword_prefix?: string | null;
 }
 
 interface TokenizerJson {
@@ -19,7 +33,7 @@ interface TokenizerJson {
   pre_tokenizer?: Step | null;
   decoder?: Step | null;
   post_processor?: unknown;
-  model?: { type?: string; vocab?: Record<string, number> | [string, number][] };
+  model?: Model;
 }
 
 type TokenText = string | { content: string } | null;
@@ -31,50 +45,48 @@ interface TokenizerConfig {
   chat_template?: string | { name: string; template: string }[];
 }
 
-/** @throws {ModelError} when the tokenizer is not of a kind that writes text. */
+/** @throws {ModelError} when the tokenizer is damaged, or not of a kind that writes text. */
 export function jsonParts(tokenizerJson: unknown, tokenizerConfig: unknown): TokenizerParts {
   const json = tokenizerJson as TokenizerJson | null;
   const config = (tokenizerConfig ?? {}) as TokenizerConfig;
   const vocab = json?.model?.vocab;
-  if (json?.model === undefined || vocab === undefined) {
+  if (json?.model === undefined || vocab === undefined || vocab === null) {
     throw new ModelError("The model's tokenizer.json is incomplete: it has no model with a vocabulary");
   }
-  const kind = json.model.type ?? (Array.isArray(vocab) ? "Unigram" : "BPE");
-  if (kind !== "BPE" && kind !== "Unigram") {
-    throw new ModelError(`Cannot use the model's tokenizer "${kind}": BPE and Unigram work`);
-  }
-
   const pieces: (string | undefined)[] = [];
-  const entries = Array.isArray(vocab) ? vocab.map(([piece], id) => [piece, id] as const) : Object.entries(vocab);
-  for (const [piece, id] of entries) pieces[id] = piece;
-  const added = (json.added_tokens ?? []).map(({ id, content, special, lstrip, rstrip }) => ({
-    id,
-    content,
-    control: special ?? false,
-    lstrip: lstrip ?? false,
-    rstrip: rstrip ?? false,
-  }));
-  for (const { id, content } of added) pieces[id] = content;
+  const entries = Array.isArray(vocab) ? vocab.map((entry, id) => [entry?.[0], id] as const) : Object.entries(vocab);
+  for (const [piece, id] of entries) put(pieces, piece, id);
+  const spaced = [json.normalizer, json.pre_tokenizer].flatMap(flatten);
+  const byteLevel = [...spaced, ...flatten(json.decoder)].some((step) => step.type === "ByteLevel");
+  const added = (json.added_tokens ?? []).map(({ id, content, special, lstrip, rstrip }) => {
+    put(pieces, content, id);
+    const control = special || looksLikeControl(content);
+    const strips = { lstrip: lstrip ?? false, rstrip: rstrip ?? false };
+    // One that takes white space away with it is no piece of text: Phi 3's `</s>`.
+    const text = !control && !byteLevel && !strips.lstrip && !strips.rstrip && looksLikeText(content);
+    return { id, content, control, text, ...strips };
+  });
 
-  const eosToken = text(config.eos_token);
-  const bosToken = text(config.bos_token);
-  const steps = [...flatten(json.normalizer), ...flatten(json.pre_tokenizer)];
-  const byteLevel = [...steps, ...flatten(json.decoder)].some((step) => step.type === "ByteLevel");
+  const eosToken = text(config.eos_token), bosToken = text(config.bos_token);
   return {
-    pipeline: {
-      normalizer: adapted(json.normalizer),
-      pre_tokenizer: adapted(json.pre_tokenizer),
-      // A byte without an entry is dropped: the unknown token is often `<|endoftext|>`, which no text may become.
-      model: byteLevel ? { ...json.model, unk_token: null } : json.model,
-    },
+    normalizer: json.normalizer ?? null,
+    preTokenizer: inTurn(preTokenizerSteps(json.pre_tokenizer)),
+    model: model(json.model, vocab),
     spelling: byteLevel ? "byteLevel" : "sentencePiece",
+    byteFallback: json.model.byte_fallback ?? false,
+    // A byte without an entry is dropped: the unknown token is often `<|endoftext|>`, which no text may become.
+    unknownId: byteLevel ? null : unknownId(json.model, pieces),
+    fuseUnknown: json.model.fuse_unk ?? json.model.type !== "BPE",
     pieces,
     added,
-    spaceAfterAdded: steps.some((step) => step.type === "Prepend")
+    spaceAfterAdded: spaced.some((step) => step.type === "Prepend")
       ? "always"
-      : steps.some((step) => step.type === "Metaspace" && (step.prepend_scheme ?? "always") === "always")
+      : spaced.some((step) => step.type === "Metaspace" && (step.prepend_scheme ?? "always") === "always")
       ? "missing"
       : "never",
+    spaceBeforeText: spaced.some((step) =>
+      step.type === "Prepend" || (step.type === "Metaspace" && step.prepend_scheme !== "never")
+    ),
     endIds: eosToken === "" ? [] : [pieces.indexOf(eosToken)].filter((id) => id >= 0),
     chatTemplate: chatTemplate(config.chat_template),
     bosToken,
@@ -84,24 +96,48 @@ export function jsonParts(tokenizerJson: unknown, tokenizerConfig: unknown): Tok
   };
 }
 
+/** More than the largest vocabulary; an id beyond it is damage, and would make the list of all as long. */
+const MOST_IDS = 1 << 22;
+
+function put(pieces: (string | undefined)[], piece: unknown, id: unknown): void {
+  if (typeof piece !== "string" || typeof id !== "number" || !(id >= 0 && id < MOST_IDS && Number.isInteger(id))) {
+    throw new ModelError(
+      `The model's tokenizer.json is damaged: token ${JSON.stringify(piece)} has id ${JSON.stringify(id)}`,
+    );
+  }
+  pieces[id] = piece;
+}
+
+function model(json: Model, vocab: NonNullable<Model["vocab"]>): TokenizerParts["model"] {
+  const kind = json.type ?? (Array.isArray(vocab) ? "Unigram" : "BPE");
+  if (kind === "Unigram" && Array.isArray(vocab)) {
+    return { type: "Unigram", scores: Float64Array.from(vocab, (entry) => Number(entry[1])) };
+  }
+  if (kind !== "BPE") throw new ModelError(`Cannot use the model's tokenizer "${kind}": BPE and Unigram work`);
+  if (json.end_of_word_suffix || json.continuing_subword_prefix) {
+    const mark = json.end_of_word_suffix || json.continuing_subword_prefix;
+    throw new ModelError(
+      `Cannot use the model's tokenizer: it marks parts of words with "${mark}", one without marks works`,
+    );
+  }
+  const { merges } = json;
+  const isText = (value: unknown) => typeof value === "string";
+  if (
+    !Array.isArray(merges) || !merges.every((m) => isText(m) || (Array.isArray(m) && m.length === 2 && m.every(isText)))
+  ) {
+    throw new ModelError("The model's tokenizer.json is damaged: its merges are no list of pairs");
+  }
+  return { type: "BPE", merges, wholeWords: json.ignore_merges ?? false };
+}
+
+function unknownId(json: Model, pieces: readonly (string | undefined)[]): number | null {
+  const id = json.unk_id ?? (json.unk_token ? pieces.indexOf(json.unk_token) : -1);
+  return pieces[id] === undefined ? null : id;
+}
+
 function flatten(step: Step | null | undefined): Step[] {
   if (step === null || step === undefined) return [];
   return [step, ...[...step.normalizers ?? [], ...step.pretokenizers ?? [], ...step.decoders ?? []].flatMap(flatten)];
-}
-
-/**
- * The step as documents need it: it puts nothing before a text, since they are tokenized segment by segment, and digits
- * and white space are Unicode's, as in the original (the library takes JavaScript's in `Digits` and `ByteLevel`).
- */
-function adapted(step: Step | null | undefined): Step | null {
-  if (step === null || step === undefined || step.type === "Prepend") return null;
-  const kept = (steps: Step[]) => steps.map(adapted).filter((inner) => inner !== null);
-  if (step.normalizers) return { ...step, normalizers: kept(step.normalizers) };
-  if (step.pretokenizers) return { ...step, pretokenizers: kept(step.pretokenizers) };
-  if (step.type === "Metaspace") return { ...step, prepend_scheme: "never" };
-  if (step.type === "Digits") return splitBy(step.individual_digits ? DIGIT : `${DIGIT}+`);
-  if (step.type !== "ByteLevel") return step;
-  return step.use_regex === false ? BYTE_LEVEL : { type: "Sequence", pretokenizers: [splitBy(GPT2), BYTE_LEVEL] };
 }
 
 function text(token: TokenText | undefined): string {

@@ -1,4 +1,7 @@
-/** Where byte-level tokenizers split text before they merge; each match is one part. `\s` is Unicode's White_Space. */
+/**
+ * Where byte-level tokenizers split text before they merge, as in their tokenizer.json; each match is one part. `\s` is
+ * Unicode's White_Space. `(?i:'s|…)` is spelled out, since not every JavaScript engine has it.
+ */
 
 /** One digit or other number, of any script. */
 export const DIGIT = String.raw`\p{N}`;
@@ -6,19 +9,43 @@ export const DIGIT = String.raw`\p{N}`;
 /** GPT-2's pattern: a word, number or run of punctuation with the space before it. */
 export const GPT2 = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
-/**
- * Llama 3's and Qwen's pattern, which differ in the digits that stand together. `(?i:'s|…)` is spelled out, since not
- * every JavaScript engine has it.
- */
+const CONTRACTION = String.raw`'(?:[sSſ]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD])`;
+const SPACES = String.raw`\s*[\r\n]+|\s+(?!\S)|\s+`;
+
+/** Llama 3's and Qwen's pattern, which differ in the digits that stand together. */
 export function wordsWithDigits(digits: string): string {
-  return String.raw`'(?:[sSſ]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|${digits}` +
-    String.raw`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+  return String.raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|${SPACES}`;
 }
+
+/** Qwen 3.5's: marks belong to the letters before them. */
+export const QWEN35 = String
+  .raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|${SPACES}`;
+
+/** GPT-4o's and Mistral's Tekken: a capital starts a word; what may follow a word differs, and the digits. */
+export function casedWords(ending: string, digits: string): string {
+  const upper = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, lower = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
+  const before = String.raw`[^\r\n\p{L}\p{N}]?`;
+  return `${before}${upper}*${lower}+${ending}|${before}${upper}+${lower}*${ending}|${digits}` +
+    String.raw`| ?[^\s\p{L}\p{N}]+[\r\n/]*|${SPACES}`;
+}
+
+export const TEKKEN = casedWords("", DIGIT);
+export const GPT4O = casedWords(`(?:${CONTRACTION})?`, `${DIGIT}{1,3}`);
+
+/** DeepSeek's: digits, Chinese and Japanese, and the rest, one after the other. */
+export const DEEPSEEK_V3 = [
+  `${DIGIT}{1,3}`,
+  "[一-龥぀-ゟ゠-ヿ]+",
+  String
+    .raw`[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_${"`"}{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|${SPACES}`,
+];
 
 /** The pre-tokenizer step of a tokenizer.json that makes every match a part of its own. */
 export function splitBy(pattern: string) {
   return { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false };
 }
 
-/** The step that spells bytes with GPT-2's stand-in characters and splits nothing. */
-export const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
+/** Steps one after the other; null without any. */
+export function inTurn(steps: object[]): object | null {
+  return steps.length === 0 ? null : { type: "Sequence", pretokenizers: steps };
+}

@@ -1,0 +1,56 @@
+/** The steps of a tokenizer.json's `pre_tokenizer` as documents need them. */
+import { ModelError } from "../errors.ts";
+import { DIGIT, GPT2, splitBy } from "./tokenizer_patterns.ts";
+
+interface Step {
+  type: string;
+  pretokenizers?: Step[];
+  pattern?: { String?: string; Regex?: string };
+  behavior?: string;
+  invert?: boolean;
+  individual_digits?: boolean;
+  use_regex?: boolean;
+  split?: boolean;
+}
+
+/**
+ * The steps in their order: none puts anything before a text, since documents are tokenized segment by segment; digits and white
+ * space are Unicode's, as in the original (the library takes JavaScript's in `Digits` and `ByteLevel`); and bytes are spelled later.
+ * @throws {ModelError} for a step that cannot be followed exactly
+ */
+export function preTokenizerSteps(step: object | null | undefined): object[] {
+  if (step === null || step === undefined) return [];
+  const given = step as Step;
+  switch (given.type) {
+    case "Sequence":
+      return (given.pretokenizers ?? []).flatMap(preTokenizerSteps);
+    case "ByteLevel":
+      return given.use_regex === false ? [] : [splitBy(GPT2)];
+    case "Digits":
+      return [splitBy(given.individual_digits ? DIGIT : `${DIGIT}+`)];
+    case "Metaspace": {
+      const spaces = { ...given, prepend_scheme: "never" };
+      return given.split === false ? [spaces] : [spaces, splitBy("▁[^▁]*|[^▁]+")];
+    }
+    case "Split":
+      return split(given);
+  }
+  throw new ModelError(
+    `Cannot use the model's pre-tokenizer "${given.type}": Split, ByteLevel, Digits, Metaspace and Sequence work`,
+  );
+}
+
+function split(step: Step): object[] {
+  const { pattern, behavior = "Isolated", invert = false } = step;
+  // Gemma's: the normalizer has made "▁" of every space, so that none is left.
+  if (pattern?.String === " " && behavior === "MergedWithPrevious") return [splitBy("[^ ]* |[^ ]+")];
+  if (pattern?.Regex !== undefined) {
+    if (behavior === "Isolated") return [splitBy(pattern.Regex)];
+    // What the pattern does not match is removed, and the patterns match everything.
+    if (behavior === "Removed" && invert) return [step];
+  }
+  throw new ModelError(
+    `Cannot use the model's pre-tokenizer: it splits at ${JSON.stringify(pattern)} with the behavior "${behavior}"; ` +
+      "regular expressions whose matches are isolated work",
+  );
+}
