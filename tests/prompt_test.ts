@@ -29,6 +29,23 @@ test("renderPrompt: the template gets the begin and end tokens", () => {
   assert.deepEqual([head, tail], ["<s>", "\n\nWhy?</s>"]);
 });
 
+test("renderPrompt: the begin token comes first, once, where the model expects it", () => {
+  const render = (chatTemplate: string | null, addBos: boolean) =>
+    renderPrompt({ ...withTemplate(chatTemplate), addBos }, { instruction: "Why?" }).head;
+  assert.equal(render(null, true), "<s>");
+  assert.equal(render(null, false), "");
+  assert.equal(render("{{ bos_token }}[{{ messages[0].content }}", true), "<s>[");
+  assert.equal(render("[{{ messages[0].content }}", true), "<s>[");
+});
+
+test("renderPrompt: a model that can think is asked not to, and one that is made to is stopped", () => {
+  const asked =
+    "{{ messages[0].content }}<a>{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}";
+  assert.equal(renderPrompt(withTemplate(asked), { instruction: "Why?" }).tail, "\n\nWhy?<a><think>\n\n</think>\n\n");
+  const made = "{{ messages[0].content }}<a><think>\n";
+  assert.equal(renderPrompt(withTemplate(made), { instruction: "Why?" }).tail, "\n\nWhy?<a><think>\n\n</think>\n\n");
+});
+
 for (const filter of ["trim", "upper", "lower", "title", "capitalize", "tojson", "string", "replace('\\n', ' ')"]) {
   test(`renderPrompt: the filter ${filter} does not move the document`, () => {
     const template = `[{{ messages[0]['content'] | ${filter} }}]`;

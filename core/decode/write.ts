@@ -1,5 +1,6 @@
 /** Greedy decoding: the same answer every time on the same device. */
 import type { Reading } from "../reading.ts";
+import { withoutThinking } from "../text/thinking.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 /** Index of the largest logit, the first of equals. */
@@ -10,7 +11,7 @@ export function argmax(logits: Float32Array): number {
 }
 
 export interface Decoded {
-  /** Text that became certain with this token; may be empty. */
+  /** Text that became certain with this token; may be empty, and is while the model thinks. */
   text: string;
   /** Tokens so far, the one that ended the answer included. */
   tokens: number;
@@ -30,7 +31,7 @@ export async function* decode(
   maxTokens: number,
   ignoreStops = false,
 ): AsyncGenerator<Decoded> {
-  const stream = tokenizer.textStream(), written: number[] = [];
+  const stream = withoutThinking(tokenizer.textStream()), written: number[] = [];
   let token = await reader.likeliestAfter(tail);
   while (true) {
     written.push(token);

@@ -11,6 +11,7 @@ import { score } from "./metrics.ts";
 import { FULL, read, type Reading, type ReadingSettings } from "./reading.ts";
 import { type EvalBudget, type EvalResult, type Protocol, slotsOf } from "./result.ts";
 import type { Sample } from "./task.ts";
+import { withoutThinking } from "../text/thinking.ts";
 
 /** Tokens of the full cache's answer that fidelity is measured over (`design.md` section 7). */
 export const FORCED_TOKENS = 32;
@@ -111,7 +112,7 @@ function complete(sample: Sample, text: string): boolean {
 /** The answer as it would stand after `count` tokens: the full cache may have had to write more than the task allows. */
 function withinLimit(model: EngineModel, tokens: number[], text: string, count: number): string {
   if (tokens.length <= count) return text;
-  const stream = model.tokenizer.textStream();
+  const stream = withoutThinking(model.tokenizer.textStream());
   return tokens.slice(0, count).map((token) => stream.push(token)).join("") + stream.finish();
 }
 

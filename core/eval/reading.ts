@@ -11,6 +11,7 @@ import { parsePolicy } from "../policies.ts";
 import { Reader } from "../reader.ts";
 import type { Positions } from "../record.ts";
 import { renderPrompt } from "../text/prompt.ts";
+import { withoutThinking } from "../text/thinking.ts";
 import { answerTokens, plainTail, questionTokens, recalledTail } from "../tail.ts";
 import type { Sample } from "./task.ts";
 
@@ -151,7 +152,7 @@ export async function read(
 
   /** As `decode` writes, with the tokens, and ended where the text is enough. */
   async function write(count: number, enough: (text: string) => boolean): Promise<Written> {
-    const stream = tokenizer.textStream(), tokens: number[] = [];
+    const stream = withoutThinking(tokenizer.textStream()), tokens: number[] = [];
     let text = "", logits = await reader.write([last]);
     while (true) {
       const token = argmax(logits);

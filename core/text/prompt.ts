@@ -1,9 +1,10 @@
 /** The text around the document: the model's own chat template, rendered once with a mark where the document goes. */
 import { Template } from "@huggingface/jinja";
 import { ModelError } from "../errors.ts";
+import { closeThinking } from "./thinking.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** Rendered text before and after the document. Both may spell control tokens; `head` may begin with `bosToken`. */
+/** Rendered text before and after the document. Both may spell control tokens; `head` begins with `bosToken` where the model expects it. */
 export interface Prompt {
   head: string;
   tail: string;
@@ -27,15 +28,18 @@ const FIXED_DATE = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}\n"
 
 /**
  * Renders system text, document and instruction with the model's chat template, up to where the answer starts. A model
- * without a template gets plain text. A template that refuses a system message gets it at the head of the user's.
+ * without a template gets plain text. A template that refuses a system message gets it at the head of the user's. Models that can
+ * think before they answer are asked not to: a document's reader waits long enough.
  * @throws {ModelError} when the template cannot be rendered or does not show the user's message exactly once.
  */
 export function renderPrompt(
-  tokenizer: Pick<Tokenizer, "chatTemplate" | "bosToken" | "eosToken">,
+  tokenizer: Pick<Tokenizer, "chatTemplate" | "bosToken" | "eosToken"> & Partial<Pick<Tokenizer, "addBos">>,
   { system, instruction }: PromptRequest,
 ): Prompt {
+  const { bosToken, addBos } = tokenizer;
+  const begin = (head: string) => addBos && !head.startsWith(bosToken) ? bosToken + head : head;
   if (tokenizer.chatTemplate === null) {
-    return { head: system ? `${system}\n\n` : "", tail: `\n\n${instruction}\n` };
+    return { head: begin(system ? `${system}\n\n` : ""), tail: `\n\n${instruction}\n` };
   }
   let mark = MARK;
   while (instruction.includes(mark) || system?.includes(mark)) mark += MARK;
@@ -46,7 +50,8 @@ export function renderPrompt(
     template.render({
       messages,
       add_generation_prompt: true,
-      bos_token: tokenizer.bosToken,
+      enable_thinking: false,
+      bos_token: bosToken,
       eos_token: tokenizer.eosToken,
     });
   let rendered: string;
@@ -66,7 +71,7 @@ export function renderPrompt(
       `Cannot use the model's chat template: it shows the user's message ${parts.length - 1} times, exactly once works`,
     );
   }
-  return { head: parts[0]!, tail: parts[1]! };
+  return { head: begin(parts[0]!), tail: parts[1]! + closeThinking(parts[1]!) };
 }
 
 function parseTemplate(source: string): Template {
