@@ -26,6 +26,7 @@ const tasks = {
   sections: (extra) => start(["bench/sections.ts", ...extra]),
   "gpu-cost": (extra) => start(["bench/gpu_cost.ts", ...extra]),
   "gpu-speed": (extra) => startAnywhere("bench/gpu_speed.ts", extra),
+  tokenizers: (extra) => startAnywhere("bench/tokenizers.ts", extra),
   "real-on-gpu": (extra) => {
     const env = withTestModel();
     return typeof env === "number" ? env : start(["tests/real_on_gpu.ts", ...extra], { env });
