@@ -38,6 +38,14 @@ for (const name of FAMILIES) {
   const template = config.chat_template
     ? rust.prompt(folder, [{ role: "system", content: "Be brief." }, { role: "user", content: "Who speaks?" }])
     : null;
+  const keep = (piece: string) => {
+    const id = all.get(piece);
+    if (id !== undefined) kept[piece] = id;
+  };
+  const spell = (text: string) =>
+    parts.spelling === "sentencePiece"
+      ? `▁${text.replaceAll(" ", "▁")}`
+      : [...new TextEncoder().encode(text)].map(characterOfByte).join("");
   const spelled = TEXTS.map((text) => spell(normalizerOf(parts.normalizer)(text)));
   if (template !== null) spelled.push(spell(template));
   const all = new Map(Object.entries(json.model.vocab as Record<string, number>));
@@ -90,15 +98,5 @@ for (const name of FAMILIES) {
   const file = join(import.meta.dirname, "..", "..", "fixtures", "tokenizers", `${name.replaceAll(" ", "-")}.json`);
   writeFileSync(file, JSON.stringify(fixture) + "\n");
   console.log(`${file}: ${Object.keys(kept).length} pieces, ${small.model.merges.length} merges`);
-
-  function spell(text: string): string {
-    if (parts.spelling === "sentencePiece") return `▁${text.replaceAll(" ", "▁")}`;
-    return [...new TextEncoder().encode(text)].map(characterOfByte).join("");
-  }
-
-  function keep(piece: string): void {
-    const id = all.get(piece);
-    if (id !== undefined) kept[piece] = id;
-  }
 }
 rust.close();

@@ -13,6 +13,7 @@ import { normalizerOf } from "./normalizer.ts";
 import { ggufParts } from "./tokenizer_gguf.ts";
 import { jsonParts } from "./tokenizer_json.ts";
 import type { AddedToken, TokenizerParts } from "./tokenizer_parts.ts";
+import { splitWithKnown } from "./unicode.ts";
 import { type WordEncoder, wordEncoder } from "./vocabulary.ts";
 
 export type { TextStream, TokenStream };
@@ -143,10 +144,11 @@ function wordSplitter({ normalizer, preTokenizer }: TokenizerParts): (text: stri
   } catch (error) {
     throw new ModelError(`Cannot build the model's tokenizer: ${(error as Error).message}`, { cause: error });
   }
+  const splitter = library.pre_tokenizer;
   return (text) => {
     // UTF-8 has no lone surrogates.
     const normalized = normalize(text.toWellFormed());
-    return library.pre_tokenizer ? library.pre_tokenizer(normalized) : [normalized];
+    return splitter ? splitWithKnown(normalized, (known) => splitter(known)) : [normalized];
   };
 }
 

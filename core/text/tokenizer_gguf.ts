@@ -1,5 +1,6 @@
 /** A GGUF file's tokenizer (`tokenizer.*` metadata) as the parts that `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
+import { SPACES_AS_PIECES } from "./normalizer.ts";
 import {
   DEEPSEEK_V3,
   DIGIT,
@@ -92,8 +93,6 @@ function byteLevelParts(metadata: Metadata): TokenizerParts {
     spaceBeforeText: false,
   };
 }
-
-const SPACES_AS_PIECES = { type: "Replace", pattern: { String: " " }, content: "▁" };
 
 /** What SentencePiece's two kinds have in common. Documents get no space before them: they do not begin the prompt. */
 function spacedParts(metadata: Metadata, addBos: boolean) {

@@ -1,6 +1,6 @@
 /** A Hugging Face folder's `tokenizer.json` and `tokenizer_config.json` as the parts `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
-import { preTokenizerSteps } from "./tokenizer_json_steps.ts";
+import { metaspaces, preTokenizerSteps } from "./tokenizer_json_steps.ts";
 import { inTurn } from "./tokenizer_patterns.ts";
 import { looksLikeControl, looksLikeText, type TokenizerParts } from "./tokenizer_parts.ts";
 
@@ -67,9 +67,12 @@ export function jsonParts(tokenizerJson: unknown, tokenizerConfig: unknown): Tok
     return { id, content, control, text, ...strips };
   });
 
+  const normalizers = [json.normalizer, metaspaces(json.pre_tokenizer)].filter((step) =>
+    step !== null && step !== undefined
+  );
   const eosToken = text(config.eos_token), bosToken = text(config.bos_token);
   return {
-    normalizer: json.normalizer ?? null,
+    normalizer: normalizers.length === 0 ? null : { type: "Sequence", normalizers },
     preTokenizer: inTurn(preTokenizerSteps(json.pre_tokenizer)),
     model: model(json.model, vocab),
     spelling: byteLevel ? "byteLevel" : "sentencePiece",

@@ -1,5 +1,6 @@
 /** The steps of a tokenizer.json's `pre_tokenizer` as documents need them. */
 import { ModelError } from "../errors.ts";
+import { type NormalizerStep, SPACES_AS_PIECES } from "./normalizer.ts";
 import { DIGIT, GPT2, splitBy } from "./tokenizer_patterns.ts";
 
 interface Step {
@@ -28,16 +29,22 @@ export function preTokenizerSteps(step: object | null | undefined): object[] {
       return given.use_regex === false ? [] : [splitBy(GPT2)];
     case "Digits":
       return [splitBy(given.individual_digits ? DIGIT : `${DIGIT}+`)];
-    case "Metaspace": {
-      const spaces = { ...given, prepend_scheme: "never" };
-      return given.split === false ? [spaces] : [spaces, splitBy("▁[^▁]*|[^▁]+")];
-    }
+    case "Metaspace":
+      // `metaspaces` has made "▁" of every space.
+      return given.split === false ? [] : [splitBy("▁[^▁]*|[^▁]+")];
     case "Split":
       return split(given);
   }
   throw new ModelError(
     `Cannot use the model's pre-tokenizer "${given.type}": Split, ByteLevel, Digits, Metaspace and Sequence work`,
   );
+}
+
+/** What a `Metaspace` among the steps does to a text, as a normalizer; null without one. */
+export function metaspaces(step: object | null | undefined): NormalizerStep | null {
+  const given = step as Step | null | undefined;
+  if (given?.type === "Sequence") return given.pretokenizers?.map(metaspaces).find((found) => found !== null) ?? null;
+  return given?.type === "Metaspace" ? SPACES_AS_PIECES : null;
 }
 
 function split(step: Step): object[] {
