@@ -35,7 +35,10 @@ const LLAMA3: PreTokenizer = { patterns: [wordsWithDigits(`${DIGIT}{1,3}`)], who
 const CL100K: PreTokenizer = { patterns: LLAMA3.patterns };
 const QWEN2: PreTokenizer = { patterns: [wordsWithDigits(DIGIT)], normalizer: "NFC" };
 
-/** By `tokenizer.ggml.pre`, the names of llama.cpp. What it has beyond these could not be compared with the original. */
+/**
+ * By `tokenizer.ggml.pre`, the names of llama.cpp. Each was compared with an original tokenizer or shares its patterns with one that was, but
+ * for `qwen35`; what llama.cpp has beyond these could not be.
+ */
 const PRE_TOKENIZERS: Record<string, PreTokenizer> = {
   "default": PLAIN,
   "gpt-2": PLAIN,
