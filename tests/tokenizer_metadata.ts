@@ -10,7 +10,7 @@ interface Config {
   bos_token?: string | { content: string } | null;
   eos_token?: string | { content: string } | null;
   add_bos_token?: boolean;
-  chat_template?: string;
+  chat_template?: string | { name: string; template: string }[];
 }
 
 const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 };
@@ -63,7 +63,9 @@ export function ggufMetadata(
     if (id >= 0) metadata.set(`tokenizer.ggml.${name}_token_id`, id);
   }
   if (config.add_bos_token !== undefined) metadata.set("tokenizer.ggml.add_bos_token", config.add_bos_token);
-  if (config.chat_template !== undefined) metadata.set("tokenizer.chat_template", config.chat_template);
+  const named = config.chat_template;
+  const template = Array.isArray(named) ? named.find(({ name }) => name === "default")?.template : named;
+  if (template !== undefined) metadata.set("tokenizer.chat_template", template);
   return metadata;
 }
 
