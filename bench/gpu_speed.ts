@@ -2,7 +2,7 @@
  * What policies cost on the GPU that is here: Moby Dick is read under each, and the kernels' time on the GPU is set against the bytes that they must move
  * (`gpu/traffic.ts`), which is the bandwidth that they reach. What `npm run gpu-cost` models, measured.
  *
- *   npm run gpu-speed -- [--policies question-quote,snapkv] [--tokens 4096] [--budget 1024] [--chunk 1024] [--model smollm2-135m] [--wall] [--allow-software]
+ *   npm run gpu-speed -- [--policies question-quote,snapkv] [--tokens 4096] [--budget 1024] [--chunk 1024] [--model smollm2-135m] [--kv-type auto|f32|f16] [--wall] [--allow-software]
  *
  * Per policy three readings of the same text: one to warm up; one at full speed, which then writes; one in which every compute pass of our kernels is
  * timed (`gpu/timed_reading.ts`). `--wall` times them by the CPU's clock, as where a
@@ -18,6 +18,7 @@ import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import { resolveModel } from "../cli/store.ts";
 import { PalimpsestError } from "../core/errors.ts";
 import type { Gpu } from "../kernels/gpu.ts";
+import type { KvTypeWish } from "../kernels/reading/plan.ts";
 import { openModel } from "../mod.ts";
 import { measure } from "./gpu/timed_reading.ts";
 
@@ -28,10 +29,12 @@ const { values: flags } = parseArgs({
     budget: { type: "string", default: "1024" },
     chunk: { type: "string" },
     model: { type: "string" },
+    "kv-type": { type: "string", default: "auto" },
     wall: { type: "boolean", default: false },
     "allow-software": { type: "boolean", default: false },
   },
 });
+const kvType = flags["kv-type"] as KvTypeWish;
 const sizes = {
   tokens: Number(flags.tokens),
   slots: Number(flags.budget),
@@ -51,7 +54,7 @@ async function run(): Promise<void> {
       path: stored.path,
       ...("sha256" in stored && stored.sha256 ? { sha256: stored.sha256 } : {}),
       device: "webgpu",
-      gpu: () => gpus.opener({ allowSoftware: flags["allow-software"], onGpu: (opened) => gpu = opened }),
+      gpu: () => gpus.opener({ allowSoftware: flags["allow-software"], kvType, onGpu: (opened) => gpu = opened }),
       cacheFolder: cache,
       files,
       policy,
@@ -78,12 +81,12 @@ async function run(): Promise<void> {
   }
 }
 
-function heading(name: string, { adapter }: Gpu, found: Awaited<ReturnType<typeof measure>>): void {
+function heading(name: string, { adapter, kvType }: Gpu, found: Awaited<ReturnType<typeof measure>>): void {
   const { slots, chunkTokens, tokens, isTimed, tick, written } = found;
   console.log(
     `${name} on ${adapter.name}` +
       (adapter.kind === "hardware" ? "" : " (a software adapter: this proves nothing about speed)") +
-      `: ${tokens} tokens, ${slots} slots, chunks of ${chunkTokens}, compact positions, ${written} tokens written.`,
+      `: ${tokens} tokens, ${slots} slots, chunks of ${chunkTokens}, compact positions, ${written} tokens written, keys and values in ${kvType}.`,
   );
   console.log(
     (isTimed

@@ -2,6 +2,7 @@
 import { DeviceError } from "../core/errors.ts";
 import type { GpuOpener } from "../core/model.ts";
 import type { Policy } from "../core/policy.ts";
+import type { WantedFeature } from "../kernels/device/adapter.ts";
 import type { OpenerOptions } from "../kernels/reading/open.ts";
 import { adapters, loadWebGpu, mayHaveGpu } from "./runtimes/webgpu.ts";
 import { loadOnnxRuntimeWebGpu } from "./runtimes/webgpu_onnx.ts";
@@ -27,18 +28,26 @@ export const gpus: Gpus = {
   },
 };
 
-/** Whether `--device auto` would run the policy on a GPU of this machine: one is there, passes its self-test and has forms for all of the policy. */
-export async function autoTakesGpu(policy: Policy): Promise<boolean> {
-  if (!mayHaveGpu()) return false;
+/**
+ * What the GPU can on which `--device` would run the policy. Under `auto` it is one that passes its self-test, and has forms for all of the policy.
+ * @returns null where no GPU would be taken; nothing where one is asked for and none is here, as then the plan is for the least of GPUs
+ */
+export async function gpuFor(
+  device: "auto" | "cpu" | "wasm" | "webgpu",
+  policy: Policy,
+): Promise<ReadonlySet<WantedFeature> | null> {
+  const isAsked = device === "webgpu";
+  if (!isAsked && (device !== "auto" || !mayHaveGpu())) return null;
   try {
     const { firstUsable } = await import("../kernels/reading/open.ts");
     const { unsupportedOnGpu } = await import("../kernels/reading/supported.ts");
     const { adapterKey } = await import("../kernels/device/adapter.ts");
-    if (unsupportedOnGpu(policy)) return false;
-    (await firstUsable(await adapters(await loadWebGpu(), adapterKey), false)).close();
-    return true;
+    if (!isAsked && unsupportedOnGpu(policy)) return null;
+    const gpu = await firstUsable(await adapters(await loadWebGpu(), adapterKey), isAsked);
+    gpu.close();
+    return gpu.features;
   } catch (error) {
-    if (error instanceof DeviceError) return false;
+    if (error instanceof DeviceError) return isAsked ? new Set() : null;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** Opens a stored model for a command: this machine's files and runtimes, and a live line while it loads. */
-import { DeviceError } from "../core/errors.ts";
+import { DeviceError, UsageError } from "../core/errors.ts";
 import type { EngineModel, LoadedModel, OpenEngineOptions } from "../core/model.ts";
+import type { KvTypeWish } from "../kernels/reading/plan.ts";
 import { type Gpus, gpus as thisMachine } from "./gpus.ts";
 import { files } from "./host.ts";
 import { packFiles } from "./packs.ts";
@@ -40,8 +41,9 @@ export async function openAnywhere(
   stored: Stored,
   device: DeviceFlag,
   flags: OpenFlags,
-  { allowSoftware, takesNotes, onNote, gpus = thisMachine }: {
+  { allowSoftware, kvType, takesNotes, onNote, gpus = thisMachine }: {
     allowSoftware: boolean;
+    kvType: KvTypeWish;
     takesNotes: boolean;
     onNote: (message: string) => void;
     gpus?: Gpus | undefined;
@@ -50,7 +52,7 @@ export async function openAnywhere(
   const { openModel } = await import("../mod.ts");
   flags.renderer.status(`loading ${stored.name}`);
   const gpu = device === "webgpu" || device === "auto" && gpus.mayBeHere()
-    ? () => gpus.opener({ allowSoftware })
+    ? () => gpus.opener({ allowSoftware, kvType })
     : undefined;
   return await openModel({ ...optionsOf(stored, flags), device, gpu, takesNotes, onNote }).finally(
     flags.renderer.clear,
@@ -75,4 +77,10 @@ function optionsOf({ path, sha256 }: Stored, { policy, cacheFolder, threads, ren
 export function engineDevice(device: DeviceFlag, command: string): OpenEngineOptions["device"] {
   if (device !== "webgpu") return device;
   throw new DeviceError(`${command} has no webgpu device yet, --device cpu and --device wasm work`);
+}
+
+/** @throws {UsageError} where a device is asked for that cannot store keys and values in half precision */
+export function refuseHalfOnCpu({ device, kvType }: { device: DeviceFlag; kvType?: KvTypeWish | undefined }): void {
+  if (kvType !== "f16" || device === "webgpu" || device === "auto") return;
+  throw new UsageError(`--kv-type f16 goes with a GPU, and the device is ${device}, which stores f32`);
 }

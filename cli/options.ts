@@ -61,6 +61,10 @@ export const deviceOption = () =>
   new Option("--device <device>", "where the model runs").choices(devices).default("auto" as const).env(
     "PALIMPSEST_DEVICE",
   );
+export const kvTypeOption = () =>
+  new Option("--kv-type <type>", "what a GPU stores keys and values in (auto: f16 where the GPU has it)").choices(
+    ["auto", "f32", "f16"] as const,
+  ).default("auto" as const).env("PALIMPSEST_KV_TYPE");
 export const allowSoftwareOption = () =>
   new Option("--allow-software", "with --device webgpu: a software adapter will do, to try things out");
 export const threadsOption = () =>

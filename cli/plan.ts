@@ -1,12 +1,17 @@
 /** `palimpsest plan [files...]`: what a run would take, before it runs. The model's header and tokenizer are read, nothing is forwarded. */
 import { BudgetError, UsageError } from "../core/errors.ts";
+import type { ModelConfig } from "../core/engine/weights.ts";
+import type { KvType } from "../core/gpu_cache.ts";
+import type { WantedFeature } from "../kernels/device/adapter.ts";
+import type { KvTypeWish } from "../kernels/reading/plan.ts";
 import type { PolicyRecord, Positions, SourceRecord } from "../core/record.ts";
 import type { Source } from "../core/text/document.ts";
 import type { Tokenizer } from "../core/text/tokenizer.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { cacheFolder } from "./folders.ts";
-import { autoTakesGpu } from "./gpus.ts";
+import { gpuFor } from "./gpus.ts";
 import { availableBytes, defaultThreads, files } from "./host.ts";
+import { refuseHalfOnCpu } from "./open.ts";
 import { columns } from "./models.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { writeJson, writeOut } from "./output.ts";
@@ -28,6 +33,8 @@ export interface PlanRecord {
     budgetSlots: number;
     capacitySlots: number;
     bytes: number;
+    /** What keys and values are stored in. */
+    type: KvType;
     /** Written slots that stay; null where everything that is written stays. */
     decodeBudgetSlots: number | null;
     compactions: number;
@@ -87,7 +94,8 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     import("../core/decode/room.ts"),
   ]);
   const policy = parsePolicy(flags.policy ?? defaultPolicies.ask);
-  const isOnGpu = flags.device === "webgpu" || flags.device === "auto" && await autoTakesGpu(policy);
+  refuseHalfOnCpu(flags);
+  const gpuCan = await gpuFor(flags.device, policy), isOnGpu = gpuCan !== null;
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
   const model = await openGguf(await files.open(chosen.path));
@@ -108,8 +116,16 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const chunkTokens = flags.chunk ?? defaultChunk(isOnGpu ? "webgpu" : "cpu", request, config);
     const rooms = { chunkTokens, reserve, decodeBudget: writing.budget };
     const packs = await openPacks(packsOf(policy), packFiles, model);
+    const kvType = gpuCan ? await kvTypeOn(gpuCan, config, flags.kvType) : "f32";
     const allocation = isOnGpu
-      ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(policy, config, rooms, undefined, packs)
+      ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(
+        policy,
+        config,
+        rooms,
+        undefined,
+        packs,
+        kvType,
+      )
       : undefined;
     const budget = resolveBudget({
       config,
@@ -138,6 +154,8 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
           question: questionTokens,
           tail: questionTokens + (read > budget.slots ? policy.recall.tokens : 0),
         },
+        false,
+        kvType,
       )
       : null;
     return {
@@ -155,6 +173,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
         budgetSlots: budget.slots,
         capacitySlots: budget.capacity,
         bytes: gpu?.kv ?? budget.bytes,
+        type: kvType,
         decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
         compactions: policy.evicts ? compactionsOf(read, budget.slots, chunkTokens) : 0,
         compression: read / budget.slots,
@@ -171,6 +190,17 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
   } finally {
     await model.close();
   }
+}
+
+/** What a GPU's cache will store. One that is not here has what is wished for. */
+async function kvTypeOn(
+  gpuCan: ReadonlySet<WantedFeature>,
+  config: Pick<ModelConfig, "headDim">,
+  wish: KvTypeWish | undefined,
+): Promise<KvType> {
+  const { kvTypes } = await import("../kernels/reading/plan.ts");
+  const can = gpuCan.size === 0 && wish === "f16" ? new Set(["shader-f16"] as const) : gpuCan;
+  return kvTypes(can, config, wish)[0]!;
 }
 
 async function countTokens(sources: Source[], tokenizer: Tokenizer, renderer: Renderer): Promise<SourceRecord[]> {
@@ -248,9 +278,9 @@ export function planLines(record: PlanRecord): string {
     ["policy", `${record.policy.name}: ${what}`],
     [
       "KV memory",
-      `${readableBytes(kv.bytes)}: ${readableCount(kv.budgetSlots)} slots kept, ${
-        readableCount(kv.capacitySlots)
-      } allocated${
+      `${readableBytes(kv.bytes)}: ${readableCount(kv.budgetSlots)} slots kept${
+        kv.type === "f32" ? "" : ` in ${kv.type}`
+      }, ${readableCount(kv.capacitySlots)} allocated${
         kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.decodeBudgetSlots)} of them for what is written`
       }`,
     ],

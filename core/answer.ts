@@ -181,6 +181,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         budgetSlots: budget.slots,
         capacitySlots: budget.capacity,
         bytes: reader.kvBytes,
+        type: reader.kvType,
         compactions: reader.compactions,
         peakLiveSlots: reader.peakLiveSlots,
         evictedSlots: reader.evicted,

@@ -13,12 +13,19 @@ import { BudgetError } from "./errors.ts";
 export const BIAS_DIMS = 8;
 /** `GPUBufferUsage` STORAGE, COPY_SRC and COPY_DST: the global itself is not there in every runtime when this file is read. */
 const USAGE = 0x80 | 0x04 | 0x08;
-/** Added to the logits of a hidden slot. */
-export const HIDDEN = -1e9;
+/** What keys and values are stored in. Half precision wants a device with `shader-f16`, and saves half of their bytes. */
+export type KvType = "f32" | "f16";
+/** Bytes of a stored number. */
+export const NUMBER_BYTES: Readonly<Record<KvType, number>> = { f32: 4, f16: 2 };
+/**
+ * Added to the logits of a hidden slot. In f16 it is as low as its product with a query's √D, for heads of up to 256, still is no infinity, which kernels of
+ * ONNX Runtime are not made for: where all slots of a tile were infinitely unlikely, their weights would be 0 / 0.
+ */
+export const HIDDEN: Readonly<Record<KvType, number>> = { f32: -1e9, f16: -3000 };
 
-/** Bytes of one slot of one head: key and value rows (f32). */
-export function bytesPerGpuSlot(headDim: number, wide: boolean): number {
-  return (headDim + (wide ? BIAS_DIMS : 0)) * 2 * 4;
+/** Bytes of one slot of one head: key and value rows. */
+export function bytesPerGpuSlot(headDim: number, wide: boolean, type: KvType): number {
+  return (headDim + (wide ? BIAS_DIMS : 0)) * 2 * NUMBER_BYTES[type];
 }
 
 export class GpuKvCache {
@@ -26,7 +33,7 @@ export class GpuKvCache {
   readonly heads: number;
   /** Numbers of a key row and of a value row. */
   readonly slotDim: number;
-  /** Per layer float32 [kvHeads, capacity, slotDim], keys rotated to their positions. */
+  /** Per layer [kvHeads, capacity, slotDim] of `type`, keys rotated to their positions. */
   readonly keys: GPUBuffer[];
   readonly values: GPUBuffer[];
   /** One past the last live slot, per layer. */
@@ -36,6 +43,7 @@ export class GpuKvCache {
   /**
    * @param capacity slots of every head
    * @param wide slots have a bias: for features with `logBias`, and for policies whose heads keep different numbers of slots
+   * @param type as the features' `kvType`
    * @throws {BudgetError} when a layer's buffer would be larger than the device allows
    */
   constructor(
@@ -43,12 +51,14 @@ export class GpuKvCache {
     readonly shape: CacheShape,
     readonly capacity: number,
     readonly wide: boolean,
+    readonly type: KvType = "f32",
   ) {
     const { layers, kvHeads, headDim } = shape, { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     this.heads = layers * kvHeads;
     this.slotDim = headDim + (wide ? BIAS_DIMS : 0);
-    this.bytes = this.heads * capacity * bytesPerGpuSlot(headDim, wide);
-    const size = kvHeads * capacity * this.slotDim * 4, most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    this.bytes = this.heads * capacity * bytesPerGpuSlot(headDim, wide, type);
+    const size = kvHeads * capacity * this.slotDim * NUMBER_BYTES[type];
+    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     if (size > most) {
       throw new BudgetError(
         `Cannot allocate a cache of ${capacity} slots per head: a layer's keys take ${size} bytes, and the GPU allows ` +
@@ -72,7 +82,7 @@ export class GpuKvCache {
 
   /** Byte offset of a head's slot in its layer's keys, and in its values. */
   offset(head: number, slot: number): number {
-    return (head % this.shape.kvHeads * this.capacity + slot) * this.slotDim * 4;
+    return (head % this.shape.kvHeads * this.capacity + slot) * this.slotDim * NUMBER_BYTES[this.type];
   }
 
   /** Makes the first `count` rows live that the last pass wrote. */

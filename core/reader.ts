@@ -51,6 +51,7 @@ export interface ReaderOptions {
 }
 
 export class Reader implements Reading {
+  readonly kvType = "f32";
   readonly cache: KvCache;
   tokensRead = 0;
   nextPosition = 0;

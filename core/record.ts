@@ -1,5 +1,7 @@
 /** What a run tells: its events while it goes, and the record at its end (`--json` prints the record). Contract: `design.md` section 6. */
 
+import type { KvType } from "./gpu_cache.ts";
+
 export type Positions = "original" | "compact";
 
 export interface SourceRecord {
@@ -24,6 +26,8 @@ export interface AnswerRecord {
     budgetSlots: number;
     capacitySlots: number;
     bytes: number;
+    /** What keys and values are stored in. */
+    type: KvType;
     compactions: number;
     peakLiveSlots: number;
     evictedSlots: number;

@@ -1,5 +1,6 @@
 /** An open GPU: the device that ONNX Runtime and the kernels share, and everything on it that is made once and used often. */
 import { DeviceError } from "../core/errors.ts";
+import type { KvType } from "../core/gpu_cache.ts";
 import type { AdapterFacts, WantedFeature } from "./device/adapter.ts";
 import { Launches } from "./device/launches.ts";
 import { DeviceMemory } from "./device/memory.ts";
@@ -26,6 +27,8 @@ export class Gpu {
   readonly lost: Promise<DeviceError>;
   /** What `lost` resolved with. */
   failure: DeviceError | null = null;
+  /** What caches here store: kernels that look at their rows are compiled for it. Whoever opens a model says so, before anything is recorded. */
+  kvType: KvType = "f32";
   /** Bytes read back so far: all there are, as what ONNX Runtime gives stays on the device too. */
   bytesRead = 0;
   /** Who measures sets it: all compute passes of recordings are then timed. */

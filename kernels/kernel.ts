@@ -3,8 +3,10 @@
  * (`tests/kernels/`) runs every kernel in every case on every device against its reference.
  *
  * In the shader: `@binding(0) var<uniform> params: Params` with the `params` in their order, then the `bindings` from 1 on in theirs;
- * `override THREADS: u32`, the threads of a workgroup; an `override` for each of the `constants`; the entry point `main`.
+ * `override THREADS: u32`, the threads of a workgroup; an `override` for each of the `constants`; the entry point `main`. Rows of the cache are
+ * `array<stored>`: f32 or f16, as `STORED` says; kernels compute in f32, so they read `f32(keys[i])` and write `keys[i] = stored(x)`.
  */
+import type { KvType } from "../core/gpu_cache.ts";
 import type { Numbers } from "./gpu.ts";
 import type { Recording } from "./recording.ts";
 
@@ -36,6 +38,8 @@ export interface KernelSpec<Buffer extends string, Param extends string, Constan
   source: string;
   /** Storage buffers, at most 8, in the order of their binding numbers. */
   bindings: Record<Buffer, Access>;
+  /** Those of them that are rows of the cache. Default: none. */
+  stored?: readonly NoInfer<Buffer>[];
   /** Numbers that change between launches, in the order of the uniform struct. At most 64. */
   params: Record<Param, ParamType>;
   /** Names of override constants: what stays the same for a model. Booleans are 0 or 1. */
@@ -55,6 +59,7 @@ export interface Kernel<Buffer extends string, Value extends string> {
   readonly name: string;
   readonly source: string;
   readonly bindings: Record<Buffer, Access>;
+  readonly stored: readonly Buffer[];
   readonly params: Record<string, ParamType>;
   readonly constants: readonly string[];
   readonly threads: number;
@@ -65,6 +70,12 @@ export interface Kernel<Buffer extends string, Value extends string> {
   /** Adds it to a recording. @param values its parameters and constants */
   record(recording: Recording, buffers: Record<Buffer, GPUBuffer>, values: Record<Value, number>): void;
 }
+
+/** What stands before the source of a kernel that looks at rows of the cache. */
+export const STORED: Readonly<Record<KvType, string>> = {
+  f32: "alias stored = f32;\n",
+  f16: "enable f16;\nalias stored = f16;\n",
+};
 
 /** A kernel whatever its names. */
 // deno-lint-ignore no-explicit-any
@@ -77,6 +88,7 @@ export function defineKernel<Buffer extends string, Param extends string, Consta
   spec: KernelSpec<Buffer, Param, Constant>,
 ): Kernel<Buffer, Param | Constant> {
   return {
+    stored: [],
     ...spec,
     record(recording, buffers, values) {
       recording.dispatch(this, buffers, values);

@@ -31,7 +31,7 @@ export class Recording {
 
   /** Adds a kernel. `AnyKernel.record` is how to call it. */
   dispatch(kernel: AnyKernel, buffers: Record<string, GPUBuffer>, values: Record<string, number>): void {
-    const launch = this.gpu.launches.launch(kernel, values);
+    const launch = this.gpu.launches.launch(kernel, values, this.gpu.kvType);
     const [x, y = 1, z = 1] = kernel.grid(values, launch.threads), grid = [x, y, z];
     const most = this.gpu.limits.maxComputeWorkgroupsPerDimension!;
     if (grid.some((count) => count > most)) {

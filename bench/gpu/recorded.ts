@@ -1,4 +1,5 @@
 /** What a policy asks of a GPU in a steady state: a chunk after which the cache is compacted, and a written token. */
+import type { KvType } from "../../core/gpu_cache.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import { featuresFor, type Policy } from "../../core/policy.ts";
 import { GpuReading } from "../../kernels/reading/gpu_reading.ts";
@@ -14,6 +15,8 @@ export interface Sizes {
   question: number;
   reserve: number;
   positions: "original" | "compact";
+  /** What the cache stores. Default: f32. */
+  kvType?: KvType;
 }
 
 export interface Recorded {
@@ -28,10 +31,12 @@ export interface Recorded {
 
 /** Heads are taken to be equally long after every compaction, also where they compete. */
 export async function recordPolicy(config: ModelConfig, policy: Policy, sizes: Sizes): Promise<Recorded> {
-  const { budget, chunkTokens, question, reserve, positions } = sizes, heads = config.layers * config.kvHeads;
+  const { budget, chunkTokens, question, reserve, positions, kvType = "f32" } = sizes,
+    heads = config.layers * config.kvHeads;
   const summary = [heads * (budget + chunkTokens), heads * budget, budget];
   const gpu = new DryGpu((into) => into.forEach((_, i) => into[i] = i < 3 ? summary[i]! : budget));
-  const engine = dryEngine(gpu, config, isWide(policy));
+  gpu.kvType = kvType;
+  const engine = dryEngine(gpu, config, { wide: isWide(policy), kvType });
   const numbers = (count: number) => Array.from({ length: count }, () => 3);
   const capacity = gpuCapacity(policy, { slots: budget, chunkTokens, reserve });
   // one number stands for a matrix: nobody multiplies

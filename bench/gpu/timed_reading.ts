@@ -74,9 +74,10 @@ export async function measure(model: LoadedModel, gpu: Gpu, spec: string, wanted
     question: questionTokens.length,
     reserve: options.reserve,
     positions: "compact",
+    kvType: gpu.kvType,
   });
   const at = { live: recorded.live, kept: options.budget.slots, written: 0 };
-  const bytes = recorded.chunk.launches.reduce((sum, launch) => sum + trafficOf(launch, at).bytes, 0);
+  const bytes = recorded.chunk.launches.reduce((sum, launch) => sum + trafficOf(launch, at, gpu.kvType).bytes, 0);
   return {
     tokens: chunks.length * chunkTokens,
     slots: options.budget.slots,

@@ -2,6 +2,7 @@
  * What a launch of every kernel costs, as the kernels' own files say: bytes that must come from or go to the GPU's memory (what several workgroups read,
  * its caches are taken to hold), operations, and how often a workgroup that walks all slots of a head walks them.
  */
+import { type KvType, NUMBER_BYTES } from "../../core/gpu_cache.ts";
 import { NEARNESS } from "../../kernels/compensate/top_similar.ts";
 import type { Launch } from "../../kernels/reading/dry_gpu.ts";
 
@@ -29,8 +30,9 @@ interface Case extends Slots {
   n: number;
   /** Slots that go. */
   gone: number;
-  /** Numbers of a head's key. */
+  /** Numbers of a head's key, and bytes of one in the cache. */
   D: number;
+  stored: number;
 }
 /** [bytes, operations, walks over all slots] */
 type Formula = (at: Case, values: Values) => [number, number?, number?];
@@ -45,18 +47,18 @@ function v(values: Values, name: string): number {
 const CENTROIDS = 64;
 
 /** Both passes over a layer's keys. */
-const asking = ({ live, n }: Case, of: Values): [number, number] => {
+const asking = ({ live, n, stored }: Case, of: Values): [number, number] => {
   const slots = live + v(of, "behind"), asked = v(of, "rows") * v(of, "GROUP");
   const operations = 2 * n * slots * v(of, "WIDTH") * asked;
-  return [4 * n * (slots * v(of, "WIDTH") + asked * (v(of, "WIDTH") + 2 * v(of, "splits") + 4)), operations];
+  return [n * (stored * slots * v(of, "WIDTH") + 4 * asked * (v(of, "WIDTH") + 2 * v(of, "splits") + 4)), operations];
 };
 /** Rows move through a stripe of columns 128 at a time, read then written. */
 const moved = (
   at: Case,
   words: number,
 ): [number, number, number] => [8 * at.n * at.kept * words, 0, 4 * at.kept / at.live];
-const received = ({ n, gone, kept, D }: Case, m: number): [number, number] => [
-  n * (Math.min(kept, gone * m) * 8 * D + gone * m * (4 * D + 8) + 4 * kept),
+const received = ({ n, gone, kept, D, stored }: Case, m: number): [number, number] => [
+  n * (Math.min(kept, gone * m) * 2 * stored * D + gone * m * (stored * D + 8) + 4 * kept),
   2 * n * gone * m * D,
 ];
 const perLive = (bytes: number, walks = 0): Formula => ({ n, live }) => [bytes * n * live, 0, walks];
@@ -67,8 +69,9 @@ export const formulas: Record<string, Formula> = {
   label_rows: ({ n }, of) => [8 * n * v(of, "count")],
   fill_rows: ({ n }, of) => [4 * n * v(of, "count")],
   advance: ({ n }) => [8 * n],
-  value_norms: ({ n, D }, of) => [
-    4 * n * v(of, "rows") * (D + Math.ceil(v(of, "hidden") / 512)) + 4 * v(of, "hidden") * n * v(of, "GROUP") * D,
+  value_norms: ({ n, D, stored }, of) => [
+    n * v(of, "rows") * (stored * D + 4 * Math.ceil(v(of, "hidden") / 512)) +
+    4 * v(of, "hidden") * n * v(of, "GROUP") * D,
     2 * v(of, "rows") * v(of, "hidden") * n * v(of, "GROUP") * D,
   ],
   value_norms_sum: ({ n }, of) => [4 * (v(of, "stripes") + 1) * v(of, "rows") * n],
@@ -101,19 +104,19 @@ export const formulas: Record<string, Formula> = {
   h2o_scores: perLive(24),
   none: perLive(4),
   random: perLive(8),
-  knorm: ({ n, live, D }) => [4 * (D + 1) * n * live, 2 * D * n * live],
-  unit_sum: ({ n, live, D }) => [4 * D * n * live * (1 + 1 / 128), 4 * D * n * live],
-  keydiff: ({ n, live, D }) => [4 * (D + 1) * n * live, 4 * D * n * live],
+  knorm: ({ n, live, D, stored }) => [(stored * D + 4) * n * live, 2 * D * n * live],
+  unit_sum: ({ n, live, D, stored }) => [D * n * live * (stored + 4 / 128), 4 * D * n * live],
+  keydiff: ({ n, live, D, stored }) => [(stored * D + 4) * n * live, 4 * D * n * live],
   expectation: ({ n, D }) => [8 * n * D * (D + 1)],
-  expected_logits: ({ n, live, D }, of) => [
-    4 * n * (live * (D + v(of, "GROUP")) + D * D * v(of, "GROUP")),
+  expected_logits: ({ n, live, D, stored }, of) => [
+    n * (live * (stored * D + 4 * v(of, "GROUP")) + 4 * D * D * v(of, "GROUP")),
     2 * n * v(of, "GROUP") * live * D * D,
   ],
   expected_softmax: ({ n, live }, of) => [8 * n * v(of, "GROUP") * live, 0, 2],
-  expected_score: ({ n, live, D }, of) => [4 * (D + v(of, "GROUP") + 1) * n * live],
+  expected_score: ({ n, live, D, stored }, of) => [(stored * D + 4 * v(of, "GROUP") + 4) * n * live],
   expected_leading: perLive(4, 1),
-  lag_rank: ({ n, live, D }, of) => [
-    n * v(of, "partitions") * (4 * live + 16 * v(of, "LAG") * D),
+  lag_rank: ({ n, live, D, stored }, of) => [
+    n * v(of, "partitions") * (4 * live + 4 * stored * v(of, "LAG") * D),
     n * v(of, "partitions") * 2 * v(of, "LAG") * (v(of, "LAG") + 8 * D),
     1,
   ],
@@ -135,12 +138,12 @@ export const formulas: Record<string, Formula> = {
   chunk_means: perLive(24),
   best_stretch: ({ n, kept }) => [16 * n * kept, 0, 1],
 
-  row_norms: ({ n, live, D }) => [n * live * (4 * D + 4), 2 * n * live * D],
+  row_norms: ({ n, live, D, stored }) => [n * live * (stored * D + 4), 2 * n * live * D],
   split_slots: perLive(20, 2),
-  token_mass: perLive(8),
-  top_similar: ({ n, gone, kept, D }, of) => {
+  token_mass: ({ n, live, stored }) => [(4 + stored) * n * live],
+  top_similar: ({ n, gone, kept, D, stored }, of) => {
     const columns = v(of, "LIKENESS") === NEARNESS ? CENTROIDS : kept;
-    return [n * ((gone + columns) * 4 * D + gone * 8 * v(of, "M")), 2 * n * gone * columns * D];
+    return [n * ((gone + columns) * stored * D + gone * 8 * v(of, "M")), 2 * n * gone * columns * D];
   },
   receive_chains: ({ n, gone, kept }, of) => [
     n * (gone * 4 * v(of, "M") + 8 * kept),
@@ -149,12 +152,12 @@ export const formulas: Record<string, Formula> = {
   flow_shares: (at, of) => perGone(20 * v(of, "M") + 8)(at, of),
   merge_shares: perGone(28),
   d2o_threshold: perGone(12),
-  latent_features: ({ n, gone, D }, of) => [
-    4 * (n * gone * (D + v(of, "rank")) + D * v(of, "rank")),
+  latent_features: ({ n, gone, D, stored }, of) => [
+    n * gone * (stored * D + 4 * v(of, "rank")) + 4 * D * v(of, "rank"),
     2 * n * gone * D * v(of, "rank"),
   ],
-  latent_write: ({ n, gone, D }, of) => [
-    4 * n * (gone * (D + v(of, "rank")) + 2 * v(of, "rank") * (D + 1)),
+  latent_write: ({ n, gone, D, stored }, of) => [
+    n * (gone * (stored * D + 4 * v(of, "rank")) + 8 * v(of, "rank") * (D + 1)),
     2 * n * gone * v(of, "rank") * (D + 1),
   ],
   longest_rows: perGone(8),
@@ -162,17 +165,22 @@ export const formulas: Record<string, Formula> = {
   receive_bounded: (at, of) => received(at, v(of, "M")),
   receive_mean: (at) => received(at, 1),
   cam_parts: (at, of) => perGone(16 + 8 * v(of, "m"))(at, of),
-  cam_receive: ({ n, gone, kept, D }, of) => [n * (kept * 8 * D + gone * (4 * D + 8)), 2 * n * gone * v(of, "m") * D],
+  cam_receive: (
+    { n, gone, kept, D, stored },
+    of,
+  ) => [n * (kept * 2 * stored * D + gone * (stored * D + 8)), 2 * n * gone * v(of, "m") * D],
   mass_histogram: ({ n, gone }) => [n * (8 * gone + 3072)],
   choose_digit: () => [2048],
   heaviest_slots: ({ n, gone }) => [20 * n * gone + 2 * n * n],
   centroid_seeds: perLive(54, 3),
-  centroid_join: ({ n, gone, D }) => [n * (gone * (8.5 * D + 16) + CENTROIDS * 16 * D)],
+  centroid_join: (
+    { n, gone, D, stored },
+  ) => [n * (gone * (2.125 * stored * D + 16) + CENTROIDS * 4 * stored * D)],
 
   gather: (at, of) => moved(at, v(of, "MOVED")),
   gather_rotate: (at, of) => moved(at, v(of, "KEY") * 17 / 16 + Number(v(of, "WORDS") > v(of, "KEY"))),
-  hide: ({ n, kept }) => [4 * n * kept],
-  narrow: perLive(8, 1),
+  hide: ({ n, kept, stored }) => [stored * n * kept],
+  narrow: ({ n, live, stored }) => [(4 + stored) * n * live, 0, 1],
   compact_positions: ({ n, kept }) => [4 * n * kept],
   settle: ({ n }) => [24 * n],
   coverage: perLive(4, 1),
@@ -181,7 +189,7 @@ export const formulas: Record<string, Formula> = {
   written_quota: perLive(4),
   written_recency: perWritten(4),
   written_momentum: perWritten(8),
-  rkv_redundancy: ({ n, written, D }) => [n * written * (4 * D + 12), 32 * n * written * D],
+  rkv_redundancy: ({ n, written, D, stored }) => [n * written * (stored * D + 12), 32 * n * written * D],
   rkv_score: perWritten(32),
   argmax: (_, of) => [4 * v(of, "rows") * (v(of, "vocab") + 1)],
 };
@@ -189,15 +197,16 @@ export const formulas: Record<string, Formula> = {
 /** Slots that the threads of a workgroup look at together. */
 const THREADS = 256;
 
-/** @throws where a kernel has no formula */
-export function trafficOf({ name, values, workgroups }: Launch, slots: Slots): Traffic {
+/** @param kvType of the cache. @throws where a kernel has no formula */
+export function trafficOf({ name, values, workgroups }: Launch, slots: Slots, kvType: KvType = "f32"): Traffic {
   const formula = formulas[name];
   if (!formula) {
     throw new Error(`bench/gpu/traffic.ts has no formula for the kernel ${name}: add one beside the others`);
   }
   const { lists, runs, heads, kvHeads, HEAD_DIM, D, WORDS, WIDTH } = values;
   const n = lists !== undefined ? lists / (runs ?? 1) : heads ?? kvHeads ?? workgroups;
-  const at = { ...slots, n, gone: slots.live - slots.kept, D: HEAD_DIM ?? D ?? WIDTH ?? WORDS ?? 0 };
+  const numbers = HEAD_DIM ?? D ?? WIDTH ?? WORDS ?? 0;
+  const at = { ...slots, n, gone: slots.live - slots.kept, D: numbers, stored: NUMBER_BYTES[kvType] };
   const [bytes, operations = 0, walks = 0] = formula(at, values);
   return { bytes, operations, rounds: Math.max(1, walks * slots.live / THREADS) };
 }

@@ -4,24 +4,36 @@
  */
 import type { InferenceSession } from "onnxruntime-common";
 import { DeviceError } from "../errors.ts";
+import type { KvType } from "../gpu_cache.ts";
 import type { OnnxRuntime } from "./cpu.ts";
 import { Graph, serializeModel } from "./onnx.ts";
 
 /** Rows of a chunk and slots before them: more than one tile of the kernels, and no multiple of anything. */
 const ROWS = 70, PAST = 21, CAPACITY = 96;
-/** Sums of float32 products in any order. */
-const TOLERANCE = 1e-4;
+/** Sums of products in any order; in half precision of rounded numbers, and rounded once more themselves. */
+const TOLERANCE: Readonly<Record<KvType, number>> = { f32: 1e-4, f16: 1e-2 };
+
+/** Attention over keys and values of one type is wrong; over those of another it may be right. */
+export class AttentionError extends DeviceError {}
 
 /**
  * Runs attention of one KV head over a chunk and over a single row, against plain loops.
  * @param headDim as the model's slots have it, so that the pipelines are those that it needs anyway
- * @throws {DeviceError} when a number is wrong
+ * @param type of the cache, and of all that attention computes
+ * @throws {AttentionError} when a number is wrong
  */
-export async function attentionSelfTest(runtime: OnnxRuntime, device: GPUDevice, headDim: number, group: number) {
+export async function attentionSelfTest(
+  runtime: OnnxRuntime,
+  device: GPUDevice,
+  headDim: number,
+  group: number,
+  type: KvType = "f32",
+): Promise<void> {
+  const element = type === "f16" ? "float16" : "float32";
   const graph = new Graph("attention"), width = group * headDim;
-  graph.input("query", "float32", [1, "S", width]);
-  for (const name of ["key", "value"]) graph.input(name, "float32", [1, "S", headDim]);
-  for (const name of ["past.k", "past.v"]) graph.input(name, "float32", [1, 1, "C", headDim]);
+  graph.input("query", element, [1, "S", width]);
+  for (const name of ["key", "value"]) graph.input(name, element, [1, "S", headDim]);
+  for (const name of ["past.k", "past.v"]) graph.input(name, element, [1, 1, "C", headDim]);
   for (const name of ["last", "total"]) graph.input(name, "int32", [1]);
   graph.node(
     "GroupQueryAttention",
@@ -30,8 +42,8 @@ export async function attentionSelfTest(runtime: OnnxRuntime, device: GPUDevice,
     { num_heads: group, kv_num_heads: 1, do_rotary: 0 },
     "com.microsoft",
   );
-  graph.output("out", "float32", [1, "S", width]);
-  for (const name of ["present.k", "present.v"]) graph.output(name, "float32", [1, 1, "C", headDim]);
+  graph.output("out", element, [1, "S", width]);
+  for (const name of ["present.k", "present.v"]) graph.output(name, element, [1, 1, "C", headDim]);
 
   const session = await runtime.InferenceSession.create(serializeModel(graph), {
     executionProviders: [{ name: "webgpu", device } as InferenceSession.WebGpuExecutionProviderOption],
@@ -44,12 +56,14 @@ export async function attentionSelfTest(runtime: OnnxRuntime, device: GPUDevice,
       const query = wave(rows * width, 0.37),
         keys = wave(CAPACITY * headDim, 0.61),
         values = wave(CAPACITY * headDim, 0.23);
-      const fresh = (all: Float32Array) =>
-        new Tensor("float32", all.slice(PAST * headDim, total * headDim), [1, rows, headDim]);
-      const past = (all: Float32Array) =>
-        new Tensor("float32", all.slice().fill(9, PAST * headDim), [1, 1, CAPACITY, headDim]);
+      const tensor = (numbers: Float32Array, dims: number[]) =>
+        type === "f16"
+          ? new Tensor("float16", new Uint16Array(Float16Array.from(numbers).buffer), dims)
+          : new Tensor("float32", numbers, dims);
+      const fresh = (all: Float32Array) => tensor(all.slice(PAST * headDim, total * headDim), [1, rows, headDim]);
+      const past = (all: Float32Array) => tensor(all.slice().fill(9, PAST * headDim), [1, 1, CAPACITY, headDim]);
       const { out } = await session.run({
-        query: new Tensor("float32", query, [1, rows, width]),
+        query: tensor(query, [1, rows, width]),
         key: fresh(keys),
         value: fresh(values),
         "past.k": past(keys),
@@ -57,11 +71,11 @@ export async function attentionSelfTest(runtime: OnnxRuntime, device: GPUDevice,
         last: new Tensor("int32", Int32Array.of(total - 1), [1]),
         total: new Tensor("int32", Int32Array.of(total), [1]),
       }, ["out"]);
-      const got = await out!.getData() as Float32Array, asked = attention(query, keys, values, rows, group, headDim);
-      const wrong = asked.findIndex((value, i) => !(Math.abs(got[i]! - value) <= TOLERANCE));
+      const asked = attention(query, keys, values, rows, group, headDim), got = numbersOf(await out!.getData());
+      const wrong = asked.findIndex((value, i) => !(Math.abs(got[i]! - value) <= TOLERANCE[type]));
       if (wrong >= 0) {
-        throw new DeviceError(
-          `ONNX Runtime's attention is wrong on this GPU: row ${Math.floor(wrong / width)} of ${rows} gave ${
+        throw new AttentionError(
+          `ONNX Runtime's attention in ${type} is wrong on this GPU: row ${Math.floor(wrong / width)} of ${rows} gave ${
             got[wrong]
           }, ` +
             `and ${asked[wrong]} is right; a device without the feature "subgroups", or --device cpu, works`,
@@ -71,6 +85,13 @@ export async function attentionSelfTest(runtime: OnnxRuntime, device: GPUDevice,
   } finally {
     await session.release();
   }
+}
+
+/** @param data as ONNX Runtime gives it: half precision in words where its Float16Array is not this runtime's */
+function numbersOf(data: unknown): ArrayLike<number> {
+  return data instanceof Uint16Array
+    ? new Float16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length)
+    : data as ArrayLike<number>;
 }
 
 /** Numbers that repeat nowhere. */

@@ -1,5 +1,6 @@
 /** What a run asks of the graph beyond the forward pass; chosen when the engine opens, so that nothing else is computed. */
 import type { PackMethod } from "../pack/method.ts";
+import type { KvType } from "../gpu_cache.ts";
 import type { Aggregation } from "./attention_mass.ts";
 
 export interface GraphFeatures {
@@ -23,6 +24,8 @@ export interface GraphFeatures {
   indexer: boolean;
   /** A latent memory adds what it remembers to the attention of every row (`latent_readout.ts`). */
   readout: boolean;
+  /** What a GPU's cache stores keys and values in; attention then computes in it too. The CPU's cache has f32. */
+  kvType: KvType;
 }
 
 export const NO_FEATURES: GraphFeatures = {
@@ -36,6 +39,7 @@ export const NO_FEATURES: GraphFeatures = {
   packs: [],
   indexer: false,
   readout: false,
+  kvType: "f32",
 };
 
 /** A short name of a set of features, for the graph's file and for telling whether one engine serves two policies. */
@@ -54,6 +58,7 @@ export function spell(features: GraphFeatures): string {
   for (const name of names) {
     if (features[name]) parts.push(name);
   }
+  if (features.kvType !== "f32") parts.push(features.kvType);
   parts.push(...features.packs);
   return parts.length === 0 ? "plain" : parts.join("-");
 }

@@ -12,6 +12,9 @@
  * | bias in the slots | 14 | 17 | slots longer by 8 numbers |
  * | `attention_bias` | 13 | 16 | heads × rows × slots numbers per layer, sent and spread out in every pass |
  * | a node per KV head | 18 | 22 | more with every KV head, and each too small to fill a GPU |
+ *
+ * Over a cache in half precision (`features.kvType`) attention computes in it, and nothing else does: hidden states of some models are larger than f16's
+ * largest number. Its inputs are cast before they are rotated, all at once where nothing must be normalised before: 2 dispatches more, else 4.
  */
 import { BIAS_DIMS } from "../gpu_cache.ts";
 import type { GraphFeatures } from "./features.ts";
@@ -22,6 +25,8 @@ import { Graph, serializeModel } from "./onnx.ts";
 import type { ModelConfig } from "./weights.ts";
 
 const MS = "com.microsoft";
+/** `TensorProto.DataType`, as Cast names them. */
+const FLOAT32 = 1, FLOAT16 = 10;
 
 /** Names of a layer's inputs and outputs, and of the inputs that carry the extra dimensions. */
 export const webgpuNames = {
@@ -82,8 +87,9 @@ export function writeLlamaWebgpu(
 
   graph.input("input_ids", "int64", [1, features.embeddings ? "I" : "S"]); // rows that are no tokens come behind
   graph.input("position_ids", "int64", [1, "S"]); // rows of cos and sin, not positions
-  graph.input("cos", "float32", ["S", headDim / 2]);
-  graph.input("sin", "float32", ["S", headDim / 2]);
+  const isHalf = features.kvType === "f16", stored = isHalf ? "float16" : "float32";
+  graph.input("cos", stored, ["S", headDim / 2]);
+  graph.input("sin", stored, ["S", headDim / 2]);
   graph.input("logits_rows", "int64", ["R"]);
   if (givesQueries(features)) graph.input("query_start", "int64", [1]);
   const wide = features.logBias ? wideInputs(config) : [];
@@ -117,6 +123,12 @@ export function writeLlamaWebgpu(
     return graph.node("Reshape", [joined, `shape.wide.${count}`], [`${rows}.wide`]);
   };
 
+  /** Rows in what the cache stores, and back: attention is all that computes in it. */
+  const asStored = (rows: string): string =>
+    isHalf ? graph.node("Cast", [rows], [`${rows}.f16`], { to: FLOAT16 }) : rows;
+  const asFloats = (rows: string, name = `${rows}.f32`): string =>
+    isHalf ? graph.node("Cast", [rows], [name], { to: FLOAT32 }) : rows;
+
   let { residual, x } = embedded(graph, weights, config, features);
   for (let layer = 0; layer < layers; layer++) {
     const p = `l${layer}.`, w = `layers.${layer}.`, isLast = layer === layers - 1;
@@ -131,14 +143,15 @@ export function writeLlamaWebgpu(
     graph.input(names.last(layer), "int32", [1]);
     graph.input(names.total(layer), "int32", [1]);
     for (const past of [names.pastKey(layer), names.pastValue(layer)]) {
-      graph.input(past, "float32", [1, kvHeads, "C", slot]);
+      graph.input(past, stored, [1, kvHeads, "C", slot]);
     }
     for (const present of [names.presentKey(layer), names.presentValue(layer)]) {
-      graph.output(present, "float32", [1, kvHeads, "C", slot]);
+      graph.output(present, stored, [1, kvHeads, "C", slot]);
     }
 
     let qkv = weights.linear([`${w}self_attn.q_proj`, `${w}self_attn.k_proj`, `${w}self_attn.v_proj`], x, `${p}qkv`);
     if (wide.length === 1) qkv = widened(qkv, wide[0]!.heads, wide[0]!.name);
+    if (!config.qkNorm) qkv = asStored(qkv);
     let parts = [`${p}q.raw`, `${p}k.raw`, `${p}v.raw`];
     graph.node("Split", [qkv, "split.qkv"], parts, { axis: 2 });
     if (config.qkNorm) {
@@ -148,6 +161,7 @@ export function writeLlamaWebgpu(
     if (wide.length === 2) {
       parts = parts.map((rows, i) => i === 0 ? widened(rows, heads, "wide.q") : widened(rows, kvHeads, "wide.kv"));
     }
+    if (config.qkNorm) parts = parts.map(asStored);
     const [rawQuery, rawKey, value] = parts as [string, string, string];
     const rotated = (rows: string, name: string, count: number) =>
       graph.node("RotaryEmbedding", [rows, "position_ids", "cos", "sin"], [name], {
@@ -155,12 +169,15 @@ export function writeLlamaWebgpu(
         ...(slot > headDim ? { rotary_embedding_dim: headDim } : {}),
       }, MS);
     const query = rotated(rawQuery, `${p}q`, heads), key = rotated(rawKey, `${p}k`, kvHeads);
+    const plainQuery = givesRawQueries(features) || features.readout ? asFloats(rawQuery) : rawQuery;
     if (givesRawQueries(features)) {
-      graph.node("Identity", [rawQuery], [names.rawQuery(layer)]);
+      graph.node("Identity", [plainQuery], [names.rawQuery(layer)]);
       graph.output(names.rawQuery(layer), "float32", [1, "S", heads * slot]);
     }
     if (givesQueries(features)) {
-      graph.node("Slice", [query, "query_start", "end", "axis1"], [names.query(layer)]);
+      const rows = [query, "query_start", "end", "axis1"];
+      const asking = graph.node("Slice", rows, [isHalf ? `${p}q.asking` : names.query(layer)]);
+      if (isHalf) asFloats(asking, names.query(layer));
       graph.output(names.query(layer), "float32", [1, "Q", heads * slot]);
     }
 
@@ -172,9 +189,10 @@ export function writeLlamaWebgpu(
       { num_heads: heads, kv_num_heads: kvHeads, do_rotary: 0, scale: { float: 1 / Math.sqrt(headDim) } },
       MS,
     );
+    attention = asFloats(attention);
     if (slot > headDim) attention = narrowed(attention);
     if (features.readout) {
-      attention = withReadout(graph, layer, attention, slot > headDim ? narrowed(rawQuery) : rawQuery);
+      attention = withReadout(graph, layer, attention, slot > headDim ? narrowed(plainQuery) : plainQuery);
     }
     if (isLast) { // what follows serves the logits only
       attention = graph.node("Gather", [attention, "logits_rows"], [`${p}att.rows`], { axis: 1 });

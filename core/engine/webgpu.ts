@@ -72,7 +72,7 @@ export async function openWebgpu(
 ): Promise<WebgpuEngine> {
   let session: InferenceSession;
   try {
-    await attentionSelfTest(runtime, device, slotDim(config, features), config.heads / config.kvHeads);
+    await attentionSelfTest(runtime, device, slotDim(config, features), config.heads / config.kvHeads, features.kvType);
     session = await runtime.InferenceSession.create(await files.readFile(prepared.graphPath), {
       executionProviders: [{ name: "webgpu", device } as InferenceSession.WebGpuExecutionProviderOption],
       preferredOutputLocation: "gpu-buffer",
@@ -127,6 +127,9 @@ export class WebgpuEngine {
     if (cache.slotDim !== this.slotDim) {
       throw new Error(`The cache's slots have ${cache.slotDim} numbers, and the graph was written for ${this.slotDim}`);
     }
+    if (cache.type !== this.features.kvType) {
+      throw new Error(`The cache stores ${cache.type}, and the graph was written for ${this.features.kvType}`);
+    }
     if (rows > cache.free) throw new Error(`${rows} rows do not fit: ${cache.free} slots of the cache are free`);
     const { feeds, fetches } = this.tensors(cache, pass);
     const logits = logitsRows > 0 ? ["logits"] : [];
@@ -175,8 +178,8 @@ export class WebgpuEngine {
     const feeds: Record<string, Tensor> = {
       input_ids: this.int64(Array.from(pass.tokens), [1, pass.tokens.length]),
       position_ids: this.int64(count(rows), [1, rows]),
-      cos: this.floats(cos, [rows, headDim / 2]),
-      sin: this.floats(sin, [rows, headDim / 2]),
+      cos: this.stored(cos, [rows, headDim / 2]),
+      sin: this.stored(sin, [rows, headDim / 2]),
       logits_rows: this.int64(wanted, [wanted.length]),
     };
     if (features.embeddings) {
@@ -200,15 +203,19 @@ export class WebgpuEngine {
     }
     if (features.readout) Object.assign(feeds, this.latent(pass.latent ?? null));
     const fetches: Record<string, Tensor | null> = {};
-    const slots = [1, kvHeads, cache.capacity, cache.slotDim];
+    const slots = [1, kvHeads, cache.capacity, cache.slotDim], stored = cache.type === "f16" ? "float16" : "float32";
     for (let layer = 0; layer < config.layers; layer++) {
       const total = cache.end[layer]! + rows;
       this.device.queue.writeBuffer(this.last[layer]!, 0, Int32Array.of(total - 1));
       feeds[names.last(layer)] = this.onGpu(this.last[layer]!, [1], "int32");
       feeds[names.total(layer)] = new this.tensor("int32", Int32Array.of(total), [1]);
       // the same tensor in and out: rows are written in place
-      fetches[names.presentKey(layer)] = feeds[names.pastKey(layer)] = this.onGpu(cache.keys[layer]!, slots);
-      fetches[names.presentValue(layer)] = feeds[names.pastValue(layer)] = this.onGpu(cache.values[layer]!, slots);
+      fetches[names.presentKey(layer)] = feeds[names.pastKey(layer)] = this.onGpu(cache.keys[layer]!, slots, stored);
+      fetches[names.presentValue(layer)] = feeds[names.pastValue(layer)] = this.onGpu(
+        cache.values[layer]!,
+        slots,
+        stored,
+      );
     }
     return { feeds, fetches };
   }
@@ -227,12 +234,18 @@ export class WebgpuEngine {
     };
   }
 
-  private onGpu(buffer: GPUBuffer, dims: number[], dataType: "float32" | "int32" = "float32"): Tensor {
+  private onGpu(buffer: GPUBuffer, dims: number[], dataType: "float32" | "float16" | "int32" = "float32"): Tensor {
     return this.tensor.fromGpuBuffer(buffer as never, { dataType, dims });
   }
 
   private floats(data: Float32Array, dims: number[]): Tensor {
     return new this.tensor("float32", data, dims);
+  }
+
+  /** In what the cache stores. */
+  private stored(data: Float32Array, dims: number[]): Tensor {
+    if (this.features.kvType === "f32") return this.floats(data, dims);
+    return new this.tensor("float16", new Uint16Array(Float16Array.from(data).buffer), dims);
   }
 
   private int64(values: number[], dims: number[]): Tensor {

@@ -2,7 +2,7 @@
  * What the engine takes on a GPU beside the cache: its weights, byte for byte, and what ONNX Runtime keeps for activations. The latter comes in buckets: a
  * buffer is as large as the next of `BUCKETS`, and stays for the next tensor of its bucket.
  */
-import { BIAS_DIMS } from "../gpu_cache.ts";
+import { BIAS_DIMS, NUMBER_BYTES } from "../gpu_cache.ts";
 import { blockForm } from "./blocks.ts";
 import type { GraphFeatures } from "./features.ts";
 import { givesQueries, slotDim } from "./graph_webgpu.ts";
@@ -68,24 +68,28 @@ function momentsOf(config: ModelConfig, features: GraphFeatures, pass: PassShape
   const { rows, queryRows = 0, logitsRows = 0 } = pass,
     { layers, hidden, heads, kvHeads, headDim, ffn, vocab } = config;
   const slot = slotDim(config, features), wide = features.logBias, row = 4 * rows;
+  // what attention takes and gives
+  const isHalf = features.kvType === "f16", stored = NUMBER_BYTES[features.kvType] * rows;
   const given: [number, number][] = [
     // the next pass's come while these are in use
     [8 * rows, 3],
-    [row * headDim / 2, 3],
+    [stored * headDim / 2, 3],
     [wide ? row * (heads + 2 * kvHeads) * BIAS_DIMS : 0, 2],
     [features.queryMoments ? row * heads * slot : 0, layers - 1],
     [4 * logitsRows * vocab, 1],
   ];
   // nodes whose outputs nobody takes up run last: until then the queries of all layers stay, and the asked rows of them until the policy has looked
   const asked = givesQueries(features) ? 1 : 0;
-  const waiting: [number, number][] = [[asked * row * heads * slot, layers - 1]];
+  const waiting: [number, number][] = [[asked * stored * heads * slot, layers - 1]];
   const handed: [number, number][] = [[asked * 4 * queryRows * heads * slot, layers - 1]];
   const attention: [number, number][] = [
     [row * hidden, 2],
     [row * (heads + 2 * kvHeads) * headDim, 1],
     [wide ? row * (heads + 2 * kvHeads) * slot : 0, 2],
-    [row * heads * slot, 3],
-    [row * kvHeads * slot, config.qkNorm ? 4 : 3],
+    [isHalf ? stored * (heads + 2 * kvHeads) * slot : 0, 1],
+    [stored * heads * slot, 3],
+    [isHalf ? row * heads * slot : 0, 1],
+    [stored * kvHeads * slot, config.qkNorm ? 4 : 3],
     [wide ? row * heads * headDim : 0, 1],
   ];
   const forward: [number, number][] = [[row * hidden, 4], [2 * row * ffn, 1], [row * ffn, 3]];

@@ -18,15 +18,17 @@ export const hide = defineKernel({
     /** The layer's keys [heads, stride, WORDS]. */
     pool: "write",
   },
-  params: { firstHead: "u32", kvHeads: "u32", stride: "u32" },
+  stored: ["pool"],
+  /** `HIDDEN` of what the cache stores. */
+  params: { firstHead: "u32", kvHeads: "u32", stride: "u32", hidden: "f32" },
   /** Numbers of a row, and which of them hides. */
   constants: ["WORDS", "COLUMN"],
   threads: 256,
   grid: ({ stride, kvHeads }, threads) => [Math.ceil(stride / threads), kvHeads],
-  cpu({ count, pool }, { firstHead, kvHeads, stride, WORDS, COLUMN }) {
+  cpu({ count, pool }, { firstHead, kvHeads, stride, hidden, WORDS, COLUMN }) {
     for (let head = 0; head < kvHeads; head++) {
       const start = newStart(count, firstHead + head, kvHeads), end = start + count[firstHead + head]!;
-      for (let slot = 0; slot < end; slot++) pool[(head * stride + slot) * WORDS + COLUMN] = slot < start ? HIDDEN : 0;
+      for (let slot = 0; slot < end; slot++) pool[(head * stride + slot) * WORDS + COLUMN] = slot < start ? hidden : 0;
     }
   },
   tolerance: EXACT,
@@ -34,6 +36,6 @@ export const hide = defineKernel({
     keeps().map(({ name, stride, kvHeads, lists, firstHead, count }) => ({
       name,
       buffers: { count, pool: numbers((lists - firstHead) * stride * 12, 9) },
-      values: { firstHead, kvHeads, stride, WORDS: 12, COLUMN: 5 },
+      values: { firstHead, kvHeads, stride, hidden: HIDDEN.f16, WORDS: 12, COLUMN: 5 },
     })),
 });

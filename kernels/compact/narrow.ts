@@ -26,19 +26,20 @@ export const narrow = defineKernel({
     /** The layer's keys [heads, stride, WORDS]. */
     pool: "write",
   },
-  /** Of slots before the first one of a token from `firstSource` on, all but the first `sinks` are hidden. */
-  params: { firstHead: "u32", kvHeads: "u32", stride: "u32", sinks: "u32", firstSource: "i32" },
+  stored: ["pool"],
+  /** Of slots before the first one of a token from `firstSource` on, all but the first `sinks` are hidden: they get `hidden`, `HIDDEN` of what the cache stores. */
+  params: { firstHead: "u32", kvHeads: "u32", stride: "u32", sinks: "u32", firstSource: "i32", hidden: "f32" },
   /** Numbers of a row, and which of them hides. */
   constants: ["WORDS", "COLUMN"],
   threads: 256,
   grid: ({ kvHeads }) => [kvHeads],
-  cpu({ source, start, end, pool }, { firstHead, kvHeads, stride, sinks, firstSource, WORDS, COLUMN }) {
+  cpu({ source, start, end, pool }, { firstHead, kvHeads, stride, sinks, firstSource, hidden, WORDS, COLUMN }) {
     for (let one = 0; one < kvHeads; one++) {
       const head = firstHead + one, begin = start[head]!, last = end[head]!;
       let first = begin;
       while (first < last && source[head * stride + first]! < firstSource) first++;
       for (let slot = begin; slot < last; slot++) {
-        pool[(one * stride + slot) * WORDS + COLUMN] = slot >= begin + sinks && slot < first ? HIDDEN : 0;
+        pool[(one * stride + slot) * WORDS + COLUMN] = slot >= begin + sinks && slot < first ? hidden : 0;
       }
     }
   },
@@ -60,7 +61,16 @@ export const narrow = defineKernel({
         return {
           name: `${name}, ${firstHead ? "second" : "first"} layer`,
           buffers: { source: Int32Array.from(place(sources, 0)), start, end, pool: numbers(2 * stride * 12, 9) },
-          values: { firstHead, kvHeads: 2, stride, sinks: SINKS, firstSource, WORDS: 12, COLUMN: 5 },
+          values: {
+            firstHead,
+            kvHeads: 2,
+            stride,
+            sinks: SINKS,
+            firstSource,
+            hidden: HIDDEN.f16,
+            WORDS: 12,
+            COLUMN: 5,
+          },
         };
       })
     ),

@@ -1,17 +1,16 @@
-// pool[h, slot, COLUMN] = HIDDEN for start + sinks <= slot < first, 0 for the other live slots, where first is the first live slot of a token from
+// pool[h, slot, COLUMN] = hidden for start + sinks <= slot < first, 0 for the other live slots, where first is the first live slot of a token from
 // firstSource on: what a head knows of earlier tokens gets no attention, but for its sinks. pool [heads of the layer, stride, WORDS], keys of a wide cache;
 // source [all heads, stride]; start, end [all heads]. A workgroup is a head.
-struct Params { firstHead: u32, kvHeads: u32, stride: u32, sinks: u32, firstSource: i32 }
+struct Params { firstHead: u32, kvHeads: u32, stride: u32, sinks: u32, firstSource: i32, hidden: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<i32>;
 @group(0) @binding(2) var<storage, read> start: array<u32>;
 @group(0) @binding(3) var<storage, read> end: array<u32>;
-@group(0) @binding(4) var<storage, read_write> pool: array<f32>;
+@group(0) @binding(4) var<storage, read_write> pool: array<stored>;
 
 override THREADS: u32;
 override WORDS: u32;
 override COLUMN: u32;
-const HIDDEN = -1e9f;
 
 var<workgroup> first: atomic<u32>;
 
@@ -31,6 +30,6 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   workgroupBarrier();
   let until = atomicLoad(&first);
   for (var slot = begin + lane; slot < last; slot += THREADS) {
-    pool[(group.x * params.stride + slot) * WORDS + COLUMN] = select(0.0, HIDDEN, slot >= begin + params.sinks && slot < until);
+    pool[(group.x * params.stride + slot) * WORDS + COLUMN] = stored(select(0.0, params.hidden, slot >= begin + params.sinks && slot < until));
   }
 }

@@ -32,6 +32,7 @@ export const camReceive = defineKernel({
     /** The layer's values [heads, stride, WIDTH]. */
     values: "write",
   },
+  stored: ["values"],
   params: { heads: "u32", firstHead: "u32", stride: "u32", m: "u32" },
   constants: ["WIDTH", "D", "BOUNDED"],
   threads: 256,

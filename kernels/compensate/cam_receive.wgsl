@@ -12,7 +12,7 @@ struct Params { heads: u32, firstHead: u32, stride: u32, m: u32 }
 @group(0) @binding(4) var<storage, read> start: array<u32>;
 @group(0) @binding(5) var<storage, read> parts: array<f32>;
 @group(0) @binding(6) var<storage, read> longest: array<f32>;
-@group(0) @binding(7) var<storage, read_write> values: array<f32>;
+@group(0) @binding(7) var<storage, read_write> values: array<stored>;
 
 override THREADS: u32;
 override WIDTH: u32;
@@ -51,11 +51,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
       var added = 0.0;
       for (var i = first; i < last; i++) {
         let part = parts[run + i];
-        if (part != 0.0) { added += part * values[(run + rows[lists + i]) * WIDTH + d]; }
+        if (part != 0.0) { added += part * f32(values[(run + rows[lists + i]) * WIDTH + d]); }
       }
-      let was = values[to + d];
+      let was = f32(values[to + d]);
       let now = was + added;
-      values[to + d] = now;
+      values[to + d] = stored(now);
       before += was * was;
       after += now * now;
     }
@@ -68,5 +68,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
   let most = max(longest[head], sqrt(sum.x));
   let length = sqrt(sum.y);
   if (length <= most) { return; }
-  for (var d = lane; d < D; d += LANES) { values[to + d] *= most / length; }
+  for (var d = lane; d < D; d += LANES) { values[to + d] = stored(f32(values[to + d]) * (most / length)); }
 }

@@ -34,6 +34,7 @@ export const centroidJoin = defineKernel({
     keys: "write",
     values: "write",
   },
+  stored: ["keys", "values"],
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
   constants: ["WIDTH", "D", "BY_MASS"],
   threads: 256,

@@ -11,8 +11,8 @@ struct Params { heads: u32, firstHead: u32, stride: u32 }
 @group(0) @binding(4) var<storage, read> chains: array<u32>;
 @group(0) @binding(5) var<storage, read> mass: array<f32>;
 @group(0) @binding(6) var<storage, read_write> count: array<f32>;
-@group(0) @binding(7) var<storage, read_write> keys: array<f32>;
-@group(0) @binding(8) var<storage, read_write> values: array<f32>;
+@group(0) @binding(7) var<storage, read_write> keys: array<stored>;
+@group(0) @binding(8) var<storage, read_write> values: array<stored>;
 
 override THREADS: u32;
 override WIDTH: u32;
@@ -63,28 +63,28 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
   for (var d = lane; d < D; d += LANES) {
     var n = own;
-    var key = keys[to + d];
-    var value = values[to + d];
+    var key = f32(keys[to + d]);
+    var value = f32(values[to + d]);
     for (var a = first; a != NONE; a = chains[chain + params.stride + a]) {
       let slot = rows[lists + a];
       let w = weight(lists + slot);
       n += w;
-      key += w / n * (keys[(run + slot) * WIDTH + d] - key);
-      value += w / n * (values[(run + slot) * WIDTH + d] - value);
+      key += w / n * (f32(keys[(run + slot) * WIDTH + d]) - key);
+      value += w / n * (f32(values[(run + slot) * WIDTH + d]) - value);
     }
-    keys[to + d] = key;
-    values[to + d] = value;
+    keys[to + d] = stored(key);
+    values[to + d] = stored(value);
   }
   if (lane != 0u) { return; }
   var n = own;
-  var bias = keys[to + D];
+  var bias = f32(keys[to + D]);
   for (var a = first; a != NONE; a = chains[chain + params.stride + a]) {
     let slot = rows[lists + a];
     let w = weight(lists + slot);
     n += w;
-    bias = (1.0 - w / n) * bias + w / n * keys[(run + slot) * WIDTH + D] + entropy(w / n);
+    bias = (1.0 - w / n) * bias + w / n * f32(keys[(run + slot) * WIDTH + D]) + entropy(w / n);
     stood += tokens(lists + slot);
   }
-  keys[to + D] = bias;
+  keys[to + D] = stored(bias);
   count[lists + centre] = stood;
 }

@@ -28,6 +28,7 @@ export const latentFeatures = defineKernel({
     /** [heads, stride, rank], by place in the list. */
     features: "write",
   },
+  stored: ["keys"],
   params: { heads: "u32", firstHead: "u32", stride: "u32", rank: "u32" },
   constants: ["WIDTH", "D"],
   threads: 64,

@@ -4,7 +4,7 @@
 // Workgroups: x over the list, y over heads.
 struct Params { heads: u32, firstHead: u32, stride: u32, rank: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<stored>;
 @group(0) @binding(2) var<storage, read> evicted: array<u32>;
 @group(0) @binding(3) var<storage, read> evictedCount: array<u32>;
 @group(0) @binding(4) var<storage, read> position: array<i32>;
@@ -30,7 +30,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     let a = turns[n % 256u * half + j];
     let b = turns[(256u + n / 256u) * half + j];
     let by = vec2f(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
-    let pair = vec2f(keys[row + j], keys[row + half + j]);
+    let pair = vec2f(f32(keys[row + j]), f32(keys[row + half + j]));
     // back: by the same angle the other way
     key[j] = pair.x * by.x + pair.y * by.y;
     key[half + j] = pair.y * by.x - pair.x * by.y;

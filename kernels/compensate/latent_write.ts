@@ -23,6 +23,7 @@ export const latentWrite = defineKernel({
     sums: "write",
     norms: "write",
   },
+  stored: ["values"],
   params: { heads: "u32", firstHead: "u32", stride: "u32", rank: "u32", eta: "f32", decay: "f32" },
   constants: ["WIDTH", "D"],
   threads: 64,

@@ -4,7 +4,7 @@
 // A workgroup is a row of a head's memory: each thread takes every THREADS-th column. Workgroups: x over rows, y over heads.
 struct Params { heads: u32, firstHead: u32, stride: u32, rank: u32, eta: f32, decay: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> values: array<stored>;
 @group(0) @binding(2) var<storage, read> evicted: array<u32>;
 @group(0) @binding(3) var<storage, read> evictedCount: array<u32>;
 @group(0) @binding(4) var<storage, read> features: array<f32>;
@@ -39,7 +39,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     var sum = 0.0;
     for (var i = 0u; i < count; i++) {
       let slot = evicted[head * params.stride + i];
-      sum += features[(run + i) * params.rank + group.x] * values[(run + slot) * WIDTH + d];
+      sum += features[(run + i) * params.rank + group.x] * f32(values[(run + slot) * WIDTH + d]);
     }
     sums[row * D + d] = params.decay * sums[row * D + d] + params.eta * sum;
   }

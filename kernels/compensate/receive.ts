@@ -35,6 +35,7 @@ export const receive = defineKernel({
     values: "write",
     keys: "write",
   },
+  stored: ["values", "keys"],
   params: { heads: "u32", firstHead: "u32", stride: "u32", gamma: "f32" },
   constants: ["WIDTH", "D", "M", "MASS"],
   threads: 256,

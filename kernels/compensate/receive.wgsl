@@ -12,8 +12,8 @@ struct Params { heads: u32, firstHead: u32, stride: u32, gamma: f32 }
 @group(0) @binding(4) var<storage, read> chains: array<u32>;
 @group(0) @binding(5) var<storage, read> shares: array<f32>;
 @group(0) @binding(6) var<storage, read> mass: array<f32>;
-@group(0) @binding(7) var<storage, read_write> values: array<f32>;
-@group(0) @binding(8) var<storage, read_write> keys: array<f32>;
+@group(0) @binding(7) var<storage, read_write> values: array<stored>;
+@group(0) @binding(8) var<storage, read_write> keys: array<stored>;
 
 override THREADS: u32;
 override WIDTH: u32;
@@ -45,10 +45,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   for (var d = lane; d < D; d += LANES) {
     var flowed = 0.0;
     for (var a = first; a != NONE; a = chains[chain + params.stride + a]) {
-      flowed += shares[run * M + a] * values[(run + rows[lists + a / M]) * WIDTH + d];
+      flowed += shares[run * M + a] * f32(values[(run + rows[lists + a / M]) * WIDTH + d]);
     }
     let at = (run + slot) * WIDTH + d;
-    values[at] = own / all * values[at] + params.gamma / all * flowed;
+    values[at] = stored(own / all * f32(values[at]) + params.gamma / all * flowed);
   }
-  if (MASS && lane == 0u) { keys[(run + slot) * WIDTH + D] += log(all / own); }
+  if (MASS && lane == 0u) { keys[(run + slot) * WIDTH + D] = stored(f32(keys[(run + slot) * WIDTH + D]) + log(all / own)); }
 }

@@ -32,6 +32,7 @@ export const receiveBounded = defineKernel({
     /** The layer's values [heads, stride, WIDTH]. */
     values: "write",
   },
+  stored: ["values"],
   params: { heads: "u32", firstHead: "u32", stride: "u32", gate: "f32" },
   constants: ["WIDTH", "D", "M", "BOUNDED"],
   threads: 256,

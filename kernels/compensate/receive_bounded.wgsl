@@ -11,7 +11,7 @@ struct Params { heads: u32, firstHead: u32, stride: u32, gate: f32 }
 @group(0) @binding(4) var<storage, read> chains: array<u32>;
 @group(0) @binding(5) var<storage, read> shares: array<f32>;
 @group(0) @binding(6) var<storage, read> longest: array<f32>;
-@group(0) @binding(7) var<storage, read_write> values: array<f32>;
+@group(0) @binding(7) var<storage, read_write> values: array<stored>;
 
 override THREADS: u32;
 override WIDTH: u32;
@@ -45,11 +45,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
     for (var d = lane; d < D; d += LANES) {
       var added = 0.0;
       for (var a = first; a != NONE; a = chains[chain + params.stride + a]) {
-        added += shares[run * M + a] * values[(run + rows[lists + a / M]) * WIDTH + d];
+        added += shares[run * M + a] * f32(values[(run + rows[lists + a / M]) * WIDTH + d]);
       }
-      let was = values[to + d];
+      let was = f32(values[to + d]);
       let now = was + params.gate * added;
-      values[to + d] = now;
+      values[to + d] = stored(now);
       before += was * was;
       after += now * now;
     }
@@ -62,5 +62,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
   let most = max(longest[head], sqrt(sum.x));
   let length = sqrt(sum.y);
   if (length <= most) { return; }
-  for (var d = lane; d < D; d += LANES) { values[to + d] *= most / length; }
+  for (var d = lane; d < D; d += LANES) { values[to + d] = stored(f32(values[to + d]) * (most / length)); }
 }

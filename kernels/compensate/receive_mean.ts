@@ -29,6 +29,7 @@ export const receiveMean = defineKernel({
     /** The layer's keys or values [heads, stride, WIDTH]. */
     pool: "write",
   },
+  stored: ["pool"],
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
   constants: ["WIDTH", "D"],
   threads: 256,

@@ -9,7 +9,7 @@ struct Params { heads: u32, firstHead: u32, stride: u32 }
 @group(0) @binding(3) var<storage, read> rows: array<u32>;
 @group(0) @binding(4) var<storage, read> chains: array<u32>;
 @group(0) @binding(5) var<storage, read> shares: array<f32>;
-@group(0) @binding(6) var<storage, read_write> pool: array<f32>;
+@group(0) @binding(6) var<storage, read_write> pool: array<stored>;
 
 override THREADS: u32;
 override WIDTH: u32;
@@ -29,12 +29,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (first == NONE) { return; }
   let to = (run + receivers[lists + place]) * WIDTH;
   for (var d = id.x % LANES; d < D; d += LANES) {
-    var sum = pool[to + d];
+    var sum = f32(pool[to + d]);
     var count = 1.0;
     for (var i = first; i != NONE; i = chains[chain + params.stride + i]) {
-      sum += shares[run + i] * pool[(run + rows[lists + i]) * WIDTH + d];
+      sum += shares[run + i] * f32(pool[(run + rows[lists + i]) * WIDTH + d]);
       count += 1.0;
     }
-    pool[to + d] = sum / count;
+    pool[to + d] = stored(sum / count);
   }
 }

@@ -24,6 +24,7 @@ export const rowNorms = defineKernel({
     /** [heads, stride]. */
     norms: "write",
   },
+  stored: ["pool"],
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
   constants: ["WIDTH", "D"],
   threads: 256,

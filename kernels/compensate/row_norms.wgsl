@@ -3,7 +3,7 @@
 // LANES threads are a row, so that they read words next to each other; workgroups: x over slots, y over heads.
 struct Params { heads: u32, firstHead: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> pool: array<f32>;
+@group(0) @binding(1) var<storage, read> pool: array<stored>;
 @group(0) @binding(2) var<storage, read> start: array<u32>;
 @group(0) @binding(3) var<storage, read> end: array<u32>;
 @group(0) @binding(4) var<storage, read_write> norms: array<f32>;
@@ -25,7 +25,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   var sum = 0.0;
   if (isLive) {
     for (var d = column; d < D; d += LANES) {
-      let x = pool[at * WIDTH + d];
+      let x = f32(pool[at * WIDTH + d]);
       sum += x * x;
     }
   }

@@ -20,6 +20,7 @@ export const tokenMass = defineKernel({
     /** [all heads, stride] */
     mass: "write",
   },
+  stored: ["keys"],
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
   constants: ["WIDTH", "D", "WIDE"],
   threads: 256,

@@ -39,6 +39,7 @@ export const topSimilar = defineKernel({
     /** Which they are, as places in `columns` [heads, stride, M]; NONE where there are fewer. */
     index: "write",
   },
+  stored: ["pool"],
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
   constants: ["WIDTH", "D", "M", "LIKENESS"],
   threads: 256,

@@ -8,7 +8,7 @@
 // columns, one in LANES, and in the end those of a row's threads are joined. Workgroups: x over rows, y over heads.
 struct Params { heads: u32, firstHead: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> pool: array<vec4f>;
+@group(0) @binding(1) var<storage, read> pool: array<vec4<stored>>;
 @group(0) @binding(2) var<storage, read> norms: array<f32>;
 @group(0) @binding(3) var<storage, read> rows: array<u32>;
 @group(0) @binding(4) var<storage, read> rowCount: array<u32>;
@@ -83,14 +83,14 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
         let row = firstRow + i / DEPTH;
         let four = first + i % DEPTH;
         var x = vec4f(0.0);
-        if (row < total && four < D / 4u) { x = pool[(run + rows[lists + row]) * (WIDTH / 4u) + four]; }
+        if (row < total && four < D / 4u) { x = vec4f(pool[(run + rows[lists + row]) * (WIDTH / 4u) + four]); }
         rowTile[i] = x;
       }
       for (var i = lane; i < COLUMNS * DEPTH; i += THREADS) {
         let column = firstColumn + i / DEPTH;
         let four = first + i % DEPTH;
         var x = vec4f(0.0);
-        if (column < width && four < D / 4u) { x = pool[(run + columns[lists + column]) * (WIDTH / 4u) + four]; }
+        if (column < width && four < D / 4u) { x = vec4f(pool[(run + columns[lists + column]) * (WIDTH / 4u) + four]); }
         columnTile[(i % DEPTH) * PITCH + i / DEPTH] = x;
       }
       workgroupBarrier();

@@ -31,6 +31,7 @@ export const rkvRedundancy = defineKernel({
     /** Its cosine, [all heads, written]. */
     cosine: "write",
   },
+  stored: ["keys"],
   /** `blocks` as `unitBlocks` says for the newest `written`, but no more than these fill: ⌈written / 128⌉. */
   params: { heads: "u32", firstHead: "u32", stride: "u32", written: "u32", blocks: "u32" },
   constants: ["WIDTH", "HEAD_DIM"],

@@ -5,7 +5,7 @@
 // A workgroup is a key (x) of a head (y): sixteen threads share each of the keys that it is compared with, the newest first.
 struct Params { heads: u32, firstHead: u32, stride: u32, written: u32, blocks: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<stored>;
 @group(0) @binding(2) var<storage, read> parts: array<f32>;
 @group(0) @binding(3) var<storage, read> end: array<u32>;
 @group(0) @binding(4) var<storage, read_write> likeness: array<f32>;
@@ -43,7 +43,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let i = group.x;
   let head = params.firstHead + group.y;
   let run = group.y * params.stride + end[head] - params.written;
-  for (var d = lane; d < HEAD_DIM; d += THREADS) { own[d] = keys[(run + i) * WIDTH + d]; }
+  for (var d = lane; d < HEAD_DIM; d += THREADS) { own[d] = f32(keys[(run + i) * WIDTH + d]); }
   workgroupBarrier();
   var mine = vec2f(0.0);
   for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) {
@@ -67,7 +67,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     mine = vec2f(0.0);
     if (back < params.written && j != i) {
       for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) {
-        let x = keys[(run + j) * WIDTH + d];
+        let x = f32(keys[(run + j) * WIDTH + d]);
         mine += x * vec2f(own[d], x);
       }
     }

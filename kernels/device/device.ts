@@ -1,6 +1,6 @@
 /**
  * Opens a GPU: takes an adapter from a runtime (`cli/runtimes/webgpu.ts`), asks for all it can, refuses what is no GPU, and trusts it only after a
- * known-answer test. One device serves ONNX Runtime and our kernels.
+ * known-answer test; half precision by a test of its own, without which the device is one that does not have it. One device serves ONNX Runtime and our kernels.
  */
 import { DeviceError } from "../../core/errors.ts";
 import { type AdapterFacts, describeAdapter } from "./adapter.ts";
@@ -61,7 +61,8 @@ export async function openGpu(adapter: GPUAdapter, options: OpenOptions = {}): P
     throw new DeviceError(`Cannot open GPU adapter "${facts.name}": ${(error as Error).message}`, { cause: error });
   }
   try {
-    await selfTest(device, facts.name);
+    const halfIsWrong = await selfTest(device, facts.name);
+    if (halfIsWrong) facts.features = facts.features.filter((feature) => feature !== "shader-f16");
   } catch (error) {
     device.destroy();
     if (error instanceof DeviceError) throw error;

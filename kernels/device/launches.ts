@@ -1,5 +1,6 @@
 /** What a kernel needs to be started, made once: a pipeline per kernel and constants, a bind group per pipeline and buffers. */
-import type { AnyKernel } from "../kernel.ts";
+import type { KvType } from "../../core/gpu_cache.ts";
+import { type AnyKernel, STORED } from "../kernel.ts";
 import { SHADER_STAGE_COMPUTE } from "./usage.ts";
 
 /** A kernel with its constants filled in. */
@@ -15,7 +16,8 @@ export interface Launch {
 export class Launches {
   private readonly pipelines = new Map<string, Launch>();
   private readonly layouts = new Map<AnyKernel, GPUBindGroupLayout>();
-  private readonly modules = new Map<AnyKernel, GPUShaderModule>();
+  /** By the text before their source too. */
+  private readonly modules = new Map<string, GPUShaderModule>();
   private readonly groups = new Map<string, GPUBindGroup>();
   /** Keys of the bind groups that hold a buffer. */
   private readonly groupsOf = new Map<number, Set<string>>();
@@ -29,9 +31,10 @@ export class Launches {
     return this.pipelines.size;
   }
 
-  launch(kernel: AnyKernel, constants: Record<string, number>): Launch {
-    const threads = threadsFor(kernel.threads, this.limits);
-    let key = kernel.name;
+  /** @param kvType of the cache, for kernels that look at its rows */
+  launch(kernel: AnyKernel, constants: Record<string, number>, kvType: KvType): Launch {
+    const threads = threadsFor(kernel.threads, this.limits), head = kernel.stored.length > 0 ? STORED[kvType] : "";
+    let key = head + kernel.name;
     for (const name of kernel.constants) key += ` ${name}=${constants[name]}`;
     let launch = this.pipelines.get(key);
     if (!launch) {
@@ -41,7 +44,7 @@ export class Launches {
       const pipeline = this.device.createComputePipeline({
         label: kernel.name,
         layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module: this.module(kernel), entryPoint: "main", constants: values },
+        compute: { module: this.module(kernel, head), entryPoint: "main", constants: values },
       });
       launch = { pipeline, layout, threads, id: this.nextId++ };
       this.pipelines.set(key, launch);
@@ -92,9 +95,9 @@ export class Launches {
     return id;
   }
 
-  private module(kernel: AnyKernel): GPUShaderModule {
-    let module = this.modules.get(kernel);
-    if (!module) this.modules.set(kernel, module = this.device.createShaderModule({ code: kernel.source }));
+  private module({ name, source }: AnyKernel, head: string): GPUShaderModule {
+    let module = this.modules.get(head + name);
+    if (!module) this.modules.set(head + name, module = this.device.createShaderModule({ code: head + source }));
     return module;
   }
 

@@ -34,6 +34,7 @@ export const valueNorms = defineKernel({
     /** [all heads, stripes, rows], undefined where a slot is not live. */
     parts: "write",
   },
+  stored: ["values"],
   /** The last `rows` slots of every head are the new ones, as far as they are live. */
   params: { heads: "u32", firstHead: "u32", stride: "u32", rows: "u32", hidden: "u32" },
   constants: ["WIDTH", "HEAD_DIM", "GROUP"],

@@ -5,7 +5,7 @@
 // Workgroups: x over rows (THREADS / 4 each), y over heads, z over stripes.
 struct Params { heads: u32, firstHead: u32, stride: u32, rows: u32, hidden: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> values: array<stored>;
 @group(0) @binding(2) var<storage, read> matrix: array<f32>;
 @group(0) @binding(3) var<storage, read> start: array<u32>;
 @group(0) @binding(4) var<storage, read> end: array<u32>;
@@ -24,7 +24,7 @@ var<workgroup> outputs: array<vec4f, 17u * DEPTH>;
 
 fn value(row: u32, slot: u32, d: u32, live: vec2u) -> f32 {
   if (slot < live.x || slot >= live.y || d >= HEAD_DIM) { return 0.0; }
-  return values[(row + slot) * WIDTH + d];
+  return f32(values[(row + slot) * WIDTH + d]);
 }
 
 fn weight(output: u32, column: u32, d: u32, columns: u32) -> f32 {

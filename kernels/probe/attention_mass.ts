@@ -33,6 +33,7 @@ export const attentionMass = defineKernel({
     /** The maximum over rows that were averaged over 5 neighbours and brought back to mass 1; untouched without DEFENSIVE. */
     worst: "write",
   },
+  stored: ["keys"],
   params: {
     kvHeads: "u32",
     firstHead: "u32",

@@ -10,7 +10,7 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> queries: array<f32>;
-@group(0) @binding(2) var<storage, read> keys: array<f32>;
+@group(0) @binding(2) var<storage, read> keys: array<stored>;
 @group(0) @binding(3) var<storage, read> start: array<u32>;
 @group(0) @binding(4) var<storage, read> end: array<u32>;
 @group(0) @binding(5) var<storage, read> softmax: array<f32>;
@@ -47,7 +47,7 @@ fn query(i: u32, column: u32, kvHead: u32) -> f32 {
 /// Slots count from -4, as a tile's neighbours may stand before the cache.
 fn key(slot: i32, first: i32, until: i32, column: u32, kvHead: u32) -> f32 {
   if (slot < first || slot >= until || column >= WIDTH) { return 0.0; }
-  return keys[(kvHead * params.stride + u32(slot)) * WIDTH + column];
+  return f32(keys[(kvHead * params.stride + u32(slot)) * WIDTH + column]);
 }
 
 /// The slot before which the sight of row i ends.

@@ -132,6 +132,6 @@ function widen(queries: Float32Array, keys: Float32Array, headDim: number, width
   for (let at = 0, slot = 0; at < keys.length; at += width, slot++) {
     keys.fill(0, at + headDim, at + width);
     keys[at + headDim] = slot % 5 / 2;
-    keys[at + headDim + 1] = slot % 7 === 5 ? HIDDEN : 0;
+    keys[at + headDim + 1] = slot % 7 === 5 ? HIDDEN.f16 : 0;
   }
 }

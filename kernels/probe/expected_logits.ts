@@ -37,6 +37,7 @@ export const expectedLogits = defineKernel({
     /** [heads * GROUP, stride]. */
     logits: "write",
   },
+  stored: ["keys"],
   params: { heads: "u32", firstHead: "u32", stride: "u32", sinks: "u32" },
   constants: ["WIDTH", "HEAD_DIM", "GROUP"],
   threads: 256,

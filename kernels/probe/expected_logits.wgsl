@@ -5,7 +5,7 @@
 // A product tile by tile, as value_norms.wgsl. Workgroups: x over rows (THREADS / 4 each, from the head's first slot on), y over query heads.
 struct Params { heads: u32, firstHead: u32, stride: u32, sinks: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<stored>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
 @group(0) @binding(3) var<storage, read> form: array<f32>;
 @group(0) @binding(4) var<storage, read> source: array<i32>;
@@ -26,7 +26,7 @@ var<workgroup> outputs: array<vec4f, 17u * DEPTH>;
 
 fn key(run: u32, slot: u32, behind: u32, d: u32) -> f32 {
   if (slot >= behind || d >= HEAD_DIM) { return 0.0; }
-  return keys[(run + slot) * WIDTH + d];
+  return f32(keys[(run + slot) * WIDTH + d]);
 }
 
 fn weight(query: u32, output: u32, d: u32) -> f32 {

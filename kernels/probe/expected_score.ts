@@ -28,6 +28,7 @@ export const expectedScore = defineKernel({
     /** [all heads, stride]. */
     scores: "write",
   },
+  stored: ["values"],
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
   /** WEIGHTED: whether the length counts. */
   constants: ["WIDTH", "HEAD_DIM", "GROUP", "WEIGHTED"],

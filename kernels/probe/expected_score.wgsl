@@ -3,7 +3,7 @@
 // Sixteen threads share a row; workgroups: x over rows, y over heads.
 struct Params { heads: u32, firstHead: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> values: array<stored>;
 @group(0) @binding(2) var<storage, read> logits: array<f32>;
 @group(0) @binding(3) var<storage, read> softmax: array<vec2f>;
 @group(0) @binding(4) var<storage, read> start: array<u32>;
@@ -28,7 +28,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   var sum = 0.0;
   if (WEIGHTED && slot < end[head]) {
     let row = (group.y * params.stride + slot) * WIDTH;
-    for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) { sum += values[row + d] * values[row + d]; }
+    for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) { sum += f32(values[row + d]) * f32(values[row + d]); }
   }
   squares[lane] = sum;
   for (var half = SHARING / 2u; half > 0u; half /= 2u) {

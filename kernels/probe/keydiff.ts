@@ -24,6 +24,7 @@ export const keydiff = defineKernel({
     /** [all heads, stride]. */
     scores: "write",
   },
+  stored: ["keys"],
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
   constants: ["WIDTH", "HEAD_DIM"],
   threads: 256,

@@ -3,7 +3,7 @@
 // Workgroups: x over blocks of 128 slots, y over heads: each adds up its head's blocks, then sixteen threads share a row.
 struct Params { heads: u32, firstHead: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<stored>;
 @group(0) @binding(2) var<storage, read> parts: array<f32>;
 @group(0) @binding(3) var<storage, read> start: array<u32>;
 @group(0) @binding(4) var<storage, read> end: array<u32>;
@@ -51,7 +51,7 @@ fn main(
     if (slot < end[head]) {
       let at = (group.y * params.stride + slot) * WIDTH;
       for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) {
-        let x = keys[at + d];
+        let x = f32(keys[at + d]);
         sum += x * vec2f(anchor[d], x);
       }
     }

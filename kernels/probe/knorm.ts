@@ -22,6 +22,7 @@ export const knorm = defineKernel({
     /** [all heads, stride]. */
     scores: "write",
   },
+  stored: ["keys"],
   params: { heads: "u32", firstHead: "u32", stride: "u32" },
   constants: ["WIDTH", "HEAD_DIM"],
   threads: 256,

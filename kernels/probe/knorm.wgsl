@@ -3,7 +3,7 @@
 // Sixteen threads share a row, so that neighbours read neighbours; workgroups: x over rows, y over heads.
 struct Params { heads: u32, firstHead: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<stored>;
 @group(0) @binding(2) var<storage, read> start: array<u32>;
 @group(0) @binding(3) var<storage, read> end: array<u32>;
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;
@@ -24,7 +24,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   var sum = 0.0;
   if (slot < end[head]) {
     let row = (group.y * params.stride + slot) * WIDTH;
-    for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) { sum += keys[row + d] * keys[row + d]; }
+    for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) { sum += f32(keys[row + d]) * f32(keys[row + d]); }
   }
   sums[lane] = sum;
   for (var half = SHARING / 2u; half > 0u; half /= 2u) {

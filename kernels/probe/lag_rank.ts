@@ -32,6 +32,7 @@ export const lagRank = defineKernel({
     /** The slot attribute `score`, [all heads, stride]. */
     scored: "write",
   },
+  stored: ["keys", "values"],
   /** Partitions before `firstPartition` were scored earlier. */
   params: { heads: "u32", firstHead: "u32", stride: "u32", sinks: "u32", firstPartition: "u32", partitions: "u32" },
   constants: ["WIDTH", "HEAD_DIM", "LAG"],

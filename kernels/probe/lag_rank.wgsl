@@ -6,8 +6,8 @@
 // channels, then sixteen share a row.
 struct Params { heads: u32, firstHead: u32, stride: u32, sinks: u32, firstPartition: u32, partitions: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
-@group(0) @binding(2) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<stored>;
+@group(0) @binding(2) var<storage, read> values: array<stored>;
 @group(0) @binding(3) var<storage, read> source: array<i32>;
 @group(0) @binding(4) var<storage, read> start: array<u32>;
 @group(0) @binding(5) var<storage, read> end: array<u32>;
@@ -29,8 +29,8 @@ var<workgroup> total: array<f32, LAG>;
 var<workgroup> parts: array<f32, THREADS>;
 
 fn number(ofValues: bool, at: u32) -> f32 {
-  if (ofValues) { return values[at]; }
-  return keys[at];
+  if (ofValues) { return f32(values[at]); }
+  return f32(keys[at]);
 }
 
 /// Sum over the sixteen threads that share a row.

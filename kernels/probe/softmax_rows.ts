@@ -31,6 +31,7 @@ export const softmaxRows = defineKernel({
      */
     softmax: "write",
   },
+  stored: ["keys"],
   params: {
     kvHeads: "u32",
     /** The layer's first among all heads. */

@@ -10,7 +10,7 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> queries: array<f32>;
-@group(0) @binding(2) var<storage, read> keys: array<f32>;
+@group(0) @binding(2) var<storage, read> keys: array<stored>;
 @group(0) @binding(3) var<storage, read> start: array<u32>;
 @group(0) @binding(4) var<storage, read> end: array<u32>;
 @group(0) @binding(5) var<storage, read_write> softmax: array<f32>;
@@ -42,7 +42,7 @@ fn query(i: u32, column: u32, kvHead: u32) -> f32 {
 
 fn key(slot: u32, until: u32, column: u32, kvHead: u32) -> f32 {
   if (slot >= until || column >= WIDTH) { return 0.0; }
-  return keys[(kvHead * params.stride + slot) * WIDTH + column];
+  return f32(keys[(kvHead * params.stride + slot) * WIDTH + column]);
 }
 
 /// Largest and sum of two stretches as of one.

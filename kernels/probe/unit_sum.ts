@@ -31,6 +31,7 @@ export const unitSum = defineKernel({
     /** [heads, blocks, HEAD_DIM]; blocks without slots are left as they are. */
     parts: "write",
   },
+  stored: ["keys"],
   params: { heads: "u32", firstHead: "u32", stride: "u32", newest: "u32" },
   constants: ["WIDTH", "HEAD_DIM"],
   threads: 256,

@@ -4,7 +4,7 @@
 // Workgroups: x over blocks, y over heads: sixteen threads share a row for its length, then threads go down the columns.
 struct Params { heads: u32, firstHead: u32, stride: u32, newest: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(1) var<storage, read> keys: array<stored>;
 @group(0) @binding(2) var<storage, read> start: array<u32>;
 @group(0) @binding(3) var<storage, read> end: array<u32>;
 @group(0) @binding(4) var<storage, read_write> parts: array<f32>;
@@ -37,7 +37,7 @@ fn main(
     var sum = 0.0;
     if (row < count) {
       for (var d = lane % SHARING; d < HEAD_DIM; d += SHARING) {
-        let x = keys[run + row * WIDTH + d];
+        let x = f32(keys[run + row * WIDTH + d]);
         sum += x * x;
       }
     }
@@ -57,7 +57,7 @@ fn main(
     let column = left + lane % width;
     var sum = 0.0;
     if (column < HEAD_DIM && lane / width < shares) {
-      for (var row = lane / width; row < count; row += shares) { sum += keys[run + row * WIDTH + column] * scales[row]; }
+      for (var row = lane / width; row < count; row += shares) { sum += f32(keys[run + row * WIDTH + column]) * scales[row]; }
     }
     workgroupBarrier();
     sums[lane] = sum;

@@ -3,6 +3,7 @@ import type { Sizes } from "../../core/budget.ts";
 import { FEW_ROWS } from "../../core/engine/engine.ts";
 import { activationBytes, type PassShape, weightBytes } from "../../core/engine/webgpu_memory.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
+import type { KvType } from "../../core/gpu_cache.ts";
 import { needs, type Policy } from "../../core/policy.ts";
 import { dryRun } from "./dry_run.ts";
 import { gpuFeatures, repeats, REQUEST_ROWS } from "./plan.ts";
@@ -29,16 +30,17 @@ export interface Read {
   tail: number;
 }
 
-/** @param takesNotes notes will be written along the way */
+/** @param takesNotes notes will be written along the way @param kvType what the cache stores */
 export async function deviceMemory(
   model: Pick<ModelFile, "config" | "tensors">,
   policy: Policy,
   sizes: Sizes,
   read: Read,
   takesNotes = false,
+  kvType: KvType = "f32",
 ): Promise<DeviceMemory> {
-  const { config } = model, features = gpuFeatures(policy, takesNotes);
-  const { bytes: kv, besides: parameters } = await dryRun(policy, config, sizes, features.logBias);
+  const { config } = model, features = { ...gpuFeatures(policy, takesNotes), kvType };
+  const { bytes: kv, besides: parameters } = await dryRun(policy, config, sizes, features.logBias, {}, kvType);
   const matrices = needs(policy, "valueNorms") ? 4 * config.layers * config.hidden * config.heads * config.headDim : 0;
   const weights = weightBytes(model) + matrices;
   const activations = activationBytes(config, features, passesOf(policy, sizes, read, features.logBias));

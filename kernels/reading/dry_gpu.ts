@@ -7,7 +7,7 @@ import type { ModelConfig } from "../../core/engine/weights.ts";
 import { EmbeddingTable } from "../../core/pack/embeddings.ts";
 import type { Packs } from "../../core/pack/packs.ts";
 import { NO_FEATURES } from "../../core/engine/features.ts";
-import { BIAS_DIMS, type GpuKvCache } from "../../core/gpu_cache.ts";
+import { BIAS_DIMS, type GpuKvCache, type KvType } from "../../core/gpu_cache.ts";
 import { Gpu, type Numbers } from "../gpu.ts";
 import type { AnyKernel } from "../kernel.ts";
 import { Recording } from "../recording.ts";
@@ -92,7 +92,7 @@ class DryRecording extends Recording {
     const before = this.dispatches;
     super.dispatch(kernel, buffers, values);
     if (this.dispatches === before) return; // nothing to do
-    const { threads } = this.dry.launches.launch(kernel, values);
+    const { threads } = this.dry.launches.launch(kernel, values, this.dry.kvType);
     const workgroups = kernel.grid(values, threads).reduce((a: number, b) => a * b, 1);
     this.dry.asked.launches.push({ name: kernel.name, values, workgroups, threads });
   }
@@ -166,13 +166,18 @@ function fakePacks({ layers, hidden, heads, kvHeads, headDim }: ModelConfig): Pa
   };
 }
 
-/** @param wide slots have a bias @param packs those that are known already */
-export function dryEngine(gpu: DryGpu, config: ModelConfig, wide: boolean, packs: Packs = {}): WebgpuEngine {
+/** @param wide slots have a bias @param kvType what the cache stores @param packs those that are known already */
+export function dryEngine(
+  gpu: DryGpu,
+  config: ModelConfig,
+  { wide, kvType = "f32" }: { wide: boolean; kvType?: KvType },
+  packs: Packs = {},
+): WebgpuEngine {
   const buffer = gpu.device.createBuffer({ size: 16, usage: 0 });
   const perLayer = Array.from({ length: config.layers }, () => buffer);
   return {
     config,
-    features: { ...NO_FEATURES, logBias: wide },
+    features: { ...NO_FEATURES, logBias: wide, kvType },
     packs: { ...fakePacks(config), ...packs },
     device: gpu.device,
     slotDim: config.headDim + (wide ? BIAS_DIMS : 0),

@@ -2,6 +2,7 @@
 import type { Allocate, Allocation, Rooms, Sizes } from "../../core/budget.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
+import type { KvType } from "../../core/gpu_cache.ts";
 import type { Packs } from "../../core/pack/packs.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
 import { dryEngine, DryGpu } from "./dry_gpu.ts";
@@ -20,6 +21,7 @@ const FEW = 12;
 /**
  * Reads until everything is allocated that ever will be, recalls, and writes until something of it was evicted.
  * @param wide slots have a bias
+ * @param kvType what the cache stores
  */
 export async function dryRun(
   policy: Policy,
@@ -27,11 +29,13 @@ export async function dryRun(
   sizes: Sizes,
   wide = isWide(policy),
   packs: Packs = {},
+  kvType: KvType = "f32",
 ): Promise<DryMemory> {
   const { slots, chunkTokens, reserve, decodeBudget } = sizes, heads = config.layers * config.kvHeads;
   const capacity = gpuCapacity(policy, sizes), summary = [heads * (slots + chunkTokens), heads * slots, slots];
   const gpu = new DryGpu((into) => into.forEach((_, i) => into[i] = i < 3 ? summary[i]! : slots));
-  const engine = dryEngine(gpu, config, wide, packs),
+  gpu.kvType = kvType;
+  const engine = dryEngine(gpu, config, { wide, kvType }, packs),
     numbers = (count: number) => Array.from({ length: count }, () => 3);
   // one number stands for a matrix: nobody multiplies
   const matrix = () => Promise.resolve(new Float32Array(4));
@@ -66,11 +70,12 @@ export async function gpuAllocation(
   rooms: Rooms,
   wide = isWide(policy),
   packs: Packs = {},
+  kvType: KvType = "f32",
 ): Promise<Allocate> {
   const least = leastBudget(policy), more = least + 1024;
   const [few, many] = [
-    await dryRun(policy, config, { ...rooms, slots: least }, wide, packs),
-    await dryRun(policy, config, { ...rooms, slots: more }, wide, packs),
+    await dryRun(policy, config, { ...rooms, slots: least }, wide, packs, kvType),
+    await dryRun(policy, config, { ...rooms, slots: more }, wide, packs, kvType),
   ];
   const perSlot = (many.bytes - few.bytes) / (more - least);
   return (slots) => ({

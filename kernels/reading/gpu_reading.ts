@@ -16,7 +16,7 @@ import {
   SINKS,
   stateBytes,
 } from "../../core/policy.ts";
-import { GpuKvCache } from "../../core/gpu_cache.ts";
+import { GpuKvCache, type KvType } from "../../core/gpu_cache.ts";
 import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 import type { Reading } from "../../core/reading.ts";
@@ -84,7 +84,9 @@ export class GpuReading implements Reading {
   ) {
     const { budget, chunkTokens, reserve } = options;
     const capacity = gpuCapacity(policy, { slots: budget.slots, chunkTokens, reserve });
-    const cache = new GpuKvCache(gpu.device, engine.config, capacity, engine.features.logBias);
+    const { logBias, kvType } = engine.features;
+    const cache = new GpuKvCache(gpu.device, engine.config, capacity, logBias, kvType);
+    if (gpu.kvType !== kvType) throw new Error(`Kernels look for ${gpu.kvType} where the cache stores ${kvType}`);
     const slots = new Slots(gpu, cache.heads, capacity), { indexmem } = engine.packs;
     this.memory = {
       gpu,
@@ -104,6 +106,10 @@ export class GpuReading implements Reading {
     this.turns = this.memory.slots.array("turns", table.byteLength);
     gpu.write(this.turns, table);
     slots.turns = this.turns;
+  }
+
+  get kvType(): KvType {
+    return this.memory.cache.type;
   }
 
   get kvBytes(): number {

@@ -1,4 +1,5 @@
 /** What follows every choice on a GPU: slots that stay move together, with all that is known of them, and hold their new places. */
+import { HIDDEN, NUMBER_BYTES } from "../../core/gpu_cache.ts";
 import type { Positions } from "../../core/record.ts";
 import { compactPositions } from "../compact/compact_positions.ts";
 import { gather } from "../compact/gather.ts";
@@ -32,17 +33,29 @@ export function recordMove(
   { kept, count }: Kept,
   { positions, sinks, turns, attributes }: Moving,
 ): GPUBuffer {
-  const { layers, kvHeads, headDim } = cache.shape, { heads, slotDim: WORDS, capacity: stride } = cache;
-  const isWide = WORDS > headDim, { start, end, source, position } = slots;
+  const { layers, kvHeads, headDim } = cache.shape, { heads, slotDim, capacity: stride } = cache;
+  // a word holds two numbers in half precision: a slot's bias stands in one word with what hides it, which is written anew
+  const words = (numbers: number) => numbers * NUMBER_BYTES[cache.type] / 4;
+  const WORDS = words(slotDim),
+    KEY = words(headDim),
+    isWide = slotDim > headDim,
+    { start, end, source, position } = slots;
   for (let layer = 0; layer < layers; layer++) {
     const of = { heads: kvHeads, firstHead: layer * kvHeads, kvHeads, stride, WORDS };
     const keys = cache.keys[layer]!;
     if (positions === "compact") {
-      const rotated = { ...of, allHeads: heads, sinks, KEY: headDim, HALF: 0 };
+      const rotated = { ...of, allHeads: heads, sinks, KEY, HALF: Number(cache.type === "f16") };
       gatherRotate.record(recording, { kept, count, position, turns, pool: keys }, rotated);
-    } else gather.record(recording, { kept, count, pool: keys }, { ...of, MOVED: headDim + Number(isWide) });
-    if (isWide) hide.record(recording, { count, pool: keys }, { ...of, COLUMN: headDim + 1 });
-    gather.record(recording, { kept, count, pool: cache.values[layer]! }, { ...of, MOVED: headDim });
+    } else gather.record(recording, { kept, count, pool: keys }, { ...of, MOVED: KEY + Number(isWide) });
+    if (isWide) {
+      hide.record(recording, { count, pool: keys }, {
+        ...of,
+        hidden: HIDDEN[cache.type],
+        WORDS: slotDim,
+        COLUMN: headDim + 1,
+      });
+    }
+    gather.record(recording, { kept, count, pool: cache.values[layer]! }, { ...of, MOVED: KEY });
   }
   const all = { heads, firstHead: 0, kvHeads, stride, WORDS: 1, MOVED: 1 };
   gather.record(recording, { kept, count, pool: source }, all);

@@ -1,4 +1,5 @@
 /** Everything but the sinks and a stretch of the prompt out of sight, for the while: `KvCache.narrowed`. */
+import { HIDDEN } from "../../core/gpu_cache.ts";
 import { SINKS } from "../../core/policy.ts";
 import { EVERYTHING, narrow } from "../compact/narrow.ts";
 import type { Recording } from "../recording.ts";
@@ -17,6 +18,7 @@ export function recordNarrowed(recording: Recording, { cache, slots, latent }: G
       stride: cache.capacity,
       sinks: SINKS,
       firstSource,
+      hidden: HIDDEN[cache.type],
       WORDS: cache.slotDim,
       COLUMN: headDim + 1,
     });

@@ -1,9 +1,11 @@
 /** Runs models on a GPU: what `openModel` is given where a GPU may be used. One device serves ONNX Runtime and the kernels. */
 import type { OnnxRuntime } from "../../core/engine/cpu.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
+import { AttentionError } from "../../core/engine/attention_self_test.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import { DeviceError } from "../../core/errors.ts";
+import { type KvType, NUMBER_BYTES } from "../../core/gpu_cache.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 import type { GpuOpener, OpenedGpu } from "../../core/model.ts";
@@ -13,7 +15,7 @@ import { openGpu, refusal } from "../device/device.ts";
 import type { Gpu } from "../gpu.ts";
 import { gpuAllocation } from "./dry_run.ts";
 import { GpuReading } from "./gpu_reading.ts";
-import { gpuCapacity, gpuFeatures } from "./plan.ts";
+import { gpuCapacity, gpuFeatures, kvTypes, type KvTypeWish } from "./plan.ts";
 import { unsupportedOnGpu } from "./supported.ts";
 import { ValueNorms } from "./value_norms.ts";
 
@@ -28,23 +30,36 @@ export interface GpuRuntime {
 export interface OpenerOptions {
   /** Takes a CPU that plays a GPU, where there is no GPU. */
   allowSoftware?: boolean;
+  /** What keys and values are stored in. Default: `auto`. */
+  kvType?: KvTypeWish | undefined;
   /** Given the device that a model was opened on, for measurements. */
   onGpu?: (gpu: Gpu) => void;
 }
 
-export function gpuOpener(runtime: GpuRuntime, { allowSoftware = false, onGpu }: OpenerOptions = {}): GpuOpener {
+export function gpuOpener(
+  runtime: GpuRuntime,
+  { allowSoftware = false, kvType, onGpu }: OpenerOptions = {},
+): GpuOpener {
   return {
     unsupported: unsupportedOnGpu,
     async open(model, policy, files, prepared, takesNotes, packs) {
       const gpu = await firstUsable(await runtime.adapters(), allowSoftware);
       try {
         const features = gpuFeatures(policy, takesNotes), onnx = await runtime.onnx();
-        const weights = await prepared(features);
-        const engine = await gpu.allocating(
-          "memory for the model's weights",
-          () => openWebgpu(onnx, gpu.device, files, weights, model.config, features, packs),
-          (engine) => engine.close(),
-        );
+        const openIn = async (kvType: KvType): Promise<WebgpuEngine> => {
+          const all = { ...features, kvType }, weights = await prepared(all);
+          gpu.kvType = kvType;
+          return await gpu.allocating(
+            "memory for the model's weights",
+            () => openWebgpu(onnx, gpu.device, files, weights, model.config, all, packs),
+            (engine) => engine.close(),
+          );
+        };
+        const [first, second] = kvTypes(gpu.features, model.config, kvType);
+        const engine = await openIn(first!).catch((error) => {
+          if (error instanceof AttentionError && second) return openIn(second);
+          throw error;
+        });
         const norms = features.valueNorms ? await openNorms(gpu, engine, model) : null;
         onGpu?.(gpu);
         return opened(gpu, engine, norms);
@@ -87,9 +102,15 @@ export function openNorms(gpu: Gpu, engine: WebgpuEngine, model: ModelFile): Pro
 }
 
 /** A layer's keys are one buffer, and those of all heads together may be larger than the device allows. @throws {DeviceError} with the slots that fit */
-function refuseTooLong(gpu: Gpu, { config, slotDim }: WebgpuEngine, policy: Policy, options: ReaderOptions): void {
+function refuseTooLong(
+  gpu: Gpu,
+  { config, slotDim, features }: WebgpuEngine,
+  policy: Policy,
+  options: ReaderOptions,
+): void {
   const { budget: { slots }, chunkTokens, reserve } = options;
-  const bytes = (slots: number) => 4 * config.kvHeads * slotDim * gpuCapacity(policy, { slots, chunkTokens, reserve });
+  const row = NUMBER_BYTES[features.kvType] * slotDim;
+  const bytes = (slots: number) => config.kvHeads * row * gpuCapacity(policy, { slots, chunkTokens, reserve });
   const most = Math.min(gpu.limits["maxBufferSize"]!, gpu.limits["maxStorageBufferBindingSize"]!);
   if (bytes(slots) <= most) return;
   const fit = Math.floor((most - bytes(0)) / (bytes(1) - bytes(0)));
@@ -113,7 +134,10 @@ function opened(gpu: Gpu, engine: WebgpuEngine, norms: ValueNorms | null): Opene
         (reading) => reading[Symbol.dispose](),
       );
     },
-    allocation: (policy, rooms) => gpuAllocation(policy, engine.config, rooms, engine.features.logBias, engine.packs),
+    allocation(policy, rooms) {
+      const { config, features: { logBias, kvType }, packs } = engine;
+      return gpuAllocation(policy, config, rooms, logBias, packs, kvType);
+    },
     failure: () => gpu.failure,
     async close() {
       // what is on a lost device is gone already, and says so

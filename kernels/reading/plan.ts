@@ -2,8 +2,11 @@
 import type { GraphFeatures } from "../../core/engine/features.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import type { Sizes } from "../../core/budget.ts";
+import { DeviceError } from "../../core/errors.ts";
+import type { KvType } from "../../core/gpu_cache.ts";
 import { featuresFor, needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
+import type { WantedFeature } from "../device/adapter.ts";
 
 /** Rows of a probe at most, which stand behind the live slots for the while. */
 export const PROBE_ROWS = 64;
@@ -30,6 +33,29 @@ export function isWide(policy: Policy, takesNotes = false): boolean {
 export function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
   const features = featuresFor(policy);
   return { ...features, logBias: features.logBias || isWide(policy, takesNotes) };
+}
+
+/** What keys and values shall be stored in; `auto`: half precision where it is to be had. */
+export type KvTypeWish = "auto" | KvType;
+
+/**
+ * What to try, the best first. Rows must be whole words for rotations in half precision.
+ * @param has features of a GPU that passed its self-test
+ * @throws {DeviceError} where half precision is wished for and cannot be
+ */
+export function kvTypes(
+  has: ReadonlySet<WantedFeature>,
+  { headDim }: Pick<ModelConfig, "headDim">,
+  wish: KvTypeWish = "auto",
+): KvType[] {
+  const half = has.has("shader-f16") && headDim % 4 === 0;
+  if (wish === "f16" && !half) {
+    const lacks = has.has("shader-f16")
+      ? `the model's heads have ${headDim} numbers, which is no multiple of 4`
+      : "the GPU has no half precision that is right (shader-f16)";
+    throw new DeviceError(`Cannot store keys and values in f16: ${lacks}; --kv-type f32 works`);
+  }
+  return wish === "auto" ? half ? ["f16", "f32"] : ["f32"] : [wish];
 }
 
 /** Rows around a repeated chunk: the request and the start of the answer. Where they are more, the chunk is repeated in pieces. */

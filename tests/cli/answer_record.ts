@@ -23,6 +23,7 @@ export const record: AnswerRecord = {
     budgetSlots: 1024,
     capacitySlots: 1806,
     bytes: 84_520_800,
+    type: "f32",
     compactions: 57,
     peakLiveSlots: 1536,
     evictedSlots: 29_100,

@@ -51,6 +51,13 @@ const table: [args: string[], code: number, says: RegExp][] = [
   [["eval", "text.txt"], 5, /palimpsest pull/],
   [["eval", "--device", "webgpu", "--task", "niah_single_1"], 6, /eval has no webgpu device yet, --device cpu/],
   [["ask", "--allow-software", "text.txt", "Q"], 2, /--allow-software goes with --device webgpu, .* is auto/],
+  [
+    ["ask", "--kv-type", "f16", "--device", "cpu", "text.txt", "Q"],
+    2,
+    /--kv-type f16 goes with a GPU.* cpu, which stores f32/,
+  ],
+  [["plan", "--kv-type", "f16", "--device", "wasm", "text.txt"], 2, /--kv-type f16 goes with a GPU.* wasm/],
+  [["ask", "--kv-type", "int8", "text.txt", "Q"], 2, /auto, f32, f16/],
   [["models", "rm", "smollm2-135m"], 5, /not on this machine/],
   [["models", "rm", "../../etc"], 2, /letters, digits/],
   [["models", "path", "smollm2-135m"], 5, /palimpsest pull/],

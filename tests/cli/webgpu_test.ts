@@ -113,6 +113,38 @@ for (const runtime of runtimes) {
   });
 }
 
+test("plan for a GPU that is not here: f32, or half precision in fewer bytes, and a budget in bytes has room for more slots", async () => {
+  const plan = async (...args: string[]) => {
+    const of = [
+      "plan",
+      "--json",
+      "--device",
+      "webgpu",
+      "--policy",
+      "snapkv",
+      "--chunk",
+      "64",
+      "-n",
+      "64",
+      ...args,
+      document,
+    ];
+    const { code, stdout, stderr } = await palimpsest(of, { env: { ...env, ...noDriver } });
+    assert.equal(code, 0, stderr);
+    const { kv, gpu } = JSON.parse(stdout);
+    return { type: kv.type, slots: kv.budgetSlots, bytes: kv.bytes, peak: gpu.peakBytes };
+  };
+  const none = await plan("--kv-budget", "2000"), half = await plan("--kv-budget", "2000", "--kv-type", "f16");
+  assert.deepEqual([none.type, half.type, none.slots, half.slots], ["f32", "f16", 2000, 2000]);
+  // what is known of a slot beside its rows takes as much as before
+  assert.ok(half.bytes < 0.65 * none.bytes && half.bytes > 0.5 * none.bytes, `${half.bytes} of ${none.bytes}`);
+  assert.ok(half.peak < none.peak - (none.bytes - half.bytes) / 2);
+  const [few, many] = [await plan("--kv-budget", "4MiB"), await plan("--kv-budget", "4MiB", "--kv-type", "f16")];
+  assert.ok(many.slots > 1.5 * few.slots, `${many.slots} slots instead of ${few.slots}`);
+  // a budget is found between two sizes: half a percent off, as `planned_test.ts` allows
+  for (const { bytes } of [few, many]) assert.ok(Math.abs(bytes / 2 ** 22 - 1) <= 0.005, `${bytes} bytes`);
+});
+
 describe("a GPU that is lost", () => {
   test("a file is read again; the answer is the CPU's", async () => {
     const { code, stdout, stderr } = await losing("bun", ["fake", "auto", "Who?", document], { env });

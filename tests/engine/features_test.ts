@@ -138,6 +138,7 @@ describe("graph features", () => {
       indexer: true,
       readout: true,
       packs: ["judgeq"],
+      kvType: "f32",
     } as const;
     assert.deepEqual(missing(all, all), []);
     assert.deepEqual(missing(all, NO_FEATURES), []);
@@ -146,6 +147,7 @@ describe("graph features", () => {
     assert.equal(spell(NO_FEATURES), "plain");
     const [judgeq, metasoft] = (["judgeq", "metasoft"] as const).map((pack) => ({ ...NO_FEATURES, packs: [pack] }));
     assert.notEqual(spell(judgeq!), spell(metasoft!));
+    assert.notEqual(spell({ ...NO_FEATURES, kvType: "f16" }), "plain");
     assert.notEqual(spell({ ...NO_FEATURES, mass: ["max"] }), spell({ ...NO_FEATURES, mass: ["mean"] }));
   });
 });

@@ -23,14 +23,18 @@ import { forwardGpu, gpuCache, keepRows, readFloats, usingGpu } from "./gpu_open
 const LOGITS = 2e-4;
 /** Small models with reference vectors: those of the fixtures, or of GOLDEN_DIR, which has more architectures. */
 const models = process.env["GOLDEN_DIR"] ? join(process.env["GOLDEN_DIR"], "models") : fixture("golden/models");
-const folderOf = (model: string) => join(models, model);
-const goldenOf = async (model: string) => ({
+export const folderOf = (model: string) => join(models, model);
+export const goldenOf = async (model: string) => ({
   golden: await readJson(join(folderOf(model), "golden.json")),
   arrays: await readArrays(join(folderOf(model), "golden.safetensors")),
 });
 
 /** Greedy tokens after the prompt's last logits. */
-async function greedy(count: number, logits: Float32Array, next: (token: number, i: number) => Promise<Float32Array>) {
+export async function greedy(
+  count: number,
+  logits: Float32Array,
+  next: (token: number, i: number) => Promise<Float32Array>,
+) {
   const ids: number[] = [];
   for (let i = 0; i < count; i++) {
     ids.push(argmax(logits));
@@ -52,7 +56,13 @@ function keeps(heads: number, count: number, ragged: boolean): number[][] {
 }
 
 /** After a compaction: chunks and single tokens, on the GPU as on the CPU. */
-async function continues(engine: WebgpuEngine, cpu: Engine, ids: number[], ragged: boolean): Promise<Check[]> {
+export async function continues(
+  engine: WebgpuEngine,
+  cpu: Engine,
+  ids: number[],
+  ragged: boolean,
+  tolerance = LOGITS,
+): Promise<Check[]> {
   const { config } = engine, capacity = ids.length + 120, more = tokens(90, 7);
   const gpu = gpuCache(engine, capacity), plain = cacheFor(cpu, capacity);
   const keep = keeps(gpu.heads, ids.length, ragged);
@@ -65,7 +75,7 @@ async function continues(engine: WebgpuEngine, cpu: Engine, ids: number[], ragge
     const piece = more.slice(from, to), firstPosition = ids.length + from, logitsRows = piece.length;
     const got = await forwardGpu(engine, gpu, piece, { logitsRows, firstPosition });
     const { logits } = await forward(cpu, plain, piece, { logitsRows, firstPosition });
-    checks.push(close(`logits of ${piece.length} rows`, got, logits, LOGITS));
+    checks.push(close(`logits of ${piece.length} rows`, got, logits, tolerance));
   }
   gpu.close();
   return checks;
@@ -73,8 +83,11 @@ async function continues(engine: WebgpuEngine, cpu: Engine, ids: number[], ragge
 
 export const checks: Record<string, (device: GPUDevice, memory: DeviceMemory) => Promise<Check[]>> = {};
 
+/** Those whose architecture there is. */
+export const known: string[] = [];
 for (const model of await list(models)) {
   if (!isSupported((await goldenOf(model)).golden.model_type)) continue;
+  known.push(model);
 
   checks[`${model}: golden logits, hidden states, greedy tokens`] = async (device) => {
     const { golden, arrays } = await goldenOf(model), ids: number[] = golden.prompt_ids;

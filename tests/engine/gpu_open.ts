@@ -9,7 +9,7 @@ import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import type { Packs } from "../../core/pack/packs.ts";
-import { GpuKvCache, HIDDEN } from "../../core/gpu_cache.ts";
+import { GpuKvCache, HIDDEN, NUMBER_BYTES } from "../../core/gpu_cache.ts";
 import { readBuffer } from "../../kernels/device/read.ts";
 import { STORAGE } from "../../kernels/device/usage.ts";
 import { type Opened, using } from "../golden/open.ts";
@@ -51,7 +51,8 @@ export async function usingGpu<T>(
 }
 
 export function gpuCache(engine: WebgpuEngine, capacity: number): GpuKvCache {
-  return new GpuKvCache(engine.device, engine.config, capacity, engine.features.logBias);
+  const { config, features, device } = engine;
+  return new GpuKvCache(device, config, capacity, features.logBias, features.kvType);
 }
 
 /** Forwards `ids` in chunks of these sizes, the last one over and over: logits of the last `logitsRows`. */
@@ -106,7 +107,7 @@ export function keepRows(cache: GpuKvCache, keep: number[][]): void {
             cache.offset(head, slot),
             buffer,
             cache.offset(head, start + i),
-            cache.slotDim * 4,
+            cache.slotDim * NUMBER_BYTES[cache.type],
           )
         );
       }
@@ -117,10 +118,12 @@ export function keepRows(cache: GpuKvCache, keep: number[][]): void {
   keep.forEach((slots, head) => {
     const layer = Math.floor(head / kvHeads), hidden = ends[layer]! - slots.length;
     for (let slot = 0; slot < hidden; slot++) {
+      // whole words are written: in half precision the bias, which is 0, and what hides in one
+      const isHalf = cache.type === "f16", column = cache.shape.headDim + (isHalf ? 0 : 1);
       device.queue.writeBuffer(
         cache.keys[layer]!,
-        cache.offset(head, slot) + (cache.shape.headDim + 1) * 4,
-        Float32Array.of(HIDDEN),
+        cache.offset(head, slot) + column * NUMBER_BYTES[cache.type],
+        isHalf ? Float16Array.of(0, HIDDEN.f16) : Float32Array.of(HIDDEN.f32),
       );
     }
   });

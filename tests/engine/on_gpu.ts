@@ -4,12 +4,14 @@
  */
 import process from "node:process";
 import { checks } from "./gpu_checks.ts";
+import { halfChecks } from "./half_checks.ts";
 import { openTestGpu } from "./gpu_device.ts";
 
 const gpu = await openTestGpu();
 console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));
 const words = process.argv.slice(2);
-for (const [name, check] of Object.entries(checks)) {
+const all = { ...checks, ...(gpu.features.has("shader-f16") ? halfChecks : {}) };
+for (const [name, check] of Object.entries(all)) {
   if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
   const started = performance.now();
   const found = await check(gpu.device, gpu.memory).catch((

@@ -121,7 +121,7 @@ export async function checkCompaction(gpu: Gpu, positions: "compact" | "original
           HALF: 0,
         });
       } else gather.record(recording, { kept, count, pool }, { ...of, MOVED: headDim + 1 });
-      hide.record(recording, { count, pool }, { ...of, COLUMN: headDim + 1 });
+      hide.record(recording, { count, pool }, { ...of, hidden: HIDDEN.f32, COLUMN: headDim + 1 });
       gather.record(recording, { kept, count, pool: values[layer]! }, { ...of, MOVED: headDim });
     }
     for (const pool of positions === "compact" ? [source, attribute] : [source, attribute, position]) {
@@ -184,7 +184,7 @@ export async function checkCompaction(gpu: Gpu, positions: "compact" | "original
       expect(worst <= allowed, `${name}s of head ${head} differ by ${worst}`);
       if (name === "value") continue;
       for (let slot = 0; slot < stops[head]!; slot++) {
-        const hides = met[slot * WORDS + headDim + 1], hidden = slot < from ? HIDDEN : 0;
+        const hides = met[slot * WORDS + headDim + 1], hidden = slot < from ? HIDDEN.f32 : 0;
         expect(hides === hidden, `slot ${slot} of head ${head} is hidden by ${hides}, not ${hidden}`);
         const bias = met[slot * WORDS + headDim], should = mine.score[slot - from];
         expect(slot < from || bias === should, `slot ${slot} of head ${head} has the bias ${bias}, not ${should}`);

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { DeviceError } from "../../core/errors.ts";
 import { describeAdapter } from "../../kernels/device/adapter.ts";
 import { LEAST_LIMITS, openGpu, refusal } from "../../kernels/device/device.ts";
+import { kvTypes } from "../../kernels/reading/plan.ts";
 import { fakeAdapter } from "./fake_adapter.ts";
 
 describe("describeAdapter", () => {
@@ -85,6 +86,15 @@ describe("openGpu", () => {
     );
   });
 
+  test("half precision is tried first where it is there, and f32 after it unless it is asked for", () => {
+    const half = new Set(["shader-f16"] as const);
+    assert.deepEqual(kvTypes(half, { headDim: 64 }), ["f16", "f32"]);
+    assert.deepEqual(kvTypes(half, { headDim: 64 }, "f16"), ["f16"]);
+    assert.deepEqual(kvTypes(half, { headDim: 64 }, "f32"), ["f32"]);
+    assert.deepEqual(kvTypes(half, { headDim: 66 }), ["f32"]);
+    assert.throws(() => kvTypes(half, { headDim: 66 }, "f16"), isDeviceError(/66 numbers, which is no multiple of 4/));
+  });
+
   const right = (i: number) => 3 * i + 1;
   test("a device that gives zeros, as the null backend under another name", async () => {
     await assert.rejects(
@@ -104,13 +114,14 @@ describe("openGpu", () => {
     );
   });
 
-  test("half precision that is silently zero, where all else is right", async () => {
+  test("half precision that is silently zero, where all else is right, is not used", async () => {
     const sums = (i: number) => i < 1024 ? right(i) : 64 + 3 * (64 * 64 * (i - 1024) + 2016);
-    await openGpu(fakeAdapter({ answers: sums })); // without shader-f16 nothing is wrong with it
-    await assert.rejects(
-      openGpu(fakeAdapter({ answers: sums, features: ["shader-f16"] })),
-      isDeviceError(/f16 element 0 of its self-test is .*, not 1/),
-    );
+    const adapter = fakeAdapter({ answers: sums, features: ["shader-f16", "timestamp-query"] });
+    assert.deepEqual(describeAdapter(adapter).features, ["shader-f16", "timestamp-query"]);
+    const { features } = await openGpu(adapter);
+    assert.deepEqual([...features], ["timestamp-query"]);
+    assert.deepEqual(kvTypes(features, { headDim: 64 }), ["f32"]);
+    assert.throws(() => kvTypes(features, { headDim: 64 }, "f16"), isDeviceError(/no half precision.*--kv-type f32/));
   });
 
   test("a refused adapter's device is destroyed", async () => {

@@ -21,6 +21,7 @@ for (const { name, command, env, adapter, missing } of softwareGpus) {
     assert.deepEqual(told.failures, []);
     assert.equal(status, 0);
     assert.ok(told.kernels >= 6 && told.cases >= 2 * told.kernels, stdout);
-    console.log(`${name}: ${told.kernels} kernels, ${told.cases} cases on ${opened.adapter}`);
+    assert.equal(told.halves > 0, opened.features.includes("shader-f16"), "rows of a cache in f16, where they can be");
+    console.log(`${name}: ${told.kernels} kernels, ${told.cases} cases and ${told.halves} in f16 on ${opened.adapter}`);
   });
 }

@@ -17,7 +17,8 @@ import { checkSelection } from "./selection.ts";
 
 const webgpu = await loadWebGpu();
 const failures: string[] = [];
-let cases = 0;
+/** Runs, and those of them over a cache in half precision. */
+let cases = 0, halves = 0;
 
 for (const least of process.argv.includes("as-it-is") ? [false] : [false, true]) {
   const adapter = await webgpu.requestAdapter();
@@ -29,6 +30,12 @@ for (const least of process.argv.includes("as-it-is") ? [false] : [false, true])
       cases++;
       const wrong = await runCase(gpu, kernel, one);
       if (wrong) failures.push(`${kernel.name}, ${one.name}${least ? ", least limits" : ""}: ${wrong}`);
+      if (!gpu.features.has("shader-f16") || kernel.stored.length === 0) continue;
+      halves++;
+      gpu.kvType = "f16";
+      const wrongHalf = await runCase(gpu, kernel, one);
+      gpu.kvType = "f32";
+      if (wrongHalf) failures.push(`${kernel.name} in f16, ${one.name}: ${wrongHalf}`);
     }
   }
   for (const positions of ["compact", "original"] as const) {
@@ -44,7 +51,7 @@ for (const least of process.argv.includes("as-it-is") ? [false] : [false, true])
   gpu.close();
 }
 failures.push(...await checkDevice(webgpu).catch((error) => [`device: ${error.message}`]));
-console.log(JSON.stringify({ kernels: kernels.length, cases, failures }));
+console.log(JSON.stringify({ kernels: kernels.length, cases, halves, failures }));
 process.exit(failures.length ? 1 : 0);
 
 /** The adapter, but saying that it can do no more than every adapter can. */

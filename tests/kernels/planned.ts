@@ -1,6 +1,7 @@
 /**
  * What `plan` says of a GPU's memory against what a reading takes, everything of ONNX Runtime's included: `createBuffer` and `destroy` of the device are
- * counted. A process of its own, as JSON (`planned_test.ts` starts it): the golden Llama as a GGUF file, opened as `ask` opens it, several policies.
+ * counted. A process of its own, as JSON (`planned_test.ts` starts it): the golden Llama as a GGUF file, opened as `ask` opens it, several policies, each
+ * `policy` or `policy@f16`.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { files } from "../host.ts";
 import { fixture } from "../host.ts";
 import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { loadOnnxRuntimeWebGpu } from "../../cli/runtimes/webgpu_onnx.ts";
+import type { KvType } from "../../core/gpu_cache.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { openModel } from "../../core/model.ts";
 import { parsePolicy } from "../../core/policies.ts";
@@ -26,13 +28,21 @@ const path = asked.find((word) => word.endsWith(".gguf")) ?? fixture("gguf/llama
   folder = await mkdtemp(join(tmpdir(), "palimpsest-planned-"));
 const nothing = () => Promise.reject(new Error("not wanted"));
 
-for (const spec of specs) {
+for (const word of specs) {
+  const [spec, type = "f32"] = word.split("@") as [string, KvType?];
   const policy = parsePolicy(spec), slots = Math.max(200, leastBudget(policy) + 20), { evicts } = policy.decode;
   const decodeBudget = evicts ? DECODE_BUDGET : Infinity,
     reserve = QUESTION + (evicts ? DECODE_BUDGET + DECODE_BLOCK : WRITTEN);
   const sizes = { slots, chunkTokens: CHUNK, reserve, decodeBudget };
   const file = await openGguf(await files.open(path)), read = (CHUNKS - 1) * CHUNK + LAST;
-  const planned = await deviceMemory(file, policy, sizes, { tokens: read, question: QUESTION, tail: QUESTION });
+  const planned = await deviceMemory(
+    file,
+    policy,
+    sizes,
+    { tokens: read, question: QUESTION, tail: QUESTION },
+    false,
+    type,
+  );
   await file.close();
 
   const adapter = (await (await loadWebGpu()).requestAdapter())!, memory = watched(adapter);
@@ -43,7 +53,7 @@ for (const spec of specs) {
     policy: spec,
     files,
     cacheFolder: folder,
-    gpu: () => Promise.resolve(gpuOpener(runtime, { allowSoftware: true })),
+    gpu: () => Promise.resolve(gpuOpener(runtime, { allowSoftware: true, kvType: type })),
     runtimes: { native: nothing, wasm: nothing },
   });
   const opened = { current: memory.current, peak: memory.peak };
@@ -69,7 +79,8 @@ for (const spec of specs) {
     let token = await reading.likeliestAfter(tokens(QUESTION, 9));
     for (let i = 0; i < WRITTEN; i++) token = await reading.likeliestNext(token);
     console.log(JSON.stringify({
-      policy: spec,
+      policy: word,
+      kvType: reading.kvType,
       planned,
       peak: memory.peak,
       opened,

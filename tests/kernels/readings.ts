@@ -1,7 +1,7 @@
 /**
  * Whole policies on the GPU against the CPU's: the same chunks through both, and after every compaction the same slots stay. Prints what it compared as
  * JSON; a process of its own, under Bun and Deno (`readings_test.ts` starts it, with the names of policies wanted or none for all). Policies take turns with
- * original and compact positions; with the word `both-positions` each is read with both.
+ * original and compact positions; with the word `both-positions` each is read with both, with the word `f16` the GPU's cache is in half precision.
  */
 import process from "node:process";
 import { argmax } from "../../core/decode/write.ts";
@@ -24,7 +24,7 @@ import { randomPacks } from "../packs.ts";
 import { openTestGpu } from "../engine/gpu_device.ts";
 import { type OpenedGpu, usingGpu } from "../engine/gpu_open.ts";
 import { counting } from "./counting.ts";
-import { difference } from "./kept_slots.ts";
+import { difference, gapBetween, watched } from "./kept_slots.ts";
 import { difference as apart, fakeTokenizer, openTiny, TINY, tokens } from "../tiny_llama.ts";
 
 const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6;
@@ -50,7 +50,12 @@ interface Compared {
   /** Slots that both keep, of all that the CPU keeps, after every chunk. */
   same: number[];
   kept: number;
+  /** Where they first keep others: by how much the scores of these differ, of a head's largest. */
+  gap: number | null;
   tokens: boolean;
+  /** Written tokens that the other's logits are for, and of these the same. */
+  written: number;
+  agreed: number;
   logits: number;
   compactions: number;
   evictedWritten: number;
@@ -94,12 +99,15 @@ async function compare(
     tokenizer: fakeTokenizer,
     ...(evicts ? { decodeBudget: DECODE_BUDGET } : {}),
   };
-  const plain = new Reader(cpu, policy, options);
+  const seen = watched(policy), plain = new Reader(cpu, seen.policy, options);
   using reading = new GpuReading(gpu, on.engine, policy, options, needs(policy, "valueNorms") ? norms : null);
   const found: Compared = {
     same: [],
     kept: 0,
+    gap: null,
     tokens: true,
+    written: 0,
+    agreed: 0,
     logits: 0,
     compactions: 0,
     evictedWritten: 0,
@@ -109,19 +117,25 @@ async function compare(
   };
   const compareSlots = async () => {
     const live = await reading.liveTokens();
-    let same = 0;
+    const scores = seen.scored.splice(0);
+    let same = 0, gap = 0;
     found.kept = 0;
     live.forEach((mine, head) => {
       const theirs = plain.cache.sources(head);
-      same += theirs.length - difference(theirs, mine).onlyTheirs.length;
+      const { onlyTheirs, onlyMine } = difference(theirs, mine);
+      same += theirs.length - onlyTheirs.length;
+      const scored = scores[head], isScored = (token: number) => scored!.has(token);
+      if (scored) gap = Math.max(gap, gapBetween(scored, onlyTheirs.filter(isScored), onlyMine.filter(isScored)));
       found.kept += Math.max(theirs.length, mine.length);
     });
     found.same.push(same / found.kept);
+    if (same < found.kept) found.gap ??= gap;
   };
   for (let from = 0; from < document.length; from += CHUNK) {
     const chunk = document.slice(from, from + CHUNK);
     const notes: number[][] = [];
     counts();
+    seen.scored.length = 0;
     for (const reader of [plain, reading]) {
       await reader.read(chunk, async () => {
         if (isNoted(policy)) notes.push(await noteOf(reader, reader.tokensRead - CHUNK - 20));
@@ -140,7 +154,9 @@ async function compare(
   for (let i = 0; i < count; i++) {
     const token = argmax(a), { evictedWritten } = plain;
     if (typeof b !== "number") found.logits = Math.max(found.logits, apart(a, b));
-    if ((typeof b === "number" ? b : argmax(b)) !== token) found.tokens = false;
+    found.written++;
+    if ((typeof b === "number" ? b : argmax(b)) === token) found.agreed++;
+    else found.tokens = false;
     a = await plain.next(token);
     counts();
     b = i % 2 === 0 ? await reading.likeliestNext(token) : await reading.next(token);
@@ -168,7 +184,8 @@ const noteOf = (reader: Reading, first: number) =>
 const gpu = await openTestGpu(), counts = counting(gpu);
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
 const words = process.argv.slice(2), both = words.includes("both-positions");
-const wanted = words.filter((word) => word !== "both-positions"),
+const kvType = gpu.kvType = words.includes("f16") ? "f16" : "f32";
+const wanted = words.filter((word) => word !== "both-positions" && word !== "f16"),
   names = wanted.length > 0 ? wanted : [...Object.keys(named), ...SPELLED, ...DECODING, ...REMEMBERING];
 let turn = 0;
 // everything that any policy asks of a graph: opening an engine takes longer than reading
@@ -188,7 +205,7 @@ const cpu = await openTiny({ features: all, packs: randomPacks });
 for (const logBias of [false, true]) {
   const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy, isNoted(policy)) === logBias);
   if (mine.length === 0) continue;
-  await usingGpu(gpu.device, TINY, { features: { ...all, logBias }, packs: randomPacks }, async (on) => {
+  await usingGpu(gpu.device, TINY, { features: { ...all, logBias, kvType }, packs: randomPacks }, async (on) => {
     const norms = await ValueNorms.open(gpu, on.engine, async (layer) => {
       const { type, bytes } = await on.model.tensor(`layers.${layer}.self_attn.o_proj`);
       return Float32Array.from(dequantise(type, bytes));
@@ -212,6 +229,7 @@ for (const logBias of [false, true]) {
             policy: policy.name,
             positions,
             ms: Math.round(performance.now() - started),
+            kvType,
             evictsWritten: policy.decode.evicts,
             takesNotes: isNoted(policy),
             ...found,

@@ -18,6 +18,46 @@ const POLICIES: Record<string, string[]> = {
   ],
 };
 
+/**
+ * Over a cache in half precision, and by how much the scores of what first goes instead of others may differ: attention's logits are rounded to 11 bits.
+ * Null where others than these scores decide: norms in a second stage, what was merged into what. After that it is another cache, of a random model.
+ * Plain and wide slots, both positions, a second stage, rows that become others, repeated chunks that hide slots, written slots that are evicted.
+ */
+const HALF: [policy: string, mostGap: number | null][] = [
+  ["critical-adakv-snapkv", null],
+  ["centroids-snapkv", null],
+  ["kvzip", 5e-3],
+  ["probe=window,aggregate=mean,select=topk,decode=rkv", 5e-3],
+];
+const SAME_AT_FIRST = 0.99, SAME_IN_THE_END = 0.8;
+
+for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => name === "Deno + lavapipe")) {
+  const skip = missing && !isRequired ? missing : false;
+  test(`policies in half precision on ${name}`, { skip, timeout: 3_600_000 }, () => {
+    if (skip) return console.log(`skipped: policies on ${name}: ${missing}`);
+    assert.equal(missing, null, `PALIMPSEST_REQUIRE_GPU is set, but for ${name} ${missing}`);
+    const { stdout, stderr, status, error } = spawnSync(
+      command[0]!,
+      [...command.slice(1), "tests/kernels/readings.ts", "f16", ...HALF.map(([policy]) => policy)],
+      { cwd: root, env: { ...env, XDG_RUNTIME_DIR: "/tmp" }, encoding: "utf8" },
+    );
+    assert.equal(error, undefined);
+    assert.equal(status, 0, stderr);
+    const [, ...compared] = stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assert.equal(compared.length, HALF.length);
+    for (const { policy, positions, error, same, gap, kvType, compactions, readBack, ...more } of compared) {
+      const what = `${policy}, ${positions} positions`, mostGap = HALF.find(([name]) => name === policy)![1];
+      assert.equal(error, undefined, what);
+      assert.equal(kvType, "f16", what);
+      assert.ok(compactions >= 4 && readBack > 0 && readBack <= 4096, what);
+      assert.equal(more.evictedWritten > 0, more.evictsWritten, `${what}: written slots`);
+      assert.ok(same[0] >= SAME_AT_FIRST && Math.min(...same) >= SAME_IN_THE_END, `${what}: ${same} of the slots`);
+      assert.ok(mostGap === null || gap === null || gap <= mostGap, `${what}: scores ${gap} apart`);
+    }
+    console.log(`${name}: ${compared.length} readings in half precision`);
+  });
+}
+
 for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => POLICIES[name])) {
   test(`policies on ${name}`, { skip: missing && !isRequired ? missing : false, timeout: 3_600_000 }, () => {
     if (missing && !isRequired) return console.log(`skipped: policies on ${name}: ${missing}`);
