@@ -5,8 +5,10 @@ import { ModelError } from "../errors.ts";
 import type { RandomAccessFile } from "../files.ts";
 import { dequantise } from "./dequantise.ts";
 import { type GgufHeader, readHeader, type TensorInfo } from "./gguf/header.ts";
-import { checkArchitecture, llamaConfig, mapName, ROPE_FACTORS } from "./gguf/llama.ts";
-import { checkTensors } from "./llama_shape.ts";
+import type { Architecture } from "./architectures/architecture.ts";
+import { checkTensors } from "./architectures/tensors.ts";
+import { architectureOf, ggufConfig, mapName, ROPE_FACTORS } from "./gguf/config.ts";
+import { isTurned, reordered, rowOrder, taken } from "./stored_tensors.ts";
 import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 
 /**
@@ -17,23 +19,28 @@ import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
  */
 export async function openGguf(file: RandomAccessFile): Promise<ModelFile> {
   try {
-    const header = await readHeader(file, (metadata) => checkArchitecture(file.path, metadata));
-    return await modelFile(file, header);
+    let architecture: Architecture | null = null;
+    const header = await readHeader(file, (metadata) => architecture = architectureOf(file.path, metadata));
+    return await modelFile(file, header, architecture!);
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-async function modelFile(file: RandomAccessFile, { metadata, tensors: stored }: GgufHeader): Promise<ModelFile> {
-  const tensors = new Map<string, TensorInfo>();
+async function modelFile(
+  file: RandomAccessFile,
+  { metadata, tensors: stored }: GgufHeader,
+  architecture: Architecture,
+): Promise<ModelFile> {
+  const form = architecture.gguf!, ours: [string, TensorInfo][] = [];
   for (const [ggufName, info] of stored) {
-    const name = ggufName === ROPE_FACTORS ? null : mapName(ggufName);
-    if (name === null) continue;
-    if (tensors.has(name)) throw new ModelError(`Cannot use model ${file.path}: it holds tensor ${name} twice`);
-    tensors.set(name, info);
+    const name = ggufName === ROPE_FACTORS ? null : mapName(ggufName, form.names);
+    if (name !== null) ours.push([name, info]);
   }
-  const config = llamaConfig(file.path, metadata, tensors.get("embed_tokens")?.shape, !tensors.has("lm_head"));
+  const shapeOf = (name: string) => ours.find(([own]) => own === name)?.[1].shape;
+  const config = ggufConfig(file.path, architecture, metadata, shapeOf("embed_tokens"), !shapeOf("lm_head"));
+  const tensors = taken(file.path, ours, config, architecture), order = rowOrder(config, form.isInterleaved);
   checkTensors(file.path, config, tensors);
   const factors = stored.get(ROPE_FACTORS);
   if (factors) config.ropeScaling = { kind: "factors", factors: await ropeFactors(file, config, factors) };
@@ -48,13 +55,11 @@ async function modelFile(file: RandomAccessFile, { metadata, tensors: stored }: 
       const info = tensors.get(name);
       if (!info) throw new ModelError(`Cannot read tensor ${name}: model ${file.path} has none of that name`);
       const bytes = await file.read(info.offset, info.byteLength);
-      // llama.cpp permutes Llama's rows only; Qwen's files keep the half-split order
-      const interleaved = config.architecture === "llama" && (name.endsWith(".q_proj") || name.endsWith(".k_proj"));
       return {
         name,
         type: info.type,
         shape: [...info.shape],
-        bytes: interleaved ? splitHalves(bytes, info.shape[0], config.headDim) : bytes,
+        bytes: order && isTurned(name) ? reordered(bytes, info.shape[0]!, order) : bytes,
       };
     },
     close: () => file.close(),
@@ -75,19 +80,4 @@ async function ropeFactors(file: RandomAccessFile, config: ModelConfig, info: Te
     throw new ModelError(`Cannot use model ${file.path}: ${ROPE_FACTORS} holds ${bad}; numbers above 0 work`);
   }
   return factors;
-}
-
-/**
- * Rows of q or k from interleaved to half-split RoPE order, whole rows as they are stored: row 2i + h of a head becomes
- * row h · headDim / 2 + i. The inverse of `permute` in llama.cpp's `convert_hf_to_gguf.py`.
- */
-export function splitHalves(bytes: Uint8Array, rows: number, headDim: number): Uint8Array {
-  const rowBytes = bytes.length / rows;
-  const out = new Uint8Array(bytes.length);
-  for (let row = 0; row < rows; row++) {
-    const inHead = row % headDim;
-    const to = row - inHead + (inHead % 2) * (headDim / 2) + (inHead >> 1);
-    out.set(bytes.subarray(row * rowBytes, (row + 1) * rowBytes), to * rowBytes);
-  }
-  return out;
 }

@@ -2,7 +2,6 @@
  * Turns a model file into what ONNX Runtime maps: one weights file and its index, kept in the cache folder under the model's hash, and one small graph
  * file per set of features beside it. The second start finds both.
  */
-import { ModelError } from "../errors.ts";
 import type { FileSystem } from "../files.ts";
 import { type BlockMatrix, toBlocks } from "./blocks.ts";
 import { dequantise } from "./dequantise.ts";
@@ -25,12 +24,7 @@ const ALIGNMENT = 4096;
 /** Which ONNX Runtime runs the graph: its WebGPU device takes another attention and no branches. */
 export type GraphTarget = "cpu" | "webgpu";
 
-/** Architectures for which there are graphs, one file each. */
-const graphs: Record<string, Record<GraphTarget, typeof writeLlama>> = {
-  llama: { cpu: writeLlama, webgpu: writeLlamaWebgpu },
-  qwen3: { cpu: writeLlama, webgpu: writeLlamaWebgpu },
-};
-export const architectures = Object.keys(graphs);
+const graphs: Record<GraphTarget, typeof writeLlama> = { cpu: writeLlama, webgpu: writeLlamaWebgpu };
 
 export interface PreparedModel {
   /** Path of the graph file; its weights file lies in the same folder. */
@@ -42,7 +36,7 @@ export interface PreparedModel {
 
 /**
  * @param folder where files of this model may be kept (named by its hash)
- * @throws {ModelError} for an architecture without a graph or a damaged file
+ * @throws {ModelError} for a damaged file
  */
 export async function prepare(
   files: FileSystem,
@@ -53,12 +47,6 @@ export async function prepare(
   target: GraphTarget = "cpu",
 ): Promise<PreparedModel> {
   const { config } = model;
-  const write = graphs[config.architecture]?.[target];
-  if (!write) {
-    throw new ModelError(
-      `Cannot run architecture "${config.architecture}" of ${model.path}: supported are ${architectures.join(", ")}`,
-    );
-  }
   const stem = `${format}-v${WEIGHTS_VERSION}`;
   const weightsName = `${stem}.weights`, weightsPath = files.join(folder, weightsName);
   const indexPath = files.join(folder, `${stem}.json`);
@@ -73,7 +61,7 @@ export async function prepare(
     `${stem}.${GRAPH_VERSION}-${target === "cpu" ? "" : `${target}-`}${spell(features)}.onnx`,
   );
   if (!(await files.exists(graphPath))) {
-    const graph = write(config, index, weightsName, features);
+    const graph = graphs[target](config, index, weightsName, features);
     await files.writeAtomically(graphPath, (put) => put(graph));
   }
   return { graphPath, weightsName, weightsPath };

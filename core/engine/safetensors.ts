@@ -3,9 +3,10 @@
  */
 import { ModelError } from "../errors.ts";
 import type { FileSystem, RandomAccessFile } from "../files.ts";
-import { checkTensors } from "./llama_shape.ts";
-import { huggingFaceConfig } from "./safetensors/config.ts";
-import { parseObject, readSafetensors, type SafetensorsFile, type StoredArray } from "./safetensors/read.ts";
+import { checkTensors } from "./architectures/tensors.ts";
+import { architectureOf, huggingFaceConfig } from "./safetensors/config.ts";
+import { parseObject, readSafetensors, type SafetensorsFile } from "./safetensors/read.ts";
+import { isTurned, type Place, reordered, rowOrder, taken } from "./stored_tensors.ts";
 import type { ModelFile, TensorType } from "./weights.ts";
 
 export { readSafetensors, type SafetensorsFile } from "./safetensors/read.ts";
@@ -20,7 +21,8 @@ const MAX_JSON_BYTES = 1 << 26;
 export async function openSafetensors(files: FileSystem, folder: string): Promise<ModelFile> {
   const configPath = files.join(folder, "config.json");
   const folderName = folder.replace(/[/\\]+$/, "").replace(/^.*[/\\]/, "");
-  const config = huggingFaceConfig(configPath, await readJson(files, configPath), folderName);
+  const json = await readJson(files, configPath), architecture = architectureOf(configPath, json);
+  const config = huggingFaceConfig(configPath, architecture, json, folderName);
 
   const opened: SafetensorsFile[] = [];
   const close = async () => {
@@ -28,18 +30,7 @@ export async function openSafetensors(files: FileSystem, folder: string): Promis
   };
   try {
     for (const path of await weightFiles(files, folder)) opened.push(await openArrays(await openFile(files, path)));
-    const places = collect(opened, config.tied);
-    const tensors = new Map<string, { type: TensorType; shape: number[]; byteLength: number }>();
-    for (const [name, { file, stored, array }] of places) {
-      const { dtype, shape, byteLength } = array;
-      if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
-        throw new ModelError(
-          `Cannot use model ${file.path}: tensor ${stored} is ${dtype}; F32, F16 and BF16 work, ` +
-            "and GGUF for quantised models",
-        );
-      }
-      tensors.set(name, { type: dtype, shape, byteLength });
-    }
+    const tensors = taken(folder, collect(opened, config.tied), config, architecture), order = rowOrder(config, false);
     checkTensors(folder, config, tensors);
     return {
       format: "safetensors",
@@ -48,11 +39,15 @@ export async function openSafetensors(files: FileSystem, folder: string): Promis
       metadata: new Map(),
       tensors,
       async tensor(name) {
-        const info = tensors.get(name), place = places.get(name);
-        if (!info || !place) {
-          throw new ModelError(`Cannot read tensor ${name}: model ${folder} has none of that name`);
-        }
-        return { name, type: info.type, shape: [...info.shape], bytes: await place.file.bytes(place.stored) };
+        const place = tensors.get(name);
+        if (!place) throw new ModelError(`Cannot read tensor ${name}: model ${folder} has none of that name`);
+        const bytes = await place.file.slice(place.offset, place.byteLength), { type, shape } = place;
+        return {
+          name,
+          type,
+          shape: [...shape],
+          bytes: order && isTurned(name) ? reordered(bytes, shape[0]!, order) : bytes,
+        };
       },
       close,
     };
@@ -99,24 +94,29 @@ async function weightFiles(files: FileSystem, folder: string): Promise<string[]>
   });
 }
 
+interface StoredTensor extends Place {
+  type: TensorType;
+  file: SafetensorsFile;
+}
+
 /**
  * Arrays by our names. Precomputed frequency tables of old checkpoints are left out, and `lm_head` where it is the
  * embedding matrix.
  */
-function collect(
-  opened: SafetensorsFile[],
-  tied: boolean,
-): Map<string, { file: SafetensorsFile; stored: string; array: StoredArray }> {
-  const places = new Map<string, { file: SafetensorsFile; stored: string; array: StoredArray }>();
+function* collect(opened: SafetensorsFile[], tied: boolean): Generator<[string, StoredTensor]> {
   for (const file of opened) {
-    for (const [stored, array] of file.arrays) {
+    for (const [stored, { dtype, shape, offset, byteLength }] of file.arrays) {
       const name = stored.replace(/^model\./, "").replace(/\.weight$/, "");
       if (name.endsWith(".rotary_emb.inv_freq") || (tied && name === "lm_head")) continue;
-      if (places.has(name)) throw new ModelError(`Cannot use model ${file.path}: it holds tensor ${name} twice`);
-      places.set(name, { file, stored, array });
+      if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
+        throw new ModelError(
+          `Cannot use model ${file.path}: tensor ${stored} is ${dtype}; F32, F16 and BF16 work, ` +
+            "and GGUF for quantised models",
+        );
+      }
+      yield [name, { type: dtype, shape, offset, byteLength, file }];
     }
   }
-  return places;
 }
 
 async function readJson(files: FileSystem, path: string): Promise<Record<string, unknown>> {

@@ -31,6 +31,9 @@ export interface ModelConfig {
   qkNorm: boolean;
 }
 
+/** What a plain Llama decoder has not: families of models that have it say so (`architectures/`). */
+export const PLAIN = { qkNorm: false } satisfies Partial<ModelConfig>;
+
 /** One tensor as stored: `bytes` holds the rows one after the other in `type`'s block format. */
 export interface WeightTensor {
   name: string;

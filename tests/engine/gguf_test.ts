@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { dequantise } from "../../core/engine/dequantise.ts";
-import { openGguf, splitHalves } from "../../core/engine/gguf.ts";
+import { openGguf } from "../../core/engine/gguf.ts";
+import { reordered, rowOrder } from "../../core/engine/stored_tensors.ts";
 import { toBlocks } from "../../core/engine/blocks.ts";
 import { counted, files, fixture, memoryFile } from "../host.ts";
 import { f32, ggufBytes, text, texts, tinyLlama, u32 } from "./gguf_bytes.ts";
@@ -125,10 +126,27 @@ test("openGguf: every metadata type, nested arrays, a BOM in a token, version 2,
   assert.deepEqual([...dequantise(value.type, value.bytes)], [53, 54, 55, 56, 57, 58, 59, 60]);
 });
 
-test("splitHalves undoes llama.cpp's permute: row 2i + h becomes row h · headDim / 2 + i of the same head", () => {
+test("rowOrder undoes llama.cpp's permute: row 2i + h becomes row h · headDim / 2 + i of the same head", () => {
   // Hugging Face rows 0…7 of two heads of 4 stand in the file as reshape(2, 2, 2).swapaxes(1, 2).
   const stored = Uint8Array.of(0, 0, 2, 2, 1, 1, 3, 3, 4, 4, 6, 6, 5, 5, 7, 7);
-  assert.deepEqual([...splitHalves(stored, 8, 4)], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]);
+  assert.deepEqual([...reordered(stored, 8, rowOrder({ headDim: 4 }, true)!)], [
+    0,
+    0,
+    1,
+    1,
+    2,
+    2,
+    3,
+    3,
+    4,
+    4,
+    5,
+    5,
+    6,
+    6,
+    7,
+    7,
+  ]);
 });
 
 test("openGguf: linear scaling, explicit key length, fewer tokens than embedding rows", async () => {

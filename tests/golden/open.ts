@@ -7,9 +7,9 @@ import { openCpu } from "../../core/engine/cpu.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
-import { architectures, prepare, type WeightFormat } from "../../core/engine/prepare.ts";
+import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openSafetensors, readSafetensors } from "../../core/engine/safetensors.ts";
-import { SUPPORTED_ARCHITECTURES } from "../../core/engine/llama_shape.ts";
+import { huggingFaceArchitectures } from "../../core/engine/architectures/all.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import type { Packs } from "../../core/pack/packs.ts";
 import type { FileSystem } from "../../core/files.ts";
@@ -60,9 +60,9 @@ export async function list(folder: string): Promise<string[]> {
   return (await readdir(folder).catch(() => [])).sort();
 }
 
-/** Whether loader and graph writer know this `model_type`. */
+/** Whether the loader knows this `model_type`. */
 export function isSupported(architecture: string): boolean {
-  return SUPPORTED_ARCHITECTURES.includes(architecture) && architectures.includes(architecture);
+  return huggingFaceArchitectures.has(architecture);
 }
 
 export interface OpenOptions {

@@ -1,45 +1,40 @@
 /**
- * Hugging Face `config.json` of Llama models, in the form of transformers 5 (`rope_parameters`) and in the classic one
+ * Hugging Face `config.json`: what all families of models have in common, in the form of transformers 5 (`rope_parameters`) and in the classic one
  * (`rope_theta`, `rope_scaling`).
  */
 import { ModelError } from "../../errors.ts";
-import { SUPPORTED_ARCHITECTURES } from "../llama_shape.ts";
-import type { ModelConfig, RopeScaling } from "../weights.ts";
+import { huggingFaceArchitectures } from "../architectures/all.ts";
+import type { Architecture, Keys } from "../architectures/architecture.ts";
+import { type ModelConfig, PLAIN, type RopeScaling } from "../weights.ts";
 
 type Json = Record<string, unknown>;
 
 /**
  * @param path where `config` was read, for messages
- * @param folderName the model's name when `config` states none
- * @throws {ModelError} for other architectures than `SUPPORTED_ARCHITECTURES`, and for missing, impossible or
- * unsupported values.
+ * @throws {ModelError} for a family of models that cannot be run
  */
-export function huggingFaceConfig(path: string, config: Json, folderName: string): ModelConfig {
-  const refuse = (key: string, value: unknown, works: string): ModelError =>
-    new ModelError(`Cannot use model ${path}: ${key} is ${shown(value)}; ${works}`);
-  const whole = (key: string, otherwise?: number): number => {
-    const value = config[key] ?? otherwise;
-    if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value < 2 ** 31) return value;
-    throw refuse(key, value, "a whole number from 1 to 2^31 is needed");
-  };
-  const positive = (from: Json, key: string, otherwise?: number): number => {
-    const value = from[key] ?? otherwise;
-    if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
-    throw refuse(key, value, "a number above 0 is needed");
-  };
-  const only = (key: string, ...works: unknown[]) => {
-    const value = config[key] ?? works[0];
-    if (!works.includes(value)) throw refuse(key, value, `${works.map((v) => JSON.stringify(v)).join(" or ")} works`);
-  };
+export function architectureOf(path: string, config: Json): Architecture {
+  const type = config.model_type;
+  const architecture = typeof type === "string" ? huggingFaceArchitectures.get(type) : undefined;
+  if (architecture) return architecture;
+  throw refusal(path)("model_type", type, `${[...huggingFaceArchitectures.keys()].join(", ")} works`);
+}
 
-  const architecture = config.model_type;
-  if (typeof architecture !== "string" || !SUPPORTED_ARCHITECTURES.includes(architecture)) {
-    throw refuse("model_type", architecture, `${SUPPORTED_ARCHITECTURES.join(", ")} works`);
-  }
+/**
+ * @param path where `config` was read, for messages
+ * @param folderName the model's name when `config` states none
+ * @throws {ModelError} for missing, impossible or unsupported values
+ */
+export function huggingFaceConfig(
+  path: string,
+  architecture: Architecture,
+  config: Json,
+  folderName: string,
+): ModelConfig {
+  const keys = keysOf(path, config), { whole, positive, only, refuse } = keys;
   only("attention_bias", false);
   only("mlp_bias", false);
-  if (architecture === "qwen3") only("use_sliding_window", false);
-  only("hidden_act", "silu", "swish");
+  only(config.hidden_activation === undefined ? "hidden_act" : "hidden_activation", "silu", "swish");
   if (config.quantization_config) {
     const method = object(config.quantization_config).quant_method;
     throw refuse("quantization_config", method, "give the unquantised checkpoint, or a GGUF file of the model");
@@ -48,13 +43,15 @@ export function huggingFaceConfig(path: string, config: Json, folderName: string
   const rope: Json = config.rope_parameters === undefined || config.rope_parameters === null
     ? { ...object(config.rope_scaling), rope_theta: config.rope_theta }
     : { rope_theta: config.rope_theta, ...object(config.rope_parameters) };
+  const ropeKeys = keysOf(path, rope);
   const partial = rope.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
   if (partial !== 1) throw refuse("partial_rotary_factor", partial, "1 works");
 
   const hidden = whole("hidden_size"), heads = whole("num_attention_heads");
   const stated = config._name_or_path;
-  return {
-    architecture,
+  const plain: ModelConfig = {
+    ...PLAIN,
+    architecture: architecture.name,
     name: typeof stated === "string" && stated !== "" ? stated : folderName,
     layers: whole("num_hidden_layers"),
     hidden,
@@ -64,27 +61,54 @@ export function huggingFaceConfig(path: string, config: Json, folderName: string
     ffn: whole("intermediate_size"),
     vocab: whole("vocab_size"),
     trainedPositions: whole("max_position_embeddings", 2048),
-    normEps: positive(config, "rms_norm_eps", 1e-6),
-    ropeTheta: positive(rope, "rope_theta", 10000),
+    normEps: positive("rms_norm_eps", 1e-6),
+    ropeTheta: ropeKeys.positive("rope_theta", 10000),
     ropeScaling: ropeScaling(),
     tied: config.tie_word_embeddings === true,
-    qkNorm: architecture === "qwen3",
   };
+  return architecture.huggingFace.config?.(plain, keys) ?? plain;
 
   function ropeScaling(): RopeScaling | null {
     const kind = rope.rope_type ?? rope.type ?? "default";
     if (kind === "default") return null;
-    if (kind === "linear") return { kind, factor: positive(rope, "factor") };
+    if (kind === "linear") return { kind, factor: ropeKeys.positive("factor") };
     if (kind === "llama3") {
-      const lowFreqFactor = positive(rope, "low_freq_factor"), highFreqFactor = positive(rope, "high_freq_factor");
+      const lowFreqFactor = ropeKeys.positive("low_freq_factor"),
+        highFreqFactor = ropeKeys.positive("high_freq_factor");
       if (highFreqFactor <= lowFreqFactor) {
         throw refuse("high_freq_factor", highFreqFactor, `it must be above low_freq_factor, ${lowFreqFactor}`);
       }
-      const originalPositions = positive(rope, "original_max_position_embeddings");
-      return { kind, factor: positive(rope, "factor"), lowFreqFactor, highFreqFactor, originalPositions };
+      const originalPositions = ropeKeys.positive("original_max_position_embeddings");
+      return { kind, factor: ropeKeys.positive("factor"), lowFreqFactor, highFreqFactor, originalPositions };
     }
     throw refuse("rope_type", kind, '"default", "linear" and "llama3" work');
   }
+}
+
+function refusal(path: string): Keys["refuse"] {
+  return (key, value, works) => new ModelError(`Cannot use model ${path}: ${key} is ${shown(value)}; ${works}`);
+}
+
+function keysOf(path: string, config: Json): Keys {
+  const refuse = refusal(path);
+  return {
+    value: (key) => config[key],
+    refuse,
+    whole(key, otherwise) {
+      const value = config[key] ?? otherwise;
+      if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value < 2 ** 31) return value;
+      throw refuse(key, value, "a whole number from 1 to 2^31 is needed");
+    },
+    positive(key, otherwise) {
+      const value = config[key] ?? otherwise;
+      if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
+      throw refuse(key, value, "a number above 0 is needed");
+    },
+    only(key, ...works) {
+      const value = config[key] ?? works[0];
+      if (!works.includes(value)) throw refuse(key, value, `${works.map((v) => JSON.stringify(v)).join(" or ")} works`);
+    },
+  };
 }
 
 function object(value: unknown): Json {

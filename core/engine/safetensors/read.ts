@@ -31,6 +31,8 @@ export interface SafetensorsFile {
   readonly arrays: ReadonlyMap<string, StoredArray>;
   /** Bytes as stored, a copy of their own. @throws {ModelError} when no array has that name. */
   bytes(name: string): Promise<Uint8Array>;
+  /** Bytes from the file's beginning: part of an array. */
+  slice(offset: number, byteLength: number): Promise<Uint8Array>;
   /**
    * Values; F16 and BF16 come as Float32Array, BOOL as Uint8Array, 64-bit integers as BigInt arrays. @throws
    * {ModelError} as `bytes`.
@@ -103,6 +105,7 @@ export async function readSafetensors(file: RandomAccessFile): Promise<Safetenso
     metadata,
     arrays,
     bytes,
+    slice: (offset, byteLength) => file.read(offset, byteLength),
     async read(name) {
       const { buffer } = await bytes(name);
       const { dtype, shape } = arrays.get(name)!;

@@ -1,7 +1,8 @@
-/** GGUF metadata and tensor names of Llama models, as llama.cpp's `convert_hf_to_gguf.py` writes them. */
+/** GGUF metadata and tensor names, as llama.cpp's `convert_hf_to_gguf.py` writes them: what all families of models have in common. */
 import { ModelError } from "../../errors.ts";
-import { SUPPORTED_ARCHITECTURES } from "../llama_shape.ts";
-import type { ModelConfig, RopeScaling } from "../weights.ts";
+import { ggufArchitectures } from "../architectures/all.ts";
+import type { Architecture, Keys } from "../architectures/architecture.ts";
+import { type ModelConfig, PLAIN, type RopeScaling } from "../weights.ts";
 import { quote } from "./values.ts";
 
 const TOP_NAMES: Record<string, string> = {
@@ -29,23 +30,26 @@ export const ROPE_FACTORS = "rope_freqs.weight";
 /**
  * Our name of a GGUF tensor; its own name when we know none, null when it carries nothing (old converters' frequency
  * tables).
+ * @param own of a layer's tensors, those that the family names otherwise than Llama
  */
-export function mapName(name: string): string | null {
+export function mapName(name: string, own: Record<string, string> = {}): string | null {
   if (Object.hasOwn(TOP_NAMES, name)) return TOP_NAMES[name];
   const layer = /^blk\.(\d{1,9})\.(.+)$/.exec(name);
   if (!layer) return name;
   if (layer[2] === "attn_rot_embd.weight") return null;
-  return Object.hasOwn(LAYER_NAMES, layer[2]) ? `layers.${layer[1]}.${LAYER_NAMES[layer[2]]}` : name;
+  const names = Object.hasOwn(own, layer[2]) ? own : LAYER_NAMES;
+  return Object.hasOwn(names, layer[2]) ? `layers.${layer[1]}.${names[layer[2]]}` : name;
 }
 
-/** @throws {ModelError} for other architectures than `SUPPORTED_ARCHITECTURES`, and for one part of several. */
-export function checkArchitecture(path: string, metadata: ReadonlyMap<string, unknown>): void {
-  const architecture = metadata.get("general.architecture");
-  if (typeof architecture !== "string" || !SUPPORTED_ARCHITECTURES.includes(architecture)) {
-    const met = typeof architecture === "string" ? quote(architecture) : "missing";
+/** @throws {ModelError} for a family of models that cannot be run, and for one part of several. */
+export function architectureOf(path: string, metadata: ReadonlyMap<string, unknown>): Architecture {
+  const name = metadata.get("general.architecture");
+  const architecture = typeof name === "string" ? ggufArchitectures.get(name) : undefined;
+  if (!architecture) {
+    const met = typeof name === "string" ? quote(name) : "missing";
     throw new ModelError(
       `Cannot use model ${path}: its architecture (general.architecture) is ${met}; ${
-        SUPPORTED_ARCHITECTURES.join(", ")
+        [...ggufArchitectures.keys()].join(", ")
       } works`,
     );
   }
@@ -56,6 +60,7 @@ export function checkArchitecture(path: string, metadata: ReadonlyMap<string, un
         "the whole file",
     );
   }
+  return architecture;
 }
 
 /**
@@ -64,53 +69,35 @@ export function checkArchitecture(path: string, metadata: ReadonlyMap<string, un
  *
  * @throws {ModelError} for missing, impossible or unsupported values.
  */
-export function llamaConfig(
+export function ggufConfig(
   path: string,
+  architecture: Architecture,
   metadata: ReadonlyMap<string, unknown>,
   embedding: number[] | undefined,
   tied: boolean,
 ): ModelConfig {
-  const architecture = metadata.get("general.architecture") as string;
-  const refuse = (key: string, value: unknown, works: string): ModelError =>
-    new ModelError(`Cannot use model ${path}: ${key} is ${shown(value)}; ${works}`);
-
-  const read = (key: string): [string, unknown] => {
-    const full = `${architecture}.${key}`;
-    const value = metadata.get(full);
-    // Per-layer lists are fine when they are constant.
-    return [full, Array.isArray(value) && value.length > 0 && value.every((v) => v === value[0]) ? value[0] : value];
-  };
-  const whole = (key: string, otherwise?: number): number => {
-    const [full, value] = read(key);
-    if (value === undefined && otherwise !== undefined) return otherwise;
-    if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value < 2 ** 31) return value;
-    throw refuse(full, value, "a whole number from 1 to 2^31 is needed");
-  };
-  const positive = (key: string, otherwise?: number): number => {
-    const [full, value] = read(key);
-    if (value === undefined && otherwise !== undefined) return otherwise;
-    if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
-    throw refuse(full, value, "a number above 0 is needed");
-  };
-
+  const keys = keysOf(path, architecture.name, metadata), { value, whole, positive, refuse } = keys;
   const hidden = whole("embedding_length");
   const heads = whole("attention.head_count");
   const headDim = whole("attention.key_length", hidden / heads);
   if (!Number.isInteger(headDim)) {
-    throw refuse(`${architecture}.attention.head_count`, heads, `it must divide the hidden size ${hidden}`);
+    throw refuse("attention.head_count", heads, `it must divide the hidden size ${hidden}`);
   }
   for (const key of ["attention.value_length", "rope.dimension_count"]) {
-    if (whole(key, headDim) !== headDim) throw refuse(`${architecture}.${key}`, whole(key), `only ${headDim} works`);
+    if (whole(key, headDim) !== headDim) throw refuse(key, whole(key), `only ${headDim} works`);
   }
-  if (read("expert_count")[1]) throw refuse(...read("expert_count"), "models without experts work");
+  if (value("expert_count")) throw refuse("expert_count", value("expert_count"), "models without experts work");
   const tokens = metadata.get("tokenizer.ggml.tokens");
   const vocab = embedding?.[0] ?? (Array.isArray(tokens) ? tokens.length : 0);
   if (Array.isArray(tokens) && tokens.length > vocab) {
-    throw refuse("the number of tokens", tokens.length, `the embedding matrix has only ${vocab} rows`);
+    throw new ModelError(
+      `Cannot use model ${path}: the number of tokens is ${tokens.length}; the embedding matrix has only ${vocab} rows`,
+    );
   }
   const name = metadata.get("general.name");
-  return {
-    architecture,
+  const plain: ModelConfig = {
+    ...PLAIN,
+    architecture: architecture.name,
     name: typeof name === "string" && name !== "" ? name : path.replace(/^.*[/\\]/, "").replace(/\.gguf$/i, ""),
     layers: whole("block_count"),
     hidden,
@@ -124,17 +111,46 @@ export function llamaConfig(
     ropeTheta: positive("rope.freq_base", 10000),
     ropeScaling: ropeScaling(),
     tied,
-    qkNorm: architecture === "qwen3",
   };
+  return architecture.gguf?.config?.(plain, keys) ?? plain;
 
   function ropeScaling(): RopeScaling | null {
-    const [full, kind = "none"] = read("rope.scaling.type");
+    const kind = value("rope.scaling.type") ?? "none";
     // Before `rope.scaling.*` the factor stood alone.
     const factor = positive("rope.scaling.factor", positive("rope.scale_linear", 1));
     if (kind === "none" && factor === 1) return null;
     if (kind === "linear" || kind === "none") return factor === 1 ? null : { kind: "linear", factor };
-    throw refuse(full, kind, '"none" and "linear" work (and llama3 scaling as rope_freqs.weight)');
+    throw refuse("rope.scaling.type", kind, '"none" and "linear" work (and llama3 scaling as rope_freqs.weight)');
   }
+}
+
+/** Values by their names without the family's in front. */
+function keysOf(path: string, family: string, metadata: ReadonlyMap<string, unknown>): Keys {
+  const refuse = (key: string, value: unknown, works: string): ModelError =>
+    new ModelError(`Cannot use model ${path}: ${family}.${key} is ${shown(value)}; ${works}`);
+  const value = (key: string): unknown => {
+    const value = metadata.get(`${family}.${key}`);
+    // Per-layer lists are fine when they are constant.
+    return Array.isArray(value) && value.length > 0 && value.every((v) => v === value[0]) ? value[0] : value;
+  };
+  return {
+    value,
+    refuse,
+    whole(key, otherwise) {
+      const found = value(key) ?? otherwise;
+      if (typeof found === "number" && Number.isInteger(found) && found >= 1 && found < 2 ** 31) return found;
+      throw refuse(key, found, "a whole number from 1 to 2^31 is needed");
+    },
+    positive(key, otherwise) {
+      const found = value(key) ?? otherwise;
+      if (typeof found === "number" && Number.isFinite(found) && found > 0) return found;
+      throw refuse(key, found, "a number above 0 is needed");
+    },
+    only(key, ...works) {
+      const found = value(key) ?? works[0];
+      if (!works.includes(found)) throw refuse(key, found, `${works.map((v) => JSON.stringify(v)).join(" or ")} works`);
+    },
+  };
 }
 
 function shown(value: unknown): string {

@@ -1,9 +1,6 @@
-/** What a Llama decoder consists of: the tensors that a file must hold, whatever its format. */
-import { ModelError } from "../errors.ts";
-import type { ModelConfig } from "./weights.ts";
-
-/** Architectures that can be run; messages name them. */
-export const SUPPORTED_ARCHITECTURES: readonly string[] = ["llama", "qwen3"];
+/** What a decoder consists of: the tensors that a file must hold, whatever its format. */
+import { ModelError } from "../../errors.ts";
+import type { ModelConfig } from "../weights.ts";
 
 // A table of this many positions and 64 frequencies is 4 GiB; every model in use was trained for less.
 const MAX_TRAINED_POSITIONS = 1 << 24;

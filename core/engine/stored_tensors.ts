@@ -1,0 +1,77 @@
+/**
+ * From tensors as files store them to those that the graphs compute with: matrices that stand in one are taken apart, and rows of queries and keys are
+ * put into half-split rotary order. Whole rows move as they are stored, so quantised ones stay as they are.
+ */
+import { ModelError } from "../errors.ts";
+import type { Architecture } from "./architectures/architecture.ts";
+import type { ModelConfig } from "./weights.ts";
+
+/** Where a tensor stands: bytes from `offset` on, in whatever it stands. */
+export interface Place {
+  shape: number[];
+  offset: number;
+  byteLength: number;
+}
+
+/**
+ * Tensors by our names, with the parts of fused matrices in place of these.
+ * @throws {ModelError} when parts and whole do not fit, or a tensor would be there twice
+ */
+export function taken<P extends Place>(
+  path: string,
+  stored: Iterable<[name: string, place: P]>,
+  config: ModelConfig,
+  architecture: Architecture,
+): Map<string, P> {
+  const fused = architecture.fused?.(config) ?? {}, tensors = new Map<string, P>();
+  const add = (name: string, place: P) => {
+    if (tensors.has(name)) throw new ModelError(`Cannot use model ${path}: it holds tensor ${name} twice`);
+    tensors.set(name, place);
+  };
+  for (const [name, place] of stored) {
+    const [, prefix, own] = /^(layers\.\d+\.)(.+)$/.exec(name) ?? [];
+    const parts = own !== undefined && Object.hasOwn(fused, own) ? fused[own]! : null;
+    if (!parts) {
+      add(name, place);
+      continue;
+    }
+    const [rows, ...rest] = place.shape, all = parts.reduce((sum, [, count]) => sum + count, 0);
+    if (rows !== all) {
+      throw new ModelError(
+        `Cannot use model ${path}: tensor ${name} has ${rows} rows, where ${parts.map(([part]) => part).join(", ")} ` +
+          `have ${all}`,
+      );
+    }
+    let offset = place.offset;
+    for (const [part, count] of parts) {
+      const byteLength = place.byteLength / rows * count;
+      add(prefix + part, { ...place, shape: [count, ...rest], offset, byteLength });
+      offset += byteLength;
+    }
+  }
+  return tensors;
+}
+
+/**
+ * For every row of a head of q or k as the graphs have it, the row of the file.
+ * @param isInterleaved llama.cpp's converter permuted the rows: pair i stands at 2i and 2i + 1, and not at i and i + headDim / 2
+ * @returns null where they are the same
+ */
+export function rowOrder({ headDim }: Pick<ModelConfig, "headDim">, isInterleaved: boolean): Int32Array | null {
+  if (!isInterleaved) return null;
+  const half = headDim / 2;
+  return Int32Array.from({ length: headDim }, (_, row) => row < half ? 2 * row : 2 * (row - half) + 1);
+}
+
+/** Rows of all heads in another order: row i of each becomes what row `order[i]` was. */
+export function reordered(bytes: Uint8Array, rows: number, order: Int32Array): Uint8Array {
+  const rowBytes = bytes.length / rows, out = new Uint8Array(bytes.length);
+  for (let row = 0; row < rows; row++) {
+    const inHead = row % order.length, from = (row - inHead + order[inHead]!) * rowBytes;
+    out.set(bytes.subarray(from, from + rowBytes), row * rowBytes);
+  }
+  return out;
+}
+
+/** Whether rows of the tensor are numbers of queries or keys. */
+export const isTurned = (name: string): boolean => /\.self_attn\.[qk]_(proj|norm)$/.test(name);
