@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BudgetInput, DEFAULT_BUDGET, defaultChunk, resolveBudget } from "../core/budget.ts";
 import { bytesPerSlot, KvCache } from "../core/cache.ts";
-import type { ModelConfig } from "../core/engine/weights.ts";
+import { type ModelConfig, PLAIN } from "../core/engine/weights.ts";
 import { BudgetError, UsageError } from "../core/errors.ts";
 import { parsePolicy } from "../core/policies.ts";
 import { MIN_BUDGET } from "../core/policy.ts";
@@ -22,7 +22,7 @@ const CONFIG: ModelConfig = {
   ropeTheta: 10000,
   ropeScaling: null,
   tied: false,
-  qkNorm: false,
+  ...PLAIN,
 };
 /** Bytes of one slot in all heads. */
 const SLOT = bytesPerSlot(CONFIG) * 6;

@@ -1,5 +1,5 @@
 /** Models and GPUs of the cost model: shapes as their files state them, and what makers publish. */
-import type { ModelConfig } from "../../core/engine/weights.ts";
+import { type ModelConfig, PLAIN } from "../../core/engine/weights.ts";
 
 const llama = (name: string, shape: Partial<ModelConfig>): ModelConfig => ({
   architecture: "llama",
@@ -17,7 +17,7 @@ const llama = (name: string, shape: Partial<ModelConfig>): ModelConfig => ({
   ropeTheta: 1e4,
   ropeScaling: null,
   tied: true,
-  qkNorm: false,
+  ...PLAIN,
   ...shape,
 });
 

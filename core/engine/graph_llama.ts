@@ -15,7 +15,7 @@ import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
 import { indexerInputs, indexIfWanted, indexJoined, WANT_INDEX } from "./indexer_facts.ts";
 import { latentInputs, withReadout } from "./latent_readout.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
-import { afterAttention, embedded, headsNormed, type NextLayer } from "./llama_blocks.ts";
+import { afterAttention, embedded, headsNormed, type NextLayer, queriesKeysValues } from "./llama_blocks.ts";
 
 const MS = "com.microsoft";
 
@@ -112,7 +112,7 @@ export function writeLlama(
     const each = (name: string) => Array.from({ length: kvHeads }, (_, h) => `${p}${name}.${h}`);
     const isLast = layer === layers - 1;
 
-    const qkv = weights.linear([`${w}self_attn.q_proj`, `${w}self_attn.k_proj`, `${w}self_attn.v_proj`], x, `${p}qkv`);
+    const qkv = queriesKeysValues(graph, weights, config, layer, x);
     const newValues = each("v");
     graph.node("Split", [qkv, "split.qkv"], [config.qkNorm ? `${p}qk.raw` : `${p}qk`, ...newValues], { axis: 2 });
     if (config.qkNorm) {

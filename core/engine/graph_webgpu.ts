@@ -20,7 +20,7 @@ import { BIAS_DIMS } from "../gpu_cache.ts";
 import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { latentInputs, withReadout } from "./latent_readout.ts";
-import { afterAttention, embedded, headsNormed } from "./llama_blocks.ts";
+import { afterAttention, embedded, headsNormed, queriesKeysValues } from "./llama_blocks.ts";
 import { Graph, serializeModel } from "./onnx.ts";
 import type { ModelConfig } from "./weights.ts";
 
@@ -131,7 +131,7 @@ export function writeLlamaWebgpu(
 
   let { residual, x } = embedded(graph, weights, config, features);
   for (let layer = 0; layer < layers; layer++) {
-    const p = `l${layer}.`, w = `layers.${layer}.`, isLast = layer === layers - 1;
+    const p = `l${layer}.`, isLast = layer === layers - 1;
     if (features.hidden) {
       graph.node("Identity", [residual], [names.hidden(layer)]);
       graph.output(names.hidden(layer), "float32", [1, "S", hidden]);
@@ -149,7 +149,7 @@ export function writeLlamaWebgpu(
       graph.output(present, stored, [1, kvHeads, "C", slot]);
     }
 
-    let qkv = weights.linear([`${w}self_attn.q_proj`, `${w}self_attn.k_proj`, `${w}self_attn.v_proj`], x, `${p}qkv`);
+    let qkv = queriesKeysValues(graph, weights, config, layer, x);
     if (wide.length === 1) qkv = widened(qkv, wide[0]!.heads, wide[0]!.name);
     if (!config.qkNorm) qkv = asStored(qkv);
     let parts = [`${p}q.raw`, `${p}k.raw`, `${p}v.raw`];

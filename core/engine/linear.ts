@@ -70,9 +70,9 @@ export class WeightWriter {
     return name;
   }
 
-  /** A float vector, such as a norm's gain. */
-  vector(name: string): string {
-    const entry = this.entry(name);
+  /** A float vector, such as a norm's gain; several are one, one behind the other. */
+  vector(...names: string[]): string {
+    const name = names.join("+"), entry = this.entry(name);
     if (entry.kind !== "float") throw new Error(`Weight "${name}" is not stored as float32`);
     return this.external(name, "float32", entry.shape, entry.data);
   }

@@ -26,6 +26,25 @@ export function embedded(
   return { residual: "residual.0", x };
 }
 
+/** A layer's matrices that make queries, keys and values of the same rows. */
+export function qkvNames(layer: number): string[] {
+  return ["q", "k", "v"].map((which) => `layers.${layer}.self_attn.${which}_proj`);
+}
+
+/** Queries, keys and values of all heads side by side [1, S, (heads + 2 kvHeads) * headDim], neither normalised nor turned. */
+export function queriesKeysValues(
+  graph: Graph,
+  weights: WeightWriter,
+  config: ModelConfig,
+  layer: number,
+  x: string,
+): string {
+  const p = `l${layer}.`, names = qkvNames(layer);
+  if (!config.qkvBias) return weights.linear(names, x, `${p}qkv`);
+  const product = weights.linear(names, x, `${p}qkv.product`);
+  return graph.node("Add", [product, weights.vector(...names.map((name) => `${name}.bias`))], [`${p}qkv`]);
+}
+
 /**
  * Queries or keys [1, S, count * headDim] normalised per head, in the same shape.
  * @param flat name of the int64 shape [1, -1, count * headDim]

@@ -9,6 +9,7 @@ import { type GraphFeatures, spell } from "./features.ts";
 import { writeLlama } from "./graph_llama.ts";
 import { writeLlamaWebgpu } from "./graph_webgpu.ts";
 import type { BlockEntry, FloatEntry, Range, WeightIndex } from "./linear.ts";
+import { qkvNames } from "./llama_blocks.ts";
 import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 
 /** `blocks`: quantised (MatMulNBits); `f32`: everything dequantised. */
@@ -17,7 +18,7 @@ export type WeightFormat = "blocks" | "f32";
 /** Change it whenever the weights' bytes or their index would differ: older files are then ignored. */
 const WEIGHTS_VERSION = 9;
 /** Change it whenever a graph would differ over the same weights: these are large, and stay. */
-const GRAPH_VERSION = 7;
+const GRAPH_VERSION = 9;
 /** External data is mapped into memory, which asks for page alignment. */
 const ALIGNMENT = 4096;
 
@@ -77,16 +78,17 @@ async function readIndex(files: FileSystem, path: string): Promise<WeightIndex |
   }
 }
 
-/** Matrices that are always applied to the same input lie side by side, so that one product serves them. */
-function groupsOf(config: ModelConfig): { vectors: string[]; matrices: string[][] } {
-  const vectors = ["norm"], matrices = [["embed_tokens"]];
+/** Matrices that are always applied to the same input lie side by side, so that one product serves them, and their biases too. */
+function groupsOf(config: ModelConfig): { vectors: string[][]; matrices: string[][] } {
+  const vectors = [["norm"]], matrices = [["embed_tokens"]];
   if (!config.tied) matrices.push(["lm_head"]);
   for (let layer = 0; layer < config.layers; layer++) {
     const w = `layers.${layer}.`;
-    vectors.push(`${w}input_layernorm`, `${w}post_attention_layernorm`);
-    if (config.qkNorm) vectors.push(`${w}self_attn.q_norm`, `${w}self_attn.k_norm`);
+    vectors.push([`${w}input_layernorm`], [`${w}post_attention_layernorm`]);
+    if (config.qkvBias) vectors.push(qkvNames(layer).map((name) => `${name}.bias`));
+    if (config.qkNorm) vectors.push([`${w}self_attn.q_norm`], [`${w}self_attn.k_norm`]);
     matrices.push(
-      [`${w}self_attn.q_proj`, `${w}self_attn.k_proj`, `${w}self_attn.v_proj`],
+      qkvNames(layer),
       [`${w}self_attn.o_proj`],
       [`${w}mlp.gate_proj`, `${w}mlp.up_proj`],
       [`${w}mlp.down_proj`],
@@ -123,13 +125,17 @@ async function writeWeights(
       return { kind: "float", shape, data: await append(bytesOf(values)) };
     };
     const { vectors, matrices } = groupsOf(model.config);
-    for (const name of vectors) {
-      const tensor = await model.tensor(name);
-      index.entries[name] = await floats([tensor], tensor.shape);
-    }
-    for (const group of matrices) {
+    const read = async (group: string[]) => {
       const tensors = [];
       for (const name of group) tensors.push(await model.tensor(name));
+      return tensors;
+    };
+    for (const group of vectors) {
+      const tensors = await read(group);
+      index.entries[group.join("+")] = await floats(tensors, [tensors.reduce((sum, { shape }) => sum + shape[0]!, 0)]);
+    }
+    for (const group of matrices) {
+      const tensors = await read(group);
       const columns = tensors[0]!.shape[1]!;
       if (format === "f32") {
         const rows = tensors.reduce((sum, tensor) => sum + tensor.shape[0]!, 0);

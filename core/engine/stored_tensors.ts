@@ -74,4 +74,4 @@ export function reordered(bytes: Uint8Array, rows: number, order: Int32Array): U
 }
 
 /** Whether rows of the tensor are numbers of queries or keys. */
-export const isTurned = (name: string): boolean => /\.self_attn\.[qk]_(proj|norm)$/.test(name);
+export const isTurned = (name: string): boolean => /\.self_attn\.[qk]_(proj|norm)(\.bias)?$/.test(name);

@@ -29,10 +29,12 @@ export interface ModelConfig {
   tied: boolean;
   /** Queries and keys are normalised per head before rotation (Qwen 3). */
   qkNorm: boolean;
+  /** Queries, keys and values have biases (Qwen 2). */
+  qkvBias: boolean;
 }
 
 /** What a plain Llama decoder has not: families of models that have it say so (`architectures/`). */
-export const PLAIN = { qkNorm: false } satisfies Partial<ModelConfig>;
+export const PLAIN = { qkNorm: false, qkvBias: false } satisfies Partial<ModelConfig>;
 
 /** One tensor as stored: `bytes` holds the rows one after the other in `type`'s block format. */
 export interface WeightTensor {
@@ -45,7 +47,7 @@ export interface WeightTensor {
 
 /**
  * An opened model file. Tensor names are Hugging Face's without `model.` and `.weight`: `embed_tokens`, `norm`, `lm_head`,
- * `layers.0.self_attn.q_proj`, `layers.0.mlp.gate_proj`, `layers.0.input_layernorm`, `layers.0.post_attention_layernorm`.
+ * `layers.0.self_attn.q_proj`, `layers.0.self_attn.q_proj.bias`, `layers.0.mlp.gate_proj`, `layers.0.input_layernorm`, `layers.0.post_attention_layernorm`.
  * Rows of q and k stand in half-split RoPE order: a GGUF file's interleaved rows are put back by the reader.
  */
 export interface ModelFile {

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { reordered, rowOrder } from "../../core/engine/stored_tensors.ts";
+import { PLAIN } from "../../core/engine/weights.ts";
 import { toBlocks } from "../../core/engine/blocks.ts";
 import { counted, files, fixture, memoryFile } from "../host.ts";
 import { f32, ggufBytes, text, texts, tinyLlama, u32 } from "./gguf_bytes.ts";
@@ -52,7 +53,7 @@ test("openGguf llama.f32.gguf: configuration and metadata as written", async () 
     ropeTheta: 10000,
     ropeScaling: null,
     tied: false,
-    qkNorm: false,
+    ...PLAIN,
   });
   assert.equal((model.metadata.get("tokenizer.ggml.tokens") as string[]).length, 512);
   assert.equal(model.metadata.get("tokenizer.ggml.eos_token_id"), 2);

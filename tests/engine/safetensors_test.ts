@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ModelError } from "../../core/errors.ts";
 import { openSafetensors, readSafetensors } from "../../core/engine/safetensors.ts";
+import { PLAIN } from "../../core/engine/weights.ts";
 import { memoryFile, memoryFiles, randomNumbers } from "../host.ts";
 import { LLAMA_CONFIG, llamaTensors, safetensorsBytes, type StoredTensor, withHeader } from "./safetensors_bytes.ts";
 
@@ -27,7 +28,7 @@ test("openSafetensors: configuration, names, bytes; opening reads no tensor, ten
     ropeTheta: 10000,
     ropeScaling: null,
     tied: true,
-    qkNorm: false,
+    ...PLAIN,
   });
   assert.equal(model.tensors.size, 11);
   const file = files.opened.at(-1)!;

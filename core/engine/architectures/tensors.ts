@@ -17,6 +17,11 @@ export function* expectedTensors(config: ModelConfig): Generator<[name: string, 
     yield [prefix + "self_attn.q_proj", [heads * headDim, hidden]];
     yield [prefix + "self_attn.k_proj", [kvHeads * headDim, hidden]];
     yield [prefix + "self_attn.v_proj", [kvHeads * headDim, hidden]];
+    if (config.qkvBias) {
+      yield [prefix + "self_attn.q_proj.bias", [heads * headDim]];
+      yield [prefix + "self_attn.k_proj.bias", [kvHeads * headDim]];
+      yield [prefix + "self_attn.v_proj.bias", [kvHeads * headDim]];
+    }
     if (config.qkNorm) {
       yield [prefix + "self_attn.q_norm", [headDim]];
       yield [prefix + "self_attn.k_norm", [headDim]];
