@@ -1,7 +1,7 @@
 /** Moves the kept rows of every head together and, under compact positions, rotates their keys to where they now stand. */
 import type { KvCache } from "./cache.ts";
 import type { Positions } from "./record.ts";
-import type { Rope } from "./rope.ts";
+import type { LayerRopes } from "./rope.ts";
 import { SINKS } from "./policy.ts";
 
 /**
@@ -14,11 +14,11 @@ export function compact(
   cache: KvCache,
   keep: Int32Array[],
   positions: Positions,
-  rope: Rope,
+  ropes: LayerRopes,
   nextPosition: number,
   sinks = SINKS,
 ): number {
-  const { headDim } = cache.shape;
+  const { headDim, kvHeads } = cache.shape;
   const longest = keep.reduce((most, slots) => Math.max(most, slots.length), 0);
   for (let head = 0; head < cache.heads; head++) {
     const slots = keep[head]!, start = cache.start[head]!;
@@ -31,6 +31,7 @@ export function compact(
       to += length;
     }
     if (positions === "compact") {
+      const rope = ropes.of(Math.floor(head / kvHeads));
       for (let slot = 0; slot < slots.length; slot++) {
         const target = slot < sinks ? slot : longest - slots.length + slot;
         const at = start + slot, delta = target - cache.position[at]!;

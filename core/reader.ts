@@ -28,7 +28,7 @@ import { askWith } from "./probe/evidence.ts";
 import { KnownText } from "./recall/known_text.ts";
 import { type Reading, refuseUnmet } from "./reading.ts";
 import type { Positions } from "./record.ts";
-import { Rope } from "./rope.ts";
+import { type LayerRopes, ropesOf } from "./rope.ts";
 
 export interface ReaderOptions {
   budget: Budget;
@@ -66,7 +66,7 @@ export class Reader implements Reading {
   private isAside = false;
   /** Text around the slots, where the policy recalls it. */
   private readonly text: KnownText | null;
-  private readonly rope: Rope;
+  private readonly ropes: LayerRopes;
   /** What is known of the document beside its slots, where the policy needs it. */
   private readonly document: DocumentMean | null;
 
@@ -79,7 +79,7 @@ export class Reader implements Reading {
       attributesFor(policy, engine.packs),
       latentRankFor(policy, engine.packs),
     );
-    this.rope = new Rope(engine.config);
+    this.ropes = ropesOf(engine.config);
     this.document = documentMeanFor(policy, engine.packs, options.headTokens);
     this.text = needs(policy, "text") ? new KnownText() : null;
     if (options.positions === "compact") this.positions = "compact";
@@ -184,7 +184,7 @@ export class Reader implements Reading {
     // the trained positions end before the next chunk and the answer would: from here on positions are compact
     const { chunkTokens, reserve } = options, trained = engine.config.trainedPositions;
     if (options.positions === "auto" && this.nextPosition + chunkTokens + reserve > trained) this.positions = "compact";
-    this.nextPosition = compact(cache, keep, this.positions, this.rope, this.nextPosition);
+    this.nextPosition = compact(cache, keep, this.positions, this.ropes, this.nextPosition);
     this.text?.forget(cache, this.tokensRead);
     this.compactions++;
     this.evicted += liveBefore - cache.meanLive;
@@ -301,7 +301,7 @@ export class Reader implements Reading {
         if (options.positions === "auto" && this.nextPosition + block > engine.config.trainedPositions) {
           this.positions = "compact";
         }
-        this.nextPosition = compact(cache, keep, this.positions, this.rope, this.nextPosition);
+        this.nextPosition = compact(cache, keep, this.positions, this.ropes, this.nextPosition);
         this.written = budget;
         this.evictedWritten += written - budget;
       }

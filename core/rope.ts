@@ -1,8 +1,32 @@
 /** Rotary positions (half-split form): the rows of cos and sin for any position, and moving a rotated key to another position. */
 import type { Pass } from "./engine/engine.ts";
+import { kindOf } from "./engine/layers.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 
-export class Rope {
+/** The positions of every layer's keys and queries. */
+export interface LayerRopes {
+  of(layer: number): Rope;
+}
+
+/** Of the layers of a model: the same object for all that are alike. */
+export function ropesOf(config: ModelConfig): LayerRopes {
+  const rope = new Rope(config);
+  if (config.layerKinds.every((kind) => kind === "full")) return rope;
+  const still = Rope.still(config.headDim);
+  return { of: (layer) => kindOf(config, layer) === "unrotated" ? still : rope };
+}
+
+/** What is made of each rope, once for all layers that have it. */
+export function perRope<T>(ropes: LayerRopes, make: (rope: Rope) => T): (layer: number) => T {
+  const made = new Map<Rope, T>();
+  return (layer) => {
+    const rope = ropes.of(layer);
+    if (!made.has(rope)) made.set(rope, make(rope));
+    return made.get(rope)!;
+  };
+}
+
+export class Rope implements LayerRopes {
   /** Angle per position step, [headDim / 2]. */
   readonly frequencies: Float64Array;
   private shiftCos: Float32Array = new Float32Array(0);
@@ -16,6 +40,18 @@ export class Rope {
       (_, i) => Math.pow(config.ropeTheta, -2 * i / config.headDim),
     );
     scale(this.frequencies, config.ropeScaling);
+  }
+
+  /** Of layers without positions: a turn by nothing, whatever the position. */
+  static still(headDim: number): Rope {
+    const rope = new Rope({ headDim, ropeTheta: 1, ropeScaling: null });
+    rope.frequencies.fill(0);
+    return rope;
+  }
+
+  /** All layers are alike. */
+  of(): Rope {
+    return this;
   }
 
   /** cos and sin of `count` successive positions, [count, headDim / 2] each. */

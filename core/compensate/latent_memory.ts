@@ -8,7 +8,7 @@
 import { LatentSumsGraph } from "../dense/latent_sums.ts";
 import { oneAhead } from "../dense/one_ahead.ts";
 import type { Compensate } from "../policy.ts";
-import { Rope } from "../rope.ts";
+import { ropesOf } from "../rope.ts";
 import { evictedSlots } from "./heads.ts";
 import { latentUpdate } from "./latent_state.ts";
 
@@ -16,14 +16,17 @@ export const latentMemory = (): Compensate => ({
   name: "latent-memory",
   needs: { readout: true, pack: "indexmem" },
   async apply({ engine, cache, keep }) {
-    const { layers } = engine.packs.indexmem!, { headDim, kvHeads } = cache.shape, rope = new Rope(engine.config);
+    const { layers } = engine.packs.indexmem!, { headDim, kvHeads } = cache.shape, ropes = ropesOf(engine.config);
     const graph = await LatentSumsGraph.open(engine, headDim);
     // two, as the next head's are made while the graph reads these
     const turned = [0, 1].map(() => new Float32Array(cache.live.reduce((a, b) => Math.max(a, b)) * headDim));
     await oneAhead(cache.heads, (head) => {
       const slots = evictedSlots(cache.live[head]!, keep[head]!);
       if (slots.length === 0) return null;
-      const { latent } = layers[Math.floor(head / kvHeads)]!, keys = turned[head % 2]!;
+      const layer = Math.floor(head / kvHeads),
+        { latent } = layers[layer]!,
+        rope = ropes.of(layer),
+        keys = turned[head % 2]!;
       const rows = cache.keyRows(head), first = cache.start[head]!;
       slots.forEach((slot, i) => {
         keys.set(rows.subarray(slot * headDim, (slot + 1) * headDim), i * headDim);

@@ -13,6 +13,7 @@ import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
 import { indexerInputs, indexIfWanted, indexJoined, WANT_INDEX } from "./indexer_facts.ts";
+import { kindOf } from "./layers.ts";
 import { latentInputs, withReadout } from "./latent_readout.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
 import { afterAttention, embedded, headsNormed, type NextLayer, queriesKeysValues } from "./llama_blocks.ts";
@@ -123,11 +124,13 @@ export function writeLlama(
         axis: 2,
       });
     }
-    graph.node("RotaryEmbedding", [`${p}qk`, "position_ids", "cos", "sin"], [`${p}qk.rot`], {
-      num_heads: heads + kvHeads,
-    }, MS);
+    const turned = kindOf(config, layer) === "unrotated"
+      ? `${p}qk`
+      : graph.node("RotaryEmbedding", [`${p}qk`, "position_ids", "cos", "sin"], [`${p}qk.rot`], {
+        num_heads: heads + kvHeads,
+      }, MS);
     const newKeys = each("k");
-    graph.node("Split", [`${p}qk.rot`, "split.qk"], [`${p}query`, ...newKeys], { axis: 2 });
+    graph.node("Split", [turned, "split.qk"], [`${p}query`, ...newKeys], { axis: 2 });
     for (let h = 0; h < kvHeads; h++) {
       graph.node("Identity", [newKeys[h]!], [names.newKey(layer, h)]);
       graph.node("Identity", [newValues[h]!], [names.newValue(layer, h)]);

@@ -19,6 +19,7 @@
 import { BIAS_DIMS } from "../gpu_cache.ts";
 import type { GraphFeatures } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
+import { kindOf } from "./layers.ts";
 import { latentInputs, withReadout } from "./latent_readout.ts";
 import { afterAttention, embedded, headsNormed, queriesKeysValues } from "./llama_blocks.ts";
 import { Graph, serializeModel } from "./onnx.ts";
@@ -168,7 +169,9 @@ export function writeLlamaWebgpu(
         num_heads: count,
         ...(slot > headDim ? { rotary_embedding_dim: headDim } : {}),
       }, MS);
-    const query = rotated(rawQuery, `${p}q`, heads), key = rotated(rawKey, `${p}k`, kvHeads);
+    const isStill = kindOf(config, layer) === "unrotated";
+    const query = isStill ? rawQuery : rotated(rawQuery, `${p}q`, heads);
+    const key = isStill ? rawKey : rotated(rawKey, `${p}k`, kvHeads);
     const plainQuery = givesRawQueries(features) || features.readout ? asFloats(rawQuery) : rawQuery;
     if (givesRawQueries(features)) {
       graph.node("Identity", [plainQuery], [names.rawQuery(layer)]);

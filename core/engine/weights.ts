@@ -9,6 +9,9 @@ export type RopeScaling =
   /** Divisors of the frequencies, [headDim / 2] (GGUF `rope_freqs.weight`). */
   | { kind: "factors"; factors: Float32Array };
 
+/** `unrotated`: without rotary positions. */
+export type LayerKind = "full" | "unrotated";
+
 export interface ModelConfig {
   /** GGUF's `general.architecture` or Hugging Face's `model_type`. */
   architecture: string;
@@ -31,10 +34,16 @@ export interface ModelConfig {
   qkNorm: boolean;
   /** Queries, keys and values have biases (Qwen 2). */
   qkvBias: boolean;
+  /** What the layers are, one kind after the other, and from the first again where these are more layers. */
+  layerKinds: readonly LayerKind[];
 }
 
 /** What a plain Llama decoder has not: families of models that have it say so (`architectures/`). */
-export const PLAIN = { qkNorm: false, qkvBias: false } satisfies Partial<ModelConfig>;
+export const PLAIN: Pick<ModelConfig, "qkNorm" | "qkvBias" | "layerKinds"> = {
+  qkNorm: false,
+  qkvBias: false,
+  layerKinds: ["full"],
+};
 
 /** One tensor as stored: `bytes` holds the rows one after the other in `type`'s block format. */
 export interface WeightTensor {

@@ -12,7 +12,7 @@ import { oneAhead } from "../dense/one_ahead.ts";
 import type { QueryMoments } from "../engine/engine.ts";
 import { type Probe, SINKS } from "../policy.ts";
 import { leadingSinks } from "../protected_slots.ts";
-import { Rope } from "../rope.ts";
+import { perRope, type Rope, ropesOf } from "../rope.ts";
 
 /**
  * @param future positions over which the rotation is averaged
@@ -26,7 +26,7 @@ export const expected = (future = 512, sinks = SINKS, weighted = true): Probe =>
   async look({ engine, cache, chunk, nextPosition }) {
     const { config } = engine, { headDim, kvHeads } = config, group = config.heads / kvHeads;
     const graph = await ExpectedAttentionGraph.open(engine, weighted);
-    const rotation = meanRotation(new Rope(config), nextPosition, future);
+    const rotation = perRope(ropesOf(config), (rope) => meanRotation(rope, nextPosition, future));
     // two of each, as the next head's are made while the graph reads these
     const queries = [0, 1].map(() => ({
       mean: new Float32Array(group * headDim),
@@ -34,9 +34,11 @@ export const expected = (future = 512, sinks = SINKS, weighted = true): Probe =>
     }));
     const score: Float32Array[] = [];
     await oneAhead(cache.heads, (head) => {
-      const moments = chunk.queryMoments![Math.floor(head / kvHeads)]!, { mean, form } = queries[head % 2]!;
+      const layer = Math.floor(head / kvHeads),
+        moments = chunk.queryMoments![layer]!,
+        { mean, form } = queries[head % 2]!;
       for (let g = 0; g < group; g++) {
-        expectation(moments, head % kvHeads * group + g, rotation, mean, form, g);
+        expectation(moments, head % kvHeads * group + g, rotation(layer), mean, form, g);
       }
       const first = leadingSinks(cache.sources(head), sinks), at = first * headDim, live = cache.live[head]!;
       const found = graph.score(cache.keyRows(head).subarray(at), cache.valueRows(head).subarray(at), mean, form);

@@ -22,7 +22,7 @@ import type { ReaderOptions } from "../../core/reader.ts";
 import type { Reading } from "../../core/reading.ts";
 import { KnownText } from "../../core/recall/known_text.ts";
 import type { Positions } from "../../core/record.ts";
-import { Rope } from "../../core/rope.ts";
+import { perRope, ropesOf } from "../../core/rope.ts";
 import { coverage } from "../compact/coverage.ts";
 import { rotationTable } from "../compact/rotation.ts";
 import { normShares } from "../aggregate/norm_shares.ts";
@@ -63,7 +63,7 @@ export class GpuReading implements Reading {
   private readonly memory: GpuMemory;
   private readonly text: KnownText | null;
   private readonly document: DocumentMean | null;
-  private readonly turns: GPUBuffer;
+  private readonly turns: (layer: number) => GPUBuffer;
   /** Live slots of every head, where the CPU knows all quotas. */
   private live: Int32Array;
   /** Live slots of all heads. */
@@ -102,9 +102,14 @@ export class GpuReading implements Reading {
     this.document = documentMeanFor(policy, engine.packs, options.headTokens);
     this.text = needs(policy, "text") ? new KnownText() : null;
     if (options.positions === "compact") this.positions = "compact";
-    const table = rotationTable(new Rope(engine.config), engine.config.trainedPositions + capacity);
-    this.turns = this.memory.slots.array("turns", table.byteLength);
-    gpu.write(this.turns, table);
+    let tables = 0;
+    this.turns = perRope(ropesOf(engine.config), (rope) => {
+      const table = rotationTable(rope, engine.config.trainedPositions + capacity);
+      const turns = slots.array(`turns.${tables++}`, table.byteLength);
+      gpu.write(turns, table);
+      return turns;
+    });
+    for (let layer = 0; layer < cache.shape.layers; layer++) this.turns(layer);
     slots.turns = this.turns;
   }
 

@@ -133,11 +133,11 @@ export class LatentOnGpu {
     return this.all;
   }
 
-  /** Writes what the heads lose. @param turns `rotationTable` */
+  /** Writes what the heads lose. @param turns `rotationTable` of every layer */
   record(
     compaction: Compaction,
     { evicted, evictedCount }: { evicted: GPUBuffer; evictedCount: GPUBuffer },
-    turns: GPUBuffer,
+    turns: (layer: number) => GPUBuffer,
   ): void {
     const { memory: { slots, cache }, shape, recording } = compaction;
     const { kvHeads, stride, headDim: D, width: WIDTH } = shape, { rank, sums, norms } = this.all, { position } = slots;
@@ -145,7 +145,11 @@ export class LatentOnGpu {
     this.layers.forEach(({ phi, write, decay }, layer) => {
       const { heads, firstHead } = compaction.layer(layer), numbers = { heads, firstHead, stride, rank, WIDTH, D };
       const lists = { evicted, evictedCount, features };
-      latentFeatures.record(recording, { keys: cache.keys[layer]!, ...lists, position, turns, phi }, numbers);
+      latentFeatures.record(
+        recording,
+        { keys: cache.keys[layer]!, ...lists, position, turns: turns(layer), phi },
+        numbers,
+      );
       latentWrite.record(recording, { values: cache.values[layer]!, ...lists, sums, norms }, {
         ...numbers,
         eta: write,

@@ -14,8 +14,8 @@ export interface Moving {
   positions: Positions;
   /** Slots at the start that stand at 0 and on under compact positions. */
   sinks: number;
-  /** `rotationTable`; not looked at under original positions. */
-  turns: GPUBuffer;
+  /** `rotationTable` of every layer; not looked at under original positions. */
+  turns: (layer: number) => GPUBuffer;
   /** What a policy remembers of every slot, [heads, stride, width] each. */
   attributes: readonly SlotArray[];
 }
@@ -45,7 +45,7 @@ export function recordMove(
     const keys = cache.keys[layer]!;
     if (positions === "compact") {
       const rotated = { ...of, allHeads: heads, sinks, KEY, HALF: Number(cache.type === "f16") };
-      gatherRotate.record(recording, { kept, count, position, turns, pool: keys }, rotated);
+      gatherRotate.record(recording, { kept, count, position, turns: turns(layer), pool: keys }, rotated);
     } else gather.record(recording, { kept, count, pool: keys }, { ...of, MOVED: KEY + Number(isWide) });
     if (isWide) {
       hide.record(recording, { count, pool: keys }, {

@@ -7,7 +7,7 @@ import { roleTokens } from "../../core/probe/role.ts";
 import { type MakeRows, placed } from "../../core/probe/soft.ts";
 import { metasoftRows } from "../../core/probe/metasoft.ts";
 import { SINKS } from "../../core/policy.ts";
-import { Rope } from "../../core/rope.ts";
+import { perRope, ropesOf } from "../../core/rope.ts";
 import { queryMoments } from "../forward/query_moments.ts";
 import { expectation, meanTurn } from "../probe/expectation.ts";
 import { expectedLeading } from "../probe/expected_leading.ts";
@@ -85,8 +85,12 @@ export const expected = (future = FUTURE, sinks = SINKS, weighted = true): Look 
   const sum = array("sum", queryHeads * headDim), outer = array("outer", queryHeads * headDim * headDim);
   const mean = array("mean", queryHeads * headDim), form = array("form", queryHeads * headDim * headDim);
   const logits = array("logits", queryHeads * stride), softmax = array("softmax", 2 * queryHeads);
-  const turn = array("turn", headDim);
-  gpu.write(turn, meanTurn(new Rope(engine.config), moment.nextPosition, future));
+  let turns = 0;
+  const turn = perRope(ropesOf(engine.config), (rope) => {
+    const turn = array(`turn.${turns++}`, headDim);
+    gpu.write(turn, meanTurn(rope, moment.nextPosition, future));
+    return turn;
+  });
   return perSlot(compaction, (scores) => {
     for (let layer = 0; layer < layers; layer++) {
       const numbers = { ...compaction.layer(layer), ...rowNumbers(compaction), GROUP: group, sinks };
@@ -97,7 +101,7 @@ export const expected = (future = FUTURE, sinks = SINKS, weighted = true): Look 
         behind: moment.rows,
         rowStep: queryHeads * width,
       });
-      expectation.record(recording, { sum, outer, turn, mean, form }, {
+      expectation.record(recording, { sum, outer, turn: turn(layer), mean, form }, {
         ...numbers,
         heads: queryHeads,
         rows: moment.rows - first,

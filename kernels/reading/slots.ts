@@ -14,7 +14,7 @@ export class Slots {
   /** RoPE index at which the key stands, int32 [heads, stride]. */
   readonly position: GPUBuffer;
   /** `rotationTable`, once the reading has made it. */
-  turns: GPUBuffer | null = null;
+  turns: ((layer: number) => GPUBuffer) | null = null;
   /** Bytes of all arrays. */
   bytes = 0;
   private readonly arrays = new Map<string, GPUBuffer>();

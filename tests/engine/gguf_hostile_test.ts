@@ -120,7 +120,7 @@ const REFUSED: [what: string, file: GgufFile | Uint8Array, message: RegExp][] = 
     { ...changed({}), tensors: tinyLlama().tensors.slice(0, -1) },
     /no tensor layers\.0\.mlp\.down_proj/,
   ],
-  ["a bias", { ...changed({}), tensors: [...tinyLlama().tensors, extra] }, /blk\.0\.attn_q\.bias/],
+  ["a bias", { ...changed({}), tensors: [...tinyLlama().tensors, extra] }, /layers\.0\.self_attn\.q_proj\.bias/],
   ["a tensor twice", { ...changed({}), tensors: [...tinyLlama().tensors, tinyLlama().tensors[0]!] }, /twice/],
   ["factors of zero", factors([0]), /rope_freqs\.weight holds 0/],
   ["too many factors", factors([1, 1]), /F32 \[1\] works/],

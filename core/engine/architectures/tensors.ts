@@ -73,7 +73,7 @@ export function checkTensors(
     if (!expected.has(name)) {
       refuse(
         `it holds ${name}, which a plain ${config.architecture} decoder has not ` +
-          "(biases, experts and adapters are not supported)",
+          "(experts, adapters and biases that the family has not are not supported)",
       );
     }
   }

@@ -124,7 +124,7 @@ export class GpuPrompt implements TestedPrompt {
     const kept = await gpu.read(stays.kept, new Uint32Array(slots.heads * slots.stride));
     const stages = by.critical ? await stagesOf(read, slots) : null;
     const turns = await this.turns();
-    const moving = { positions: by.positions, sinks: by.sinks, turns, attributes: [] };
+    const moving = { positions: by.positions, sinks: by.sinks, turns: () => turns, attributes: [] };
     const summary = recordMove(look.recording, memory, stays, moving);
     look.submit();
     const [, , longest, ...ends] = await gpu.read(summary, new Uint32Array(3 + this.config.layers));
