@@ -27,19 +27,27 @@ export function perRope<T>(ropes: LayerRopes, make: (rope: Rope) => T): (layer: 
 }
 
 export class Rope implements LayerRopes {
-  /** Angle per position step, [headDim / 2]. */
+  /** Angle per position step of the pairs of numbers i and i + headDim / 2, [headDim / 2]. */
   readonly frequencies: Float64Array;
   private shiftCos: Float32Array = new Float32Array(0);
   private shiftSin: Float32Array = new Float32Array(0);
   private shiftFor = Number.NaN;
 
-  constructor(config: Pick<ModelConfig, "headDim" | "ropeTheta" | "ropeScaling">) {
-    const half = config.headDim / 2;
-    this.frequencies = Float64Array.from(
-      { length: half },
-      (_, i) => Math.pow(config.ropeTheta, -2 * i / config.headDim),
-    );
-    scale(this.frequencies, config.ropeScaling);
+  /** What turned rows are longer by, where the model's are: queries, and keys as they are written. */
+  readonly magnitude: number;
+  private readonly turned: number;
+
+  constructor(
+    { headDim, rotaryDim = headDim, ropeTheta, ropeScaling }:
+      & Pick<ModelConfig, "headDim" | "ropeTheta" | "ropeScaling">
+      & Partial<Pick<ModelConfig, "rotaryDim">>,
+  ) {
+    this.turned = rotaryDim / 2;
+    const turning = Float64Array.from({ length: this.turned }, (_, i) => Math.pow(ropeTheta, -2 * i / rotaryDim));
+    scale(turning, ropeScaling);
+    this.magnitude = ropeScaling?.kind === "factors" ? ropeScaling.magnitude ?? 1 : 1;
+    this.frequencies = new Float64Array(headDim / 2); // the other pairs do not turn
+    this.frequencies.set(turning);
   }
 
   /** Of layers without positions: a turn by nothing, whatever the position. */
@@ -68,12 +76,24 @@ export class Rope implements LayerRopes {
     return { cos, sin };
   }
 
-  /** The same of a forward pass's rows: its tokens', then those of rows that are no tokens. */
+  /** The same as a forward pass takes them, with the magnitude: of its tokens' rows, then of rows that are no tokens. */
   rowsOf({ tokens, firstPosition, soft }: Pick<Pass, "tokens" | "firstPosition" | "soft">) {
-    const { cos, sin } = this.rows(firstPosition, tokens.length);
+    const { cos, sin } = this.longRows(firstPosition, tokens.length);
     if (!soft) return { cos, sin };
-    const behind = this.rows(soft.firstPosition, soft.count);
+    const behind = this.longRows(soft.firstPosition, soft.count);
     return { cos: joined(cos, behind.cos), sin: joined(sin, behind.sin) };
+  }
+
+  /** As `rows`, of the length of turned rows. */
+  longRows(first: number, count: number): { cos: Float32Array; sin: Float32Array } {
+    const { magnitude, turned } = this, half = this.frequencies.length, rows = this.rows(first, count);
+    if (magnitude === 1) return rows;
+    for (let at = 0; at < count * half; at++) {
+      if (at % half >= turned) continue;
+      rows.cos[at]! *= magnitude;
+      rows.sin[at]! *= magnitude;
+    }
+    return rows;
   }
 
   /** Rotates the key row at `from` by `delta` positions into `to` (the same place is allowed). */

@@ -20,6 +20,7 @@ const CONFIG: ModelConfig = {
   trainedPositions: 8192,
   normEps: 1e-5,
   ropeTheta: 10000,
+  rotaryDim: 16,
   ropeScaling: null,
   tied: false,
   ...PLAIN,

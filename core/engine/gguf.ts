@@ -7,7 +7,7 @@ import { dequantise } from "./dequantise.ts";
 import { type GgufHeader, readHeader, type TensorInfo } from "./gguf/header.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { checkTensors } from "./architectures/tensors.ts";
-import { architectureOf, ggufConfig, mapName, ROPE_FACTORS } from "./gguf/config.ts";
+import { architectureOf, ggufConfig, keysOf, mapName, ROPE_FACTORS, UNUSED_FACTORS } from "./gguf/config.ts";
 import { isTurned, reordered, rowOrder, taken } from "./stored_tensors.ts";
 import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 
@@ -35,15 +35,24 @@ async function modelFile(
 ): Promise<ModelFile> {
   const form = architecture.gguf!, ours: [string, TensorInfo][] = [];
   for (const [ggufName, info] of stored) {
-    const name = ggufName === ROPE_FACTORS ? null : mapName(ggufName, form.names);
+    const isSetting = ROPE_FACTORS.includes(ggufName) || ggufName === UNUSED_FACTORS;
+    const name = isSetting ? null : mapName(ggufName, form.names);
     if (name !== null) ours.push([name, info]);
   }
   const shapeOf = (name: string) => ours.find(([own]) => own === name)?.[1].shape;
   const config = ggufConfig(file.path, architecture, metadata, shapeOf("embed_tokens"), !shapeOf("lm_head"));
   const tensors = taken(file.path, ours, config, architecture), order = rowOrder(config, form.isInterleaved);
   checkTensors(file.path, config, tensors);
-  const factors = stored.get(ROPE_FACTORS);
-  if (factors) config.ropeScaling = { kind: "factors", factors: await ropeFactors(file, config, factors) };
+  const factors = ROPE_FACTORS.find((name) => stored.has(name));
+  if (factors) {
+    config.ropeScaling = {
+      kind: "factors",
+      factors: await ropeFactors(file, config, factors, stored.get(factors)!),
+      magnitude: keysOf(file.path, architecture.name, metadata).positive("rope.scaling.attn_factor", 1),
+    };
+  } else if (stored.has(UNUSED_FACTORS) || metadata.get(`${architecture.name}.rope.scaling.type`) === "longrope") {
+    throw new ModelError(`Cannot use model ${file.path}: its positions are stretched, and it lacks ${ROPE_FACTORS[1]}`);
+  }
 
   return {
     format: "gguf",
@@ -66,18 +75,23 @@ async function modelFile(
   };
 }
 
-/** [headDim / 2] divisors, which must be usable. */
-async function ropeFactors(file: RandomAccessFile, config: ModelConfig, info: TensorInfo): Promise<Float32Array> {
-  const count = config.headDim / 2;
+/** [rotaryDim / 2] divisors, which must be usable. */
+async function ropeFactors(
+  file: RandomAccessFile,
+  config: ModelConfig,
+  name: string,
+  info: TensorInfo,
+): Promise<Float32Array> {
+  const count = config.rotaryDim / 2;
   if (info.type !== "F32" || info.shape.length !== 1 || info.shape[0] !== count) {
     throw new ModelError(
-      `Cannot use model ${file.path}: ${ROPE_FACTORS} is ${info.type} [${info.shape.join(", ")}]; F32 [${count}] works`,
+      `Cannot use model ${file.path}: ${name} is ${info.type} [${info.shape.join(", ")}]; F32 [${count}] works`,
     );
   }
   const factors = dequantise("F32", await file.read(info.offset, info.byteLength));
   const bad = factors.find((factor) => !(factor > 0 && factor < Infinity));
   if (bad !== undefined) {
-    throw new ModelError(`Cannot use model ${file.path}: ${ROPE_FACTORS} holds ${bad}; numbers above 0 work`);
+    throw new ModelError(`Cannot use model ${file.path}: ${name} holds ${bad}; numbers above 0 work`);
   }
   return factors;
 }

@@ -53,14 +53,22 @@ export function taken<P extends Place>(
 }
 
 /**
- * For every row of a head of q or k as the graphs have it, the row of the file.
+ * For every row of a head of q or k as the graphs have it, the row of the file. Row i turns with row i + headDim / 2. Where only the first of the file's
+ * rows turn, the others stand behind each half of these: pairs that turn by nothing, so graphs and kernels know whole heads only.
  * @param isInterleaved llama.cpp's converter permuted the rows: pair i stands at 2i and 2i + 1, and not at i and i + headDim / 2
  * @returns null where they are the same
  */
-export function rowOrder({ headDim }: Pick<ModelConfig, "headDim">, isInterleaved: boolean): Int32Array | null {
-  if (!isInterleaved) return null;
-  const half = headDim / 2;
-  return Int32Array.from({ length: headDim }, (_, row) => row < half ? 2 * row : 2 * (row - half) + 1);
+export function rowOrder(
+  { headDim, rotaryDim }: Pick<ModelConfig, "headDim" | "rotaryDim">,
+  isInterleaved: boolean,
+): Int32Array | null {
+  if (!isInterleaved && rotaryDim === headDim) return null;
+  const half = headDim / 2, turning = rotaryDim / 2;
+  return Int32Array.from({ length: headDim }, (_, row) => {
+    const side = Math.floor(row / half), pair = row % half;
+    if (pair >= turning) return rotaryDim + side * (half - turning) + pair - turning;
+    return isInterleaved ? 2 * pair + side : side * turning + pair;
+  });
 }
 
 /** Rows of all heads in another order: row i of each becomes what row `order[i]` was. */

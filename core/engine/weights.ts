@@ -6,8 +6,11 @@ export type TensorType = "F32" | "F16" | "BF16" | "Q4_0" | "Q4_1" | "Q5_0" | "Q5
 export type RopeScaling =
   | { kind: "llama3"; factor: number; lowFreqFactor: number; highFreqFactor: number; originalPositions: number }
   | { kind: "linear"; factor: number }
-  /** Divisors of the frequencies, [headDim / 2] (GGUF `rope_freqs.weight`). */
-  | { kind: "factors"; factors: Float32Array };
+  /**
+   * Divisors of the frequencies, [rotaryDim / 2] (GGUF `rope_freqs.weight`, `rope_factors_short.weight`). Turned rows are also longer by `magnitude`
+   * (default 1): what is turned a second time, such as a key that moves, is not.
+   */
+  | { kind: "factors"; factors: Float32Array; magnitude?: number };
 
 /** `unrotated`: without rotary positions. */
 export type LayerKind = "full" | "unrotated";
@@ -27,6 +30,8 @@ export interface ModelConfig {
   trainedPositions: number;
   normEps: number;
   ropeTheta: number;
+  /** Numbers of a head that positions turn; the others stay (`stored_tensors.ts` says where they stand). */
+  rotaryDim: number;
   ropeScaling: RopeScaling | null;
   /** The output matrix is the embedding matrix. */
   tied: boolean;

@@ -54,7 +54,7 @@ export const expected = (future = 512, sinks = SINKS, weighted = true): Probe =>
 
 /** The mean of the rotations of `count` positions from `first` on: a turn and a shrinking of each pair of dimensions. */
 export function meanRotation(rope: Rope, first: number, count: number): { cos: Float64Array; sin: Float64Array } {
-  const half = rope.frequencies.length, rows = rope.rows(first, count);
+  const half = rope.frequencies.length, rows = rope.longRows(first, count);
   const cos = new Float64Array(half), sin = new Float64Array(half);
   for (let row = 0, at = 0; row < count; row++) {
     for (let i = 0; i < half; i++, at++) {

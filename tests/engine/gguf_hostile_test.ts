@@ -101,7 +101,11 @@ const REFUSED: [what: string, file: GgufFile | Uint8Array, message: RegExp][] = 
   ["NaN epsilon", changed({ "llama.attention.layer_norm_rms_epsilon": f32(NaN) }), /epsilon is null|epsilon is NaN/],
   ["3 heads of hidden 4", changed({ "llama.attention.head_count": u32(3) }), /./],
   ["an odd head", changed({ "llama.attention.key_length": u32(1) }), /head dimension is 1/],
-  ["partial rotary", changed({ "llama.rope.dimension_count": u32(1) }), /rope\.dimension_count is 1; only 2 works/],
+  [
+    "partial rotary",
+    changed({ "llama.rope.dimension_count": u32(1) }),
+    /rope\.dimension_count is 1; an even number up to 2 works/,
+  ],
   ["experts", changed({ "llama.expert_count": u32(8) }), /expert_count is 8/],
   ["yarn", changed({ "llama.rope.scaling.type": text("yarn") }), /"yarn"; "none" and "linear" work/],
   ["more tokens than rows", changed({ "tokenizer.ggml.tokens": texts(Array(9).fill("t")) }), /only 5 rows/],

@@ -51,6 +51,7 @@ test("openGguf llama.f32.gguf: configuration and metadata as written", async () 
     vocab: 512,
     trainedPositions: 4096,
     ropeTheta: 10000,
+    rotaryDim: 32,
     ropeScaling: null,
     tied: false,
     ...PLAIN,
@@ -130,7 +131,7 @@ test("openGguf: every metadata type, nested arrays, a BOM in a token, version 2,
 test("rowOrder undoes llama.cpp's permute: row 2i + h becomes row h · headDim / 2 + i of the same head", () => {
   // Hugging Face rows 0…7 of two heads of 4 stand in the file as reshape(2, 2, 2).swapaxes(1, 2).
   const stored = Uint8Array.of(0, 0, 2, 2, 1, 1, 3, 3, 4, 4, 6, 6, 5, 5, 7, 7);
-  assert.deepEqual([...reordered(stored, 8, rowOrder({ headDim: 4 }, true)!)], [
+  assert.deepEqual([...reordered(stored, 8, rowOrder({ headDim: 4, rotaryDim: 4 }, true)!)], [
     0,
     0,
     1,

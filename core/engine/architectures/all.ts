@@ -1,12 +1,13 @@
 /** The families of models that can be run, by what their files call themselves. */
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
+import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { smollm3 } from "./smollm3.ts";
 import type { Architecture } from "./architecture.ts";
 
-const all: readonly Architecture[] = [llama, mistral, qwen2, qwen3, smollm3];
+const all: readonly Architecture[] = [llama, mistral, phi3, qwen2, qwen3, smollm3];
 
 /** By GGUF's `general.architecture`. */
 export const ggufArchitectures: ReadonlyMap<string, Architecture> = new Map(

@@ -4,5 +4,5 @@ import { withinWindow } from "./one_window.ts";
 
 export const mistral: Architecture = {
   name: "mistral",
-  huggingFace: { modelType: "mistral", config: withinWindow },
+  huggingFace: { modelType: "mistral", config: withinWindow("sliding_window") },
 };

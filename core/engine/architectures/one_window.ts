@@ -4,8 +4,8 @@
  */
 import type { ConfigForm } from "./architecture.ts";
 
-export const withinWindow: ConfigForm = (plain, keys) => {
-  const window = keys.value("sliding_window") ?? null;
+export const withinWindow = (key: string): ConfigForm => (plain, keys) => {
+  const window = keys.value(key) ?? null;
   if (window === null) return plain;
-  return { ...plain, trainedPositions: Math.min(plain.trainedPositions, keys.whole("sliding_window")) };
+  return { ...plain, trainedPositions: Math.min(plain.trainedPositions, keys.whole(key)) };
 };

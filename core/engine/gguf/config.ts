@@ -27,8 +27,12 @@ const LAYER_NAMES: Record<string, string> = {
   "ffn_down.weight": "mlp.down_proj",
 };
 
-/** Divisors of the rotary frequencies; part of the configuration, not of the weights. */
-export const ROPE_FACTORS = "rope_freqs.weight";
+/**
+ * Divisors of the rotary frequencies; part of the configuration, not of the weights. A model whose positions were stretched by other divisors than it
+ * was trained with first has both: the first are for texts within its first positions, which is where all is kept here (`architectures/phi3.ts`).
+ */
+export const ROPE_FACTORS = ["rope_freqs.weight", "rope_factors_short.weight"],
+  UNUSED_FACTORS = "rope_factors_long.weight";
 
 /**
  * Our name of a GGUF tensor; its own name when we know none, null when it carries nothing (old converters' frequency
@@ -86,8 +90,11 @@ export function ggufConfig(
   if (!Number.isInteger(headDim)) {
     throw refuse("attention.head_count", heads, `it must divide the hidden size ${hidden}`);
   }
-  for (const key of ["attention.value_length", "rope.dimension_count"]) {
-    if (whole(key, headDim) !== headDim) throw refuse(key, whole(key), `only ${headDim} works`);
+  const valueLength = whole("attention.value_length", headDim);
+  if (valueLength !== headDim) throw refuse("attention.value_length", valueLength, `only ${headDim} works`);
+  const rotaryDim = whole("rope.dimension_count", headDim);
+  if (rotaryDim > headDim || rotaryDim % 2 !== 0 && rotaryDim !== headDim) {
+    throw refuse("rope.dimension_count", rotaryDim, `an even number up to ${headDim} works`);
   }
   if (value("expert_count")) throw refuse("expert_count", value("expert_count"), "models without experts work");
   const tokens = metadata.get("tokenizer.ggml.tokens");
@@ -112,6 +119,7 @@ export function ggufConfig(
     trainedPositions: whole("context_length"),
     normEps: positive("attention.layer_norm_rms_epsilon"),
     ropeTheta: positive("rope.freq_base", 10000),
+    rotaryDim,
     ropeScaling: ropeScaling(),
     tied,
   };
@@ -123,12 +131,13 @@ export function ggufConfig(
     const factor = positive("rope.scaling.factor", positive("rope.scale_linear", 1));
     if (kind === "none" && factor === 1) return null;
     if (kind === "linear" || kind === "none") return factor === 1 ? null : { kind: "linear", factor };
+    if (kind === "longrope") return null;
     throw refuse("rope.scaling.type", kind, '"none" and "linear" work (and llama3 scaling as rope_freqs.weight)');
   }
 }
 
 /** Values by their names without the family's in front. */
-function keysOf(path: string, family: string, metadata: ReadonlyMap<string, unknown>): Keys {
+export function keysOf(path: string, family: string, metadata: ReadonlyMap<string, unknown>): Keys {
   const refuse = (key: string, value: unknown, works: string): ModelError =>
     new ModelError(`Cannot use model ${path}: ${family}.${key} is ${shown(value)}; ${works}`);
   const value = (key: string): unknown => {

@@ -44,11 +44,9 @@ export function huggingFaceConfig(
     ? { ...object(config.rope_scaling), rope_theta: config.rope_theta }
     : { rope_theta: config.rope_theta, ...object(config.rope_parameters) };
   const ropeKeys = keysOf(path, rope);
-  const partial = rope.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
-  if (partial !== 1) throw refuse("partial_rotary_factor", partial, "1 works");
-
   const hidden = whole("hidden_size"), heads = whole("num_attention_heads");
-  const stated = config._name_or_path;
+  const trainedPositions = whole("max_position_embeddings", 2048);
+  const headDim = whole("head_dim", hidden / heads), stated = config._name_or_path;
   const plain: ModelConfig = {
     ...PLAIN,
     architecture: architecture.name,
@@ -57,16 +55,40 @@ export function huggingFaceConfig(
     hidden,
     heads,
     kvHeads: whole("num_key_value_heads", heads),
-    headDim: whole("head_dim", hidden / heads),
+    headDim,
     ffn: whole("intermediate_size"),
     vocab: whole("vocab_size"),
-    trainedPositions: whole("max_position_embeddings", 2048),
+    trainedPositions,
     normEps: positive("rms_norm_eps", 1e-6),
     ropeTheta: ropeKeys.positive("rope_theta", 10000),
+    rotaryDim: rotaryDim(),
     ropeScaling: ropeScaling(),
     tied: config.tie_word_embeddings === true,
   };
   return architecture.huggingFace.config?.(plain, keys) ?? plain;
+
+  function rotaryDim(): number {
+    const part = rope.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
+    const numbers = typeof part === "number" ? Math.trunc(part * headDim) : 0;
+    if (numbers >= 2 && numbers <= headDim && numbers % 2 === 0) return numbers;
+    throw refuse("partial_rotary_factor", part, `a part of ${headDim} numbers works, an even number of them`);
+  }
+
+  /** Up to where a model was trained before its positions were stretched. */
+  function originalPositions(): number {
+    return ropeKeys.whole(
+      "original_max_position_embeddings",
+      whole("original_max_position_embeddings", trainedPositions),
+    );
+  }
+
+  function shortFactors(list: unknown): Float32Array {
+    const count = rotaryDim() / 2,
+      works = Array.isArray(list) && list.length === count &&
+        list.every((factor) => typeof factor === "number" && Number.isFinite(factor) && factor > 0);
+    if (!works) throw refuse("short_factor", list, `${count} numbers above 0 are needed`);
+    return Float32Array.from(list as number[]);
+  }
 
   function ropeScaling(): RopeScaling | null {
     const kind = rope.rope_type ?? rope.type ?? "default";
@@ -81,7 +103,16 @@ export function huggingFaceConfig(
       const originalPositions = ropeKeys.positive("original_max_position_embeddings");
       return { kind, factor: ropeKeys.positive("factor"), lowFreqFactor, highFreqFactor, originalPositions };
     }
-    throw refuse("rope_type", kind, '"default", "linear" and "llama3" work');
+    if (kind === "longrope" || kind === "su") {
+      const original = originalPositions(), times = ropeKeys.positive("factor", trainedPositions / original);
+      const longer = times > 1 ? Math.sqrt(1 + Math.log(times) / Math.log(original)) : 1;
+      return {
+        kind: "factors",
+        factors: shortFactors(rope.short_factor),
+        magnitude: ropeKeys.positive("attention_factor", longer),
+      };
+    }
+    throw refuse("rope_type", kind, '"default", "linear", "llama3" and "longrope" work');
   }
 }
 
