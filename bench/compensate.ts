@@ -15,6 +15,7 @@ import { collectGarbage } from "../cli/host.ts";
 import { resolveBudget } from "../core/budget.ts";
 import { KvCache } from "../core/cache.ts";
 import type { Aggregation } from "../core/engine/attention_mass.ts";
+import { cacheShape } from "../core/engine/layers.ts";
 import { type GraphFeatures, NO_FEATURES } from "../core/engine/features.ts";
 import { klDivergence, topOneAgreement } from "../core/eval/fidelity.ts";
 import { mean, standardError } from "../core/eval/statistics.ts";
@@ -68,7 +69,7 @@ export type Stretch = ReturnType<typeof stretch>;
 
 /** Logits [forced, vocab] of the tokens behind the prefix, on the full cache. */
 export async function fullLogits(model: EngineModel, { prefix, next }: Stretch, chunk: number): Promise<Float32Array> {
-  const { engine, config } = model, cache = new KvCache(config, prefix.length);
+  const { engine, config } = model, cache = new KvCache(cacheShape(config), prefix.length);
   for (let from = 0; from < prefix.length; from += chunk) {
     const tokens = prefix.slice(from, from + chunk);
     const { keys, values } = await engine.pass(cache, { tokens, firstPosition: from });

@@ -2,8 +2,10 @@
 import { bytesPerSlot, numbersOf } from "./cache.ts";
 import { latentBytes } from "./compensate/latent_state.ts";
 import type { Device } from "./engine/engine.ts";
+import { cacheShape } from "./engine/layers.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 import { BudgetError, UsageError } from "./errors.ts";
+import { slidingBytes } from "./sliding_rows.ts";
 import type { Packs } from "./pack/packs.ts";
 import { attributesFor, latentRankFor, leastBudget, type Policy, stateBytes } from "./policy.ts";
 
@@ -74,10 +76,11 @@ export function cpuAllocation(
   { slots, chunkTokens, reserve }: Omit<Sizes, "decodeBudget">,
   packs: Packs = {},
 ): Allocation {
-  const capacity = slots + chunkTokens + reserve, heads = config.layers * config.kvHeads;
+  const capacity = slots + chunkTokens + reserve, { layers, kvHeads, headDim, sliding } = cacheShape(config);
   const perHead = capacity * bytesPerSlot(config, numbersOf(attributesFor(policy, packs))) +
     latentBytes(latentRankFor(policy, packs), config.headDim);
-  return { capacity, bytes: heads * perHead + stateBytes(policy, config) };
+  const bytes = layers * kvHeads * perHead + slidingBytes(sliding, kvHeads, headDim) + stateBytes(policy, config);
+  return { capacity, bytes };
 }
 
 export interface BudgetInput {

@@ -6,11 +6,15 @@
  */
 import { latentBytes, LatentState } from "./compensate/latent_state.ts";
 import { BudgetError } from "./errors.ts";
+import { slidingBytes, SlidingRows, type SlidingShape } from "./sliding_rows.ts";
 
 export interface CacheShape {
+  /** Those in the budget. */
   layers: number;
   kvHeads: number;
   headDim: number;
+  /** Layers that see the newest tokens only, where the model has such. */
+  sliding?: SlidingShape;
 }
 
 /**
@@ -65,6 +69,8 @@ export class KvCache {
   readonly room: Int32Array;
   /** What a latent memory keeps of evicted slots; null where the policy has none. */
   readonly latent: LatentState | null;
+  /** Rows of layers that see the newest tokens only; null where the model has none. */
+  readonly sliding: SlidingRows | null;
   readonly bytes: number;
   peakLive = 0;
   private readonly attributes = new Map<SlotAttribute, { pool: Float32Array; width: number }>();
@@ -83,12 +89,14 @@ export class KvCache {
     this.heads = shape.layers * shape.kvHeads;
     const slots = this.heads * capacity;
     this.bytes = slots * bytesPerSlot(shape, numbersOf(attributes)) +
-      this.heads * latentBytes(latentRank, shape.headDim);
+      this.heads * latentBytes(latentRank, shape.headDim) +
+      slidingBytes(shape.sliding, shape.kvHeads, shape.headDim);
     try {
       this.keys = new Float32Array(slots * shape.headDim);
       this.values = new Float32Array(slots * shape.headDim);
       this.source = new Int32Array(slots);
       this.position = new Int32Array(slots);
+      this.sliding = shape.sliding ? new SlidingRows(shape.sliding, shape.kvHeads, shape.headDim) : null;
       this.latent = latentRank > 0 ? new LatentState(this.heads, latentRank, shape.headDim) : null;
       for (const { name, width } of attributes.map(shapeOf)) {
         this.attributes.set(name, { pool: new Float32Array(slots * width), width });
@@ -161,7 +169,7 @@ export class KvCache {
 
   /**
    * Appends the first `count` of a pass's new rows to every head.
-   * @param keys per head [rows of the pass, headDim], rotated
+   * @param keys per head [rows of the pass, headDim], rotated; behind those of the cached layers, those of the sliding ones
    * @param firstSource index of the first row's token in the prompt
    * @param firstPosition its RoPE index
    * @param given attributes of the new rows, per head; what is not given starts at 0
@@ -193,6 +201,7 @@ export class KvCache {
       }
       this.live[head] = live + count;
     }
+    this.sliding?.append(keys.slice(this.heads), values.slice(this.heads), count);
     this.peakLive = Math.max(this.peakLive, this.meanLive);
   }
 
@@ -266,7 +275,7 @@ export class KvCache {
     // nothing is out of sight from the first token on
     if (latent && firstSource > 0) latent.visible = false;
     try {
-      return await work();
+      return await (this.sliding ? this.sliding.narrowed(firstSource, work) : work());
     } finally {
       if (latent) latent.visible = wasVisible;
       this.start.set(before.start);

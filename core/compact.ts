@@ -43,5 +43,7 @@ export function compact(
     cache.live[head] = slots.length;
   }
   cache.layOut();
-  return positions === "compact" ? longest : nextPosition;
+  if (positions !== "compact") return nextPosition;
+  cache.sliding?.movedBy(nextPosition - longest);
+  return longest;
 }

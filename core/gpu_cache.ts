@@ -8,6 +8,7 @@
  */
 import type { CacheShape } from "./cache.ts";
 import { BudgetError } from "./errors.ts";
+import { GpuSlidingRows } from "./gpu_sliding_rows.ts";
 
 /** Numbers that a wide slot has beyond the head's: one would do for its bias, but kernels like multiples of eight. */
 export const BIAS_DIMS = 8;
@@ -38,12 +39,15 @@ export class GpuKvCache {
   readonly values: GPUBuffer[];
   /** One past the last live slot, per layer. */
   readonly end: Int32Array;
+  /** Rows of layers that see the newest tokens only; null where the model has none. */
+  readonly sliding: GpuSlidingRows | null;
   readonly bytes: number;
 
   /**
    * @param capacity slots of every head
    * @param wide slots have a bias: for features with `logBias`, and for policies whose heads keep different numbers of slots
    * @param type as the features' `kvType`
+   * @param mostRows of a pass, for sliding layers
    * @throws {BudgetError} when a layer's buffer would be larger than the device allows
    */
   constructor(
@@ -52,11 +56,11 @@ export class GpuKvCache {
     readonly capacity: number,
     readonly wide: boolean,
     readonly type: KvType = "f32",
+    mostRows = capacity,
   ) {
     const { layers, kvHeads, headDim } = shape, { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     this.heads = layers * kvHeads;
     this.slotDim = headDim + (wide ? BIAS_DIMS : 0);
-    this.bytes = this.heads * capacity * bytesPerGpuSlot(headDim, wide, type);
     const size = kvHeads * capacity * this.slotDim * NUMBER_BYTES[type];
     const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     if (size > most) {
@@ -73,6 +77,10 @@ export class GpuKvCache {
     this.keys = buffers("cache.keys");
     this.values = buffers("cache.values");
     this.end = new Int32Array(layers);
+    this.sliding = shape.sliding
+      ? new GpuSlidingRows(device, shape.sliding, kvHeads, headDim, mostRows, NUMBER_BYTES[type])
+      : null;
+    this.bytes = this.heads * capacity * bytesPerGpuSlot(headDim, wide, type) + (this.sliding?.bytes ?? 0);
   }
 
   /** Slots that can be appended to every head. */
@@ -89,9 +97,11 @@ export class GpuKvCache {
   append(count: number): void {
     if (count > this.free) throw new Error(`Cache overflow: ${count} rows, and ${this.free} slots are free`);
     for (let layer = 0; layer < this.end.length; layer++) this.end[layer]! += count;
+    this.sliding?.append(count);
   }
 
   close(): void {
     for (const buffer of [...this.keys, ...this.values]) buffer.destroy();
+    this.sliding?.close();
   }
 }

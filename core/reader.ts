@@ -6,6 +6,7 @@ import type { Budget } from "./budget.ts";
 import { KvCache, MEMORY_SOURCE } from "./cache.ts";
 import { compact } from "./compact.ts";
 import { type Engine, FEW_ROWS } from "./engine/engine.ts";
+import { cacheShape } from "./engine/layers.ts";
 import { DECODE_BLOCK, evictWritten } from "./decode/evict.ts";
 import { argmax } from "./decode/write.ts";
 import {
@@ -74,7 +75,7 @@ export class Reader implements Reading {
   constructor(readonly engine: Engine, readonly policy: Policy, readonly options: ReaderOptions) {
     refuseUnmet(policy, engine.features, featuresFor(policy), options.questionTokens);
     this.cache = new KvCache(
-      engine.config,
+      cacheShape(engine.config),
       options.budget.capacity,
       attributesFor(policy, engine.packs),
       latentRankFor(policy, engine.packs),

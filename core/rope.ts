@@ -1,19 +1,24 @@
 /** Rotary positions (half-split form): the rows of cos and sin for any position, and moving a rotated key to another position. */
 import type { Pass } from "./engine/engine.ts";
-import { kindOf } from "./engine/layers.ts";
+import { cachedLayers, kindOf } from "./engine/layers.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 
-/** The positions of every layer's keys and queries. */
+/** The positions of every cached layer's keys and queries. */
 export interface LayerRopes {
   of(layer: number): Rope;
 }
 
-/** Of the layers of a model: the same object for all that are alike. */
+/** Of the cached layers of a model: the same object for all that are alike. */
 export function ropesOf(config: ModelConfig): LayerRopes {
   const rope = new Rope(config);
-  if (config.layerKinds.every((kind) => kind === "full")) return rope;
-  const still = Rope.still(config.headDim);
-  return { of: (layer) => kindOf(config, layer) === "unrotated" ? still : rope };
+  if (!config.layerKinds.includes("unrotated")) return rope;
+  const still = Rope.still(config.headDim), kinds = cachedLayers(config).map((layer) => kindOf(config, layer));
+  return { of: (layer) => kinds[layer] === "unrotated" ? still : rope };
+}
+
+/** Of the sliding layers; null where there are none. */
+export function slidingRope({ slidingWindow, headDim, rotaryDim }: ModelConfig): Rope | null {
+  return slidingWindow && new Rope({ headDim, rotaryDim, ropeTheta: slidingWindow.ropeTheta, ropeScaling: null });
 }
 
 /** What is made of each rope, once for all layers that have it. */

@@ -28,7 +28,7 @@ export interface LayerWires {
   /** Per KV head: cached rows [1, 1, P_h, D]. */
   pastKeys: string[];
   pastValues: string[];
-  /** Per KV head: what is added to the slots' logits [1, 1, 1, P_h]; null for nothing. */
+  /** Per KV head: what is added to the slots' logits [1, 1, 1, P_h], or in a window to each used row's [1, 1, G * R, P]; null for nothing. */
   pastBias: string[] | null;
 }
 
@@ -36,6 +36,8 @@ export interface AttentionShape {
   kvHeads: number;
   group: number;
   headDim: number;
+  /** Tokens that a token sees, itself included. Default: all. */
+  window?: number;
 }
 
 /** Scalars and masks that all layers share. */
@@ -75,7 +77,13 @@ export function fused(
       "GroupQueryAttention",
       [query, wires.newKeys[h]!, wires.newValues[h]!, wires.pastKeys[h]!, wires.pastValues[h]!, last, total],
       [`${p}gqa.out.${h}`, `${p}gqa.k.${h}`, `${p}gqa.v.${h}`],
-      { num_heads: shape.group, kv_num_heads: 1, do_rotary: 0, scale: { float: 1 / Math.sqrt(shape.headDim) } },
+      {
+        num_heads: shape.group,
+        kv_num_heads: 1,
+        do_rotary: 0,
+        scale: { float: 1 / Math.sqrt(shape.headDim) },
+        ...(shape.window ? { local_window_size: shape.window } : {}),
+      },
       MS,
     );
   });

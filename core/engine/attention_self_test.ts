@@ -10,6 +10,8 @@ import { Graph, serializeModel } from "./onnx.ts";
 
 /** Rows of a chunk and slots before them: more than one tile of the kernels, and no multiple of anything. */
 const ROWS = 70, PAST = 21, CAPACITY = 96;
+/** Of sliding layers, in the test: kernels know it as a number, which need not be the model's. */
+export const TESTED_WINDOW = 33;
 /** Sums of products in any order; in half precision of rounded numbers, and rounded once more themselves. */
 const TOLERANCE: Readonly<Record<KvType, number>> = { f32: 1e-4, f16: 1e-2 };
 
@@ -20,6 +22,7 @@ export class AttentionError extends DeviceError {}
  * Runs attention of one KV head over a chunk and over a single row, against plain loops.
  * @param headDim as the model's slots have it, so that the pipelines are those that it needs anyway
  * @param type of the cache, and of all that attention computes
+ * @param window newest slots that a row sees, its own included: less than a chunk, so that rows of one see different ones
  * @throws {AttentionError} when a number is wrong
  */
 export async function attentionSelfTest(
@@ -28,6 +31,7 @@ export async function attentionSelfTest(
   headDim: number,
   group: number,
   type: KvType = "f32",
+  window = Infinity,
 ): Promise<void> {
   const element = type === "f16" ? "float16" : "float32";
   const graph = new Graph("attention"), width = group * headDim;
@@ -39,7 +43,7 @@ export async function attentionSelfTest(
     "GroupQueryAttention",
     ["query", "key", "value", "past.k", "past.v", "last", "total"],
     ["out", "present.k", "present.v"],
-    { num_heads: group, kv_num_heads: 1, do_rotary: 0 },
+    { num_heads: group, kv_num_heads: 1, do_rotary: 0, ...(window < Infinity ? { local_window_size: window } : {}) },
     "com.microsoft",
   );
   graph.output("out", element, [1, "S", width]);
@@ -71,7 +75,8 @@ export async function attentionSelfTest(
         last: new Tensor("int32", Int32Array.of(total - 1), [1]),
         total: new Tensor("int32", Int32Array.of(total), [1]),
       }, ["out"]);
-      const asked = attention(query, keys, values, rows, group, headDim), got = numbersOf(await out!.getData());
+      const got = numbersOf(await out!.getData()),
+        asked = attention(query, keys, values, rows, group, headDim, window);
       const wrong = asked.findIndex((value, i) => !(Math.abs(got[i]! - value) <= TOLERANCE[type]));
       if (wrong >= 0) {
         throw new AttentionError(
@@ -99,7 +104,7 @@ function wave(length: number, step: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length }, (_, i) => Math.sin(step * i + 0.001 * i * i));
 }
 
-/** [rows, group, headDim]: row r sees the slots up to PAST + r. */
+/** [rows, group, headDim]: row r sees the slots up to PAST + r, the newest `window` of them. */
 function attention(
   query: Float32Array,
   keys: Float32Array,
@@ -107,19 +112,20 @@ function attention(
   rows: number,
   group: number,
   headDim: number,
+  window: number,
 ): Float32Array {
   const out = new Float32Array(rows * group * headDim), weights = new Float64Array(CAPACITY);
   for (let row = 0; row < rows * group; row++) {
-    const seen = PAST + Math.floor(row / group) + 1;
+    const seen = PAST + Math.floor(row / group) + 1, first = Math.max(0, seen - window);
     let most = -Infinity, sum = 0;
-    for (let slot = 0; slot < seen; slot++) {
+    for (let slot = first; slot < seen; slot++) {
       let dot = 0;
       for (let d = 0; d < headDim; d++) dot += query[row * headDim + d]! * keys[slot * headDim + d]!;
       weights[slot] = dot / Math.sqrt(headDim);
       most = Math.max(most, weights[slot]!);
     }
-    for (let slot = 0; slot < seen; slot++) sum += weights[slot] = Math.exp(weights[slot]! - most);
-    for (let slot = 0; slot < seen; slot++) {
+    for (let slot = first; slot < seen; slot++) sum += weights[slot] = Math.exp(weights[slot]! - most);
+    for (let slot = first; slot < seen; slot++) {
       for (let d = 0; d < headDim; d++) out[row * headDim + d]! += weights[slot]! / sum * values[slot * headDim + d]!;
     }
   }

@@ -37,9 +37,9 @@ export interface Pass {
   logitsRows?: number;
 }
 
-/** Per head (layer * kvHeads + kvHead). */
+/** Per head of the cached layers (layer * kvHeads + kvHead). */
 export interface PassResult {
-  /** New rows [S, headDim], keys rotated. */
+  /** New rows [S, headDim], keys rotated; behind them, those of the sliding layers' heads. */
   keys: Float32Array[];
   values: Float32Array[];
   /** Aggregated attention mass over [slots of the head, S new rows], when `scoreRows` > 0: for each aggregation of the features. */
@@ -48,9 +48,9 @@ export interface PassResult {
   newestMass: Float32Array | null;
   /** ‖v W_O‖₁ of the new rows [S], mean over the heads of the group, with `factsFrom` and that feature. */
   valueNorms: Float32Array[] | null;
-  /** Per layer, with `factsFrom` and that feature. */
+  /** Per cached layer, with `factsFrom` and that feature. */
   queryMoments: QueryMoments[] | null;
-  /** Per layer, with `indexRows` and that feature. */
+  /** Per cached layer, with `indexRows` and that feature. */
   index: IndexFacts[] | null;
   /** [logitsRows, vocab]. */
   logits: Float32Array | null;

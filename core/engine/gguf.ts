@@ -8,7 +8,7 @@ import { type GgufHeader, readHeader, type TensorInfo } from "./gguf/header.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { checkTensors } from "./architectures/tensors.ts";
 import { architectureOf, ggufConfig, keysOf, mapName, ROPE_FACTORS, UNUSED_FACTORS } from "./gguf/config.ts";
-import { isTurned, reordered, rowOrder, taken } from "./stored_tensors.ts";
+import { isTurned, reordered, rowOrder, taken, withGains } from "./stored_tensors.ts";
 import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
 
 /**
@@ -64,12 +64,8 @@ async function modelFile(
       const info = tensors.get(name);
       if (!info) throw new ModelError(`Cannot read tensor ${name}: model ${file.path} has none of that name`);
       const bytes = await file.read(info.offset, info.byteLength);
-      return {
-        name,
-        type: info.type,
-        shape: [...info.shape],
-        bytes: order && isTurned(name) ? reordered(bytes, info.shape[0]!, order) : bytes,
-      };
+      const ordered = order && isTurned(name) ? reordered(bytes, info.shape[0]!, order) : bytes;
+      return withGains({ name, type: info.type, shape: [...info.shape], bytes: ordered }, 0, config);
     },
     close: () => file.close(),
   };

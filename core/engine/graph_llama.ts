@@ -9,11 +9,11 @@ import { decomposed, fused, type LayerWires, probabilities, type SharedWires } f
 import { type Aggregation, massIfScored } from "./attention_mass.ts";
 import { Graph, serializeModel } from "./onnx.ts";
 import type { ModelConfig } from "./weights.ts";
-import type { GraphFeatures } from "./features.ts";
+import { type GraphFeatures, NO_FEATURES } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { newestInputs, newestOf, newestOutput } from "./newest_mass.ts";
 import { indexerInputs, indexIfWanted, indexJoined, WANT_INDEX } from "./indexer_facts.ts";
-import { kindOf } from "./layers.ts";
+import { cachedLayers, kindOf } from "./layers.ts";
 import { latentInputs, withReadout } from "./latent_readout.ts";
 import { queryMoments, valueNorms } from "./row_facts.ts";
 import { afterAttention, embedded, headsNormed, type NextLayer, queriesKeysValues } from "./llama_blocks.ts";
@@ -27,6 +27,11 @@ export const names = {
   newKey: (layer: number, head: number) => `new.k.${layer}.${head}`,
   newValue: (layer: number, head: number) => `new.v.${layer}.${head}`,
   pastBias: (layer: number, head: number) => `past.b.${layer}.${head}`,
+  /** What the rows of few-row passes do not see of sliding layers' rows: [1, 1, G * S, P], 0 or a large negative number. */
+  slidingMask: "sliding.mask",
+  /** Rows of cos and sin for sliding layers. */
+  slidingCos: "sliding.cos",
+  slidingSin: "sliding.sin",
   mass: (aggregation: Aggregation) => (layer: number, head: number) => `mass.${aggregation}.${layer}.${head}`,
   valueNorm: (layer: number, head: number) => `norm.${layer}.${head}`,
   querySum: (layer: number) => `query.sum.${layer}`,
@@ -40,9 +45,9 @@ export function writeLlama(
   location: string,
   features: GraphFeatures,
 ): Uint8Array<ArrayBuffer> {
-  const { layers, hidden, heads, kvHeads, headDim, vocab } = config;
+  const { layers, hidden, heads, kvHeads, headDim, vocab, slidingWindow } = config;
   const group = heads / kvHeads;
-  const shape = { kvHeads, group, headDim };
+  const shape = { kvHeads, group, headDim }, cached = cachedLayers(config);
   const graph = new Graph("llama");
   const weights = new WeightWriter(graph, index, location);
 
@@ -62,16 +67,22 @@ export function writeLlama(
   if (features.newestMass) newestInputs(graph);
   if (features.indexer) {
     graph.input(WANT_INDEX, "bool", [1]);
-    indexerInputs(graph, layers, config);
+    indexerInputs(graph, cached.length, config);
   }
-  if (features.readout) latentInputs(graph, layers, shape);
+  if (features.readout) latentInputs(graph, cached.length, shape);
+  if (slidingWindow) {
+    graph.input(names.slidingCos, "float32", ["S", headDim / 2]);
+    graph.input(names.slidingSin, "float32", ["S", headDim / 2]);
+    graph.input(names.slidingMask, "float32", [1, 1, "GS", "PS"]);
+  }
   graph.input("want_logits", "bool", [1]);
   graph.input("logits_start", "int64", [1]);
   for (let layer = 0; layer < layers; layer++) {
     for (let head = 0; head < kvHeads; head++) {
       graph.input(names.pastKey(layer, head), "float32", [1, 1, `P.${layer}.${head}`, headDim]);
       graph.input(names.pastValue(layer, head), "float32", [1, 1, `P.${layer}.${head}`, headDim]);
-      if (features.logBias) graph.input(names.pastBias(layer, head), "float32", [1, 1, 1, `P.${layer}.${head}`]);
+      if (!features.logBias || kindOf(config, layer) === "sliding") continue;
+      graph.input(names.pastBias(layer, head), "float32", [1, 1, 1, `P.${layer}.${head}`]);
     }
   }
 
@@ -111,7 +122,9 @@ export function writeLlama(
   for (let layer = 0; layer < layers; layer++) {
     const p = `l${layer}.`, w = `layers.${layer}.`;
     const each = (name: string) => Array.from({ length: kvHeads }, (_, h) => `${p}${name}.${h}`);
-    const isLast = layer === layers - 1;
+    const isLast = layer === layers - 1, kind = kindOf(config, layer), isSliding = kind === "sliding";
+    // whose slots a policy chooses among; `place` is the layer's number there
+    const place = cached.indexOf(layer), watched = isSliding ? NO_FEATURES : features;
 
     const qkv = queriesKeysValues(graph, weights, config, layer, x);
     const newValues = each("v");
@@ -124,9 +137,10 @@ export function writeLlama(
         axis: 2,
       });
     }
-    const turned = kindOf(config, layer) === "unrotated"
+    const turns = isSliding ? [names.slidingCos, names.slidingSin] : ["cos", "sin"];
+    const turned = kind === "unrotated"
       ? `${p}qk`
-      : graph.node("RotaryEmbedding", [`${p}qk`, "position_ids", "cos", "sin"], [`${p}qk.rot`], {
+      : graph.node("RotaryEmbedding", [`${p}qk`, "position_ids", ...turns], [`${p}qk.rot`], {
         num_heads: heads + kvHeads,
       }, MS);
     const newKeys = each("k");
@@ -144,23 +158,27 @@ export function writeLlama(
       newValues,
       pastKeys: newKeys.map((_, h) => names.pastKey(layer, h)),
       pastValues: newKeys.map((_, h) => names.pastValue(layer, h)),
-      pastBias: features.logBias ? newKeys.map((_, h) => names.pastBias(layer, h)) : null,
+      pastBias: isSliding
+        ? newKeys.map(() => names.slidingMask)
+        : features.logBias
+        ? newKeys.map((_, h) => names.pastBias(layer, h))
+        : null,
     };
-    if (features.valueNorms) {
+    if (watched.valueNorms) {
       const norms = newValues.map((_, h) => names.valueNorm(layer, h));
       for (const norm of norms) graph.output(norm, "float32", ["F"]);
       valueNorms(graph, weights, p, `${w}self_attn.o_proj`, newValues, norms, shape);
     }
-    if (features.queryMoments) {
+    if (watched.queryMoments) {
       graph.output(names.querySum(layer), "float32", ["H", headDim]);
       graph.output(names.queryOuter(layer), "float32", ["H", headDim, headDim]);
       queryMoments(graph, p, `${p}qk`, names.querySum(layer), names.queryOuter(layer), heads, shape);
     }
 
-    if (features.indexer) indexIfWanted(graph, layer, x, `${p}qk`);
+    if (watched.indexer) indexIfWanted(graph, place, x, `${p}qk`);
 
     const perHead = (name: (layer: number, head: number) => string) => newKeys.map((_, h) => name(layer, h));
-    const mass = features.mass.flatMap((aggregation) => perHead(names.mass(aggregation)));
+    const mass = watched.mass.flatMap((aggregation) => perHead(names.mass(aggregation)));
     for (const output of mass) graph.output(output, "float32", ["T"]);
 
     const small = new Graph(`${p}small`), large = new Graph(`${p}large`);
@@ -168,7 +186,8 @@ export function writeLlama(
     small.output(few.output, "float32", [1, "S", heads * headDim]);
     if (kvHeads > 1) large.node("Split", [wires.query, "split.groups"], wires.groupQueries, { axis: 2 });
     else large.node("Identity", [wires.query], wires.groupQueries);
-    large.output(fused(large, `${p}many.`, wires, all, shape), "float32", [1, "S", heads * headDim]);
+    const seen = isSliding ? { ...shape, window: slidingWindow!.tokens } : shape;
+    large.output(fused(large, `${p}many.`, wires, all, seen), "float32", [1, "S", heads * headDim]);
     if (mass.length > 0) {
       const named = (branch: string) =>
         features.mass.map((aggregation) => ({
@@ -181,11 +200,11 @@ export function writeLlama(
       for (const { outputs } of fewMass) for (const output of outputs) small.output(output, "float32", ["T"]);
       for (const { outputs } of manyMass) for (const output of outputs) large.output(output, "float32", ["T"]);
     }
-    const newest = features.newestMass ? [newestOf(p, small, large, few.weights, group)] : [];
+    const newest = watched.newestMass ? [newestOf(p, small, large, few.weights, group)] : [];
     newestLayers.push(...newest);
     graph.node("If", ["small"], [`${p}att`, ...mass, ...newest], { then_branch: small, else_branch: large });
 
-    const attention = features.readout ? withReadout(graph, layer, `${p}att`, `${p}qk`) : `${p}att`;
+    const attention = watched.readout ? withReadout(graph, place, `${p}att`, `${p}qk`) : `${p}att`;
     const finish = (g: Graph, writer: WeightWriter, next: NextLayer) =>
       afterAttention(g, writer, config, layer, attention, residual, next);
 
@@ -221,7 +240,7 @@ export function writeLlama(
     }
     graph.node("If", ["want_logits"], results, { then_branch: yes, else_branch: no });
   }
-  if (features.indexer) indexJoined(graph, layers);
-  if (features.newestMass) newestOutput(graph, newestLayers, layers * kvHeads, group);
+  if (features.indexer) indexJoined(graph, cached.length);
+  if (features.newestMass) newestOutput(graph, newestLayers, cached.length * kvHeads, group);
   return serializeModel(graph);
 }

@@ -17,9 +17,9 @@
  * largest number. Its inputs are cast before they are rotated, all at once where nothing must be normalised before: 2 dispatches more, else 4.
  */
 import { BIAS_DIMS } from "../gpu_cache.ts";
-import type { GraphFeatures } from "./features.ts";
+import { type GraphFeatures, NO_FEATURES } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
-import { kindOf } from "./layers.ts";
+import { cachedLayers, kindOf } from "./layers.ts";
 import { latentInputs, withReadout } from "./latent_readout.ts";
 import { afterAttention, embedded, headsNormed, queriesKeysValues } from "./llama_blocks.ts";
 import { Graph, serializeModel } from "./onnx.ts";
@@ -46,6 +46,9 @@ export const webgpuNames = {
   hidden: (layer: number) => `hidden.${layer}`,
   /** Rows behind the layer's first norm. */
   normed: (layer: number) => `normed.${layer}`,
+  /** Rows of cos and sin for sliding layers. */
+  slidingCos: "sliding.cos",
+  slidingSin: "sliding.sin",
 };
 
 /** Whether stages will ask for rotated queries. */
@@ -81,27 +84,29 @@ export function writeLlamaWebgpu(
   location: string,
   features: GraphFeatures,
 ): Uint8Array<ArrayBuffer> {
-  const { layers, hidden, heads, kvHeads, headDim, vocab } = config, names = webgpuNames;
+  const { layers, hidden, heads, kvHeads, headDim, vocab, slidingWindow } = config, names = webgpuNames;
   const graph = new Graph("llama");
   const weights = new WeightWriter(graph, index, location, "Gemm");
-  const slot = slotDim(config, features);
+  const cached = cachedLayers(config), all = features, slotOfCached = slotDim(config, features);
 
   graph.input("input_ids", "int64", [1, features.embeddings ? "I" : "S"]); // rows that are no tokens come behind
   graph.input("position_ids", "int64", [1, "S"]); // rows of cos and sin, not positions
   const isHalf = features.kvType === "f16", stored = isHalf ? "float16" : "float32";
-  graph.input("cos", stored, ["S", headDim / 2]);
-  graph.input("sin", stored, ["S", headDim / 2]);
+  for (const turns of ["cos", "sin", ...(slidingWindow ? [names.slidingCos, names.slidingSin] : [])]) {
+    graph.input(turns, stored, ["S", headDim / 2]);
+  }
   graph.input("logits_rows", "int64", ["R"]);
   if (givesQueries(features)) graph.input("query_start", "int64", [1]);
-  const wide = features.logBias ? wideInputs(config) : [];
-  for (const { name, heads } of wide) graph.input(name, "float32", [1, "S", heads, BIAS_DIMS]);
+  const wideOfCached = features.logBias ? wideInputs(config) : [];
+  for (const { name, heads } of wideOfCached) graph.input(name, "float32", [1, "S", heads, BIAS_DIMS]);
   // normalised first or widened first
-  const width = config.qkNorm ? headDim : slot;
-  graph.int64s("split.qkv", [heads * width, kvHeads * width, kvHeads * width]);
+  for (const width of new Set([headDim, config.qkNorm ? headDim : slotOfCached])) {
+    graph.int64s(`split.qkv.${width}`, [heads * width, kvHeads * width, kvHeads * width]);
+  }
   graph.int64s("shape.flat", [1, -1, heads * headDim]);
   graph.int64s("shape.flat.k", [1, -1, kvHeads * headDim]);
-  graph.int64s("shape.out", [1, -1, heads, slot]);
-  if (features.readout) latentInputs(graph, layers, { kvHeads, group: heads / kvHeads, headDim });
+  graph.int64s("shape.out", [1, -1, heads, slotOfCached]);
+  if (features.readout) latentInputs(graph, cached.length, { kvHeads, group: heads / kvHeads, headDim });
   graph.int64s("end", [Number.MAX_SAFE_INTEGER]);
   graph.int64s("axis1", [1]);
   for (const [name, value] of [["own.from", 0], ["own.to", headDim], ["own.axis", 3]] as const) {
@@ -109,7 +114,7 @@ export function writeLlamaWebgpu(
   }
   for (const count of new Set([heads, kvHeads, heads + 2 * kvHeads])) {
     graph.int64s(`shape.heads.${count}`, [1, -1, count, headDim]);
-    graph.int64s(`shape.wide.${count}`, [1, -1, count * slot]);
+    graph.int64s(`shape.wide.${count}`, [1, -1, count * slotOfCached]);
   }
   /** The heads' own columns of rows that are as wide as slots. */
   const narrowed = (rows: string): string => {
@@ -132,8 +137,11 @@ export function writeLlamaWebgpu(
 
   let { residual, x } = embedded(graph, weights, config, features);
   for (let layer = 0; layer < layers; layer++) {
-    const p = `l${layer}.`, isLast = layer === layers - 1;
-    if (features.hidden) {
+    const p = `l${layer}.`, isLast = layer === layers - 1, kind = kindOf(config, layer), isSliding = kind === "sliding";
+    // no policy looks at sliding layers, and none of their slots has a bias; `place` is the layer's number among the others
+    const features = isSliding ? NO_FEATURES : all, place = cached.indexOf(layer);
+    const slot = isSliding ? headDim : slotOfCached, wide = isSliding ? [] : wideOfCached;
+    if (all.hidden) {
       graph.node("Identity", [residual], [names.hidden(layer)]);
       graph.output(names.hidden(layer), "float32", [1, "S", hidden]);
     }
@@ -144,17 +152,17 @@ export function writeLlamaWebgpu(
     graph.input(names.last(layer), "int32", [1]);
     graph.input(names.total(layer), "int32", [1]);
     for (const past of [names.pastKey(layer), names.pastValue(layer)]) {
-      graph.input(past, stored, [1, kvHeads, "C", slot]);
+      graph.input(past, stored, [1, kvHeads, isSliding ? "CS" : "C", slot]);
     }
     for (const present of [names.presentKey(layer), names.presentValue(layer)]) {
-      graph.output(present, stored, [1, kvHeads, "C", slot]);
+      graph.output(present, stored, [1, kvHeads, isSliding ? "CS" : "C", slot]);
     }
 
     let qkv = queriesKeysValues(graph, weights, config, layer, x);
     if (wide.length === 1) qkv = widened(qkv, wide[0]!.heads, wide[0]!.name);
     if (!config.qkNorm) qkv = asStored(qkv);
     let parts = [`${p}q.raw`, `${p}k.raw`, `${p}v.raw`];
-    graph.node("Split", [qkv, "split.qkv"], parts, { axis: 2 });
+    graph.node("Split", [qkv, `split.qkv.${config.qkNorm ? headDim : slot}`], parts, { axis: 2 });
     if (config.qkNorm) {
       parts[0] = headsNormed(graph, weights, config, layer, "q", parts[0]!, heads, "shape.flat");
       parts[1] = headsNormed(graph, weights, config, layer, "k", parts[1]!, kvHeads, "shape.flat.k");
@@ -164,12 +172,13 @@ export function writeLlamaWebgpu(
     }
     if (config.qkNorm) parts = parts.map(asStored);
     const [rawQuery, rawKey, value] = parts as [string, string, string];
+    const turns = isSliding ? [names.slidingCos, names.slidingSin] : ["cos", "sin"];
     const rotated = (rows: string, name: string, count: number) =>
-      graph.node("RotaryEmbedding", [rows, "position_ids", "cos", "sin"], [name], {
+      graph.node("RotaryEmbedding", [rows, "position_ids", ...turns], [name], {
         num_heads: count,
         ...(slot > headDim ? { rotary_embedding_dim: headDim } : {}),
       }, MS);
-    const isStill = kindOf(config, layer) === "unrotated";
+    const isStill = kind === "unrotated";
     const query = isStill ? rawQuery : rotated(rawQuery, `${p}q`, heads);
     const key = isStill ? rawKey : rotated(rawKey, `${p}k`, kvHeads);
     const plainQuery = givesRawQueries(features) || features.readout ? asFloats(rawQuery) : rawQuery;
@@ -189,13 +198,19 @@ export function writeLlamaWebgpu(
       "GroupQueryAttention",
       [query, key, value, ...cache],
       [`${p}att`, names.presentKey(layer), names.presentValue(layer)],
-      { num_heads: heads, kv_num_heads: kvHeads, do_rotary: 0, scale: { float: 1 / Math.sqrt(headDim) } },
+      {
+        num_heads: heads,
+        kv_num_heads: kvHeads,
+        do_rotary: 0,
+        scale: { float: 1 / Math.sqrt(headDim) },
+        ...(isSliding ? { local_window_size: slidingWindow!.tokens } : {}),
+      },
       MS,
     );
     attention = asFloats(attention);
     if (slot > headDim) attention = narrowed(attention);
     if (features.readout) {
-      attention = withReadout(graph, layer, attention, slot > headDim ? narrowed(plainQuery) : plainQuery);
+      attention = withReadout(graph, place, attention, slot > headDim ? narrowed(plainQuery) : plainQuery);
     }
     if (isLast) { // what follows serves the logits only
       attention = graph.node("Gather", [attention, "logits_rows"], [`${p}att.rows`], { axis: 1 });

@@ -16,10 +16,15 @@ export function embedded(
   config: ModelConfig,
   features: GraphFeatures,
 ): { residual: string; x: string } {
-  const residual = weights.embedding("embed_tokens", "input_ids", features.embeddings ? "residual.ids" : "residual.0");
+  const ids = features.embeddings ? "residual.ids" : "residual.0", { embeddingScale } = config;
+  const residual = weights.embedding("embed_tokens", "input_ids", embeddingScale === 1 ? ids : "embedding");
+  if (embeddingScale !== 1) {
+    const scale = graph.constant("embedding.scale", "float32", [], Float32Array.of(embeddingScale));
+    graph.node("Mul", [residual, scale], [ids]);
+  }
   if (features.embeddings) {
     graph.input(SOFT_ROWS, "float32", [1, "E", config.hidden]);
-    graph.node("Concat", [residual, SOFT_ROWS], ["residual.0"], { axis: 1 });
+    graph.node("Concat", [ids, SOFT_ROWS], ["residual.0"], { axis: 1 });
   }
   const gain = weights.vector("layers.0.input_layernorm");
   const x = graph.node("SimplifiedLayerNormalization", ["residual.0", gain], ["x.0"], norm(config));
@@ -89,15 +94,22 @@ export function afterAttention(
     graph.node("SkipSimplifiedLayerNormalization", [residual, x, weights.vector(gain)], [out, "", "", sum], {
       epsilon: { float: config.normEps },
     }, MS);
+  const behind = (x: string, gain: string) =>
+    config.normsBehind
+      ? graph.node("SimplifiedLayerNormalization", [x, weights.vector(gain)], [`${x}.normed`], norm(config))
+      : x;
   const o = weights.linear([`${w}self_attn.o_proj`], attention, `${p}o`);
-  const h = normalise(residual, o, `${w}post_attention_layernorm`, `${p}h`, `${p}mid`);
+  const inFront = config.normsBehind ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+  const h = normalise(residual, behind(o, `${w}post_attention_layernorm`), w + inFront, `${p}h`, `${p}mid`);
   const gateUp = weights.linear([`${w}mlp.gate_proj`, `${w}mlp.up_proj`], h, `${p}gu`);
   const split = graph.int64s(`${p}split.ffn`, [config.ffn, config.ffn]);
   graph.node("Split", [gateUp, split], [`${p}gate`, `${p}up`], { axis: 2 });
-  graph.node("QuickGelu", [`${p}gate`], [`${p}silu`], { alpha: { float: 1 } }, MS); // x * sigmoid(x)
-  graph.node("Mul", [`${p}silu`, `${p}up`], [`${p}act`]);
+  const through = config.activation === "gelu"
+    ? graph.node("FastGelu", [`${p}gate`], [`${p}gelu`], {}, MS)
+    : graph.node("QuickGelu", [`${p}gate`], [`${p}silu`], { alpha: { float: 1 } }, MS); // x * sigmoid(x)
+  graph.node("Mul", [through, `${p}up`], [`${p}act`]);
   const down = weights.linear([`${w}mlp.down_proj`], `${p}act`, `${p}down`);
-  return normalise(`${p}mid`, down, next.norm, next.x, next.residual);
+  return normalise(`${p}mid`, behind(down, `${w}post_feedforward_layernorm`), next.norm, next.x, next.residual);
 }
 
 function norm(config: ModelConfig) {

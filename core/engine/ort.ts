@@ -4,7 +4,8 @@ import type { KvCache } from "../cache.ts";
 import { DeviceError } from "../errors.ts";
 import type { Packs } from "../pack/packs.ts";
 import { LatentState } from "../compensate/latent_state.ts";
-import { Rope } from "../rope.ts";
+import { Rope, slidingRope } from "../rope.ts";
+import type { SlidingRows } from "../sliding_rows.ts";
 import {
   type Dense,
   type DenseTensor,
@@ -18,6 +19,7 @@ import {
 import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";
+import { cachedLayers, slidingLayers } from "./layers.ts";
 import { INDEX_START, indexerFeeds, indexOutputs, WANT_INDEX } from "./indexer_facts.ts";
 import { latentFeeds, latentWeights } from "./latent_readout.ts";
 import { NEWEST } from "./newest_mass.ts";
@@ -29,6 +31,9 @@ const NONE = new Float32Array(0);
 
 export class OrtEngine implements Engine {
   private readonly rope: Rope;
+  private readonly slidingRope: Rope | null;
+  private readonly cached: number[];
+  private readonly sliding: number[];
   private readonly heads: number;
   private weights: Record<string, Tensor> | null = null;
   private noMemory: LatentState | null = null;
@@ -44,16 +49,23 @@ export class OrtEngine implements Engine {
     readonly packs: Packs,
   ) {
     this.rope = new Rope(config);
-    this.heads = config.layers * config.kvHeads;
+    this.slidingRope = slidingRope(config);
+    this.cached = cachedLayers(config);
+    this.sliding = slidingLayers(config);
+    this.heads = this.cached.length * config.kvHeads;
   }
 
   async pass(cache: KvCache, pass: Pass): Promise<PassResult> {
     const { config, heads } = this, { kvHeads, headDim } = config;
+    if (cache.heads !== heads || (cache.sliding?.heads ?? 0) !== this.sliding.length * kvHeads) {
+      throw new Error(`The cache has ${cache.heads} heads, and the model wants ${heads}: it is made for other layers`);
+    }
     const softRows = pass.soft?.count ?? 0, rows = pass.tokens.length + softRows;
     if (softRows > 0 && !this.features.embeddings) throw new Error("The graph takes no rows that are no tokens");
     const scoreRows = pass.scoreRows ?? 0, logitsRows = pass.logitsRows ?? 0;
-    // decomposed attention scores all of its rows
-    const small = rows <= FEW_ROWS && (scoreRows === 0 || scoreRows === rows);
+    // decomposed attention scores all of its rows, and its rows see all of each other
+    const small = rows <= Math.min(FEW_ROWS, config.slidingWindow?.tokens ?? Infinity) &&
+      (scoreRows === 0 || scoreRows === rows);
     const group = config.heads / kvHeads;
     const { cos, sin } = this.rope.rowsOf(pass);
 
@@ -89,7 +101,9 @@ export class OrtEngine implements Engine {
       feeds["score_mask"] = this.mask(group, small ? 0 : scoreRows, rows);
     }
     for (let head = 0; head < heads; head++) {
-      const layer = Math.floor(head / kvHeads), h = head % kvHeads, dims = [1, 1, cache.live[head]!, headDim];
+      const layer = this.cached[Math.floor(head / kvHeads)]!,
+        h = head % kvHeads,
+        dims = [1, 1, cache.live[head]!, headDim];
       feeds[names.pastKey(layer, h)] = this.floats(cache.keyRows(head), dims);
       feeds[names.pastValue(layer, h)] = this.floats(cache.valueRows(head), dims);
       if (features.logBias) {
@@ -99,6 +113,8 @@ export class OrtEngine implements Engine {
       }
     }
 
+    if (cache.sliding) Object.assign(feeds, this.slidingTensors(cache.sliding, pass, rows, small));
+
     let results: InferenceSession.OnnxValueMapType;
     try {
       results = await this.session.run(feeds);
@@ -106,18 +122,18 @@ export class OrtEngine implements Engine {
       throw new DeviceError(`The forward pass failed on ${this.device.name}: ${firstLine(error)}`, { cause: error });
     }
     const take = (name: string) => (results[name] as Tensor).data as Float32Array;
-    const perHead = (name: (layer: number, head: number) => string) =>
-      Array.from({ length: heads }, (_, head) => take(name(Math.floor(head / kvHeads), head % kvHeads)));
+    const perHead = (name: (layer: number, head: number) => string, layers = this.cached) =>
+      layers.flatMap((layer) => Array.from({ length: kvHeads }, (_, head) => take(name(layer, head))));
     return {
-      keys: perHead(names.newKey),
-      values: perHead(names.newValue),
+      keys: perHead(names.newKey, [...this.cached, ...this.sliding]),
+      values: perHead(names.newValue, [...this.cached, ...this.sliding]),
       mass: scoreRows > 0
         ? Object.fromEntries(features.mass.map((aggregation) => [aggregation, perHead(names.mass(aggregation))]))
         : null,
       newestMass: newest > 0 ? take(NEWEST) : null,
       valueNorms: facts && features.valueNorms ? perHead(names.valueNorm) : null,
       queryMoments: facts && features.queryMoments
-        ? Array.from({ length: config.layers }, (_, layer) => ({
+        ? this.cached.map((layer) => ({
           rows: rows - pass.factsFrom!,
           sum: take(names.querySum(layer)),
           outer: take(names.queryOuter(layer)),
@@ -193,9 +209,41 @@ export class OrtEngine implements Engine {
 
   /** The memory of a cache that has one and shows it; else one that holds nothing. */
   private latentTensors(state: LatentState | null): Record<string, Tensor> {
-    const { layers, kvHeads, headDim } = this.config;
-    const nothing = () => this.noMemory ??= new LatentState(layers * kvHeads, this.indexmem.rank, headDim);
+    const { heads, config: { headDim } } = this;
+    const nothing = () => this.noMemory ??= new LatentState(heads, this.indexmem.rank, headDim);
     return this.tensors(latentFeeds(state?.visible ? state : nothing()));
+  }
+
+  /** What sliding layers take: rows of the newest tokens, positions of their own, and what few rows do not see of them. */
+  private slidingTensors(sliding: SlidingRows, pass: Pass, rows: number, small: boolean): Record<string, Tensor> {
+    const { kvHeads, headDim, heads, slidingWindow } = this.config, { live, shift } = sliding;
+    const { tokens, firstPosition, soft } = pass;
+    const { cos, sin } = this.slidingRope!.rowsOf({
+      tokens,
+      firstPosition: firstPosition + shift,
+      soft: soft && { ...soft, firstPosition: soft.firstPosition + shift },
+    });
+    const feeds: Record<string, Tensor> = {
+      [names.slidingCos]: this.floats(cos, [rows, headDim / 2]),
+      [names.slidingSin]: this.floats(sin, [rows, headDim / 2]),
+      [names.slidingMask]: this.slidingMask(small ? heads / kvHeads : 0, rows, live, slidingWindow!.tokens),
+    };
+    for (let head = 0; head < sliding.heads; head++) {
+      const layer = this.sliding[Math.floor(head / kvHeads)]!, h = head % kvHeads, dims = [1, 1, live, headDim];
+      feeds[names.pastKey(layer, h)] = this.floats(sliding.keyRows(head), dims);
+      feeds[names.pastValue(layer, h)] = this.floats(sliding.valueRows(head), dims);
+    }
+    return feeds;
+  }
+
+  /** [1, 1, group * rows, live]: a row sees the newest rows only, so many as the window has with those of the pass up to itself. */
+  private slidingMask(group: number, rows: number, live: number, window: number): Tensor {
+    const mask = new Float32Array(group * rows * live);
+    for (let row = 0; row < group * rows; row++) {
+      const hidden = live + row % rows + 1 - window;
+      if (hidden > 0) mask.fill(HIDDEN, row * live, row * live + Math.min(hidden, live));
+    }
+    return this.floats(mask, [1, 1, group * rows, live]);
   }
 
   private tensors(feeds: Record<string, DenseTensor>): Record<string, Tensor> {

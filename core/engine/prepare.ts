@@ -85,6 +85,7 @@ function groupsOf(config: ModelConfig): { vectors: string[][]; matrices: string[
   for (let layer = 0; layer < config.layers; layer++) {
     const w = `layers.${layer}.`;
     vectors.push([`${w}input_layernorm`], [`${w}post_attention_layernorm`]);
+    if (config.normsBehind) vectors.push([`${w}pre_feedforward_layernorm`], [`${w}post_feedforward_layernorm`]);
     if (config.qkvBias) vectors.push(qkvNames(layer).map((name) => `${name}.bias`));
     if (config.qkNorm) vectors.push([`${w}self_attn.q_norm`], [`${w}self_attn.k_norm`]);
     matrices.push(

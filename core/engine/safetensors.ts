@@ -6,7 +6,7 @@ import type { FileSystem, RandomAccessFile } from "../files.ts";
 import { checkTensors } from "./architectures/tensors.ts";
 import { architectureOf, huggingFaceConfig } from "./safetensors/config.ts";
 import { parseObject, readSafetensors, type SafetensorsFile } from "./safetensors/read.ts";
-import { isTurned, type Place, reordered, rowOrder, taken } from "./stored_tensors.ts";
+import { isTurned, type Place, reordered, rowOrder, taken, withGains } from "./stored_tensors.ts";
 import type { ModelFile, TensorType } from "./weights.ts";
 
 export { readSafetensors, type SafetensorsFile } from "./safetensors/read.ts";
@@ -31,6 +31,7 @@ export async function openSafetensors(files: FileSystem, folder: string): Promis
   try {
     for (const path of await weightFiles(files, folder)) opened.push(await openArrays(await openFile(files, path)));
     const tensors = taken(folder, collect(opened, config.tied), config, architecture), order = rowOrder(config, false);
+    const { huggingFace } = architecture;
     checkTensors(folder, config, tensors);
     return {
       format: "safetensors",
@@ -42,12 +43,8 @@ export async function openSafetensors(files: FileSystem, folder: string): Promis
         const place = tensors.get(name);
         if (!place) throw new ModelError(`Cannot read tensor ${name}: model ${folder} has none of that name`);
         const bytes = await place.file.slice(place.offset, place.byteLength), { type, shape } = place;
-        return {
-          name,
-          type,
-          shape: [...shape],
-          bytes: order && isTurned(name) ? reordered(bytes, shape[0]!, order) : bytes,
-        };
+        const ordered = order && isTurned(name) ? reordered(bytes, shape[0]!, order) : bytes;
+        return withGains({ name, type, shape: [...shape], bytes: ordered }, huggingFace.gainsPlus ?? 0, config);
       },
       close,
     };

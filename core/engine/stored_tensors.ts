@@ -4,7 +4,8 @@
  */
 import { ModelError } from "../errors.ts";
 import type { Architecture } from "./architectures/architecture.ts";
-import type { ModelConfig } from "./weights.ts";
+import { dequantise } from "./dequantise.ts";
+import type { ModelConfig, WeightTensor } from "./weights.ts";
 
 /** Where a tensor stands: bytes from `offset` on, in whatever it stands. */
 export interface Place {
@@ -79,6 +80,17 @@ export function reordered(bytes: Uint8Array, rows: number, order: Int32Array): U
     out.set(bytes.subarray(from, from + rowBytes), row * rowBytes);
   }
   return out;
+}
+
+/**
+ * The gains of a norm as they are multiplied by, where files hold them less `plus`, or queries are scaled by them: [n] of F32.
+ * @returns other tensors, and gains that are right, as they are
+ */
+export function withGains(tensor: WeightTensor, plus: number, { queryFactor }: ModelConfig): WeightTensor {
+  const times = tensor.name.endsWith(".self_attn.q_norm") ? queryFactor : 1;
+  if (!/norm$/.test(tensor.name) || plus === 0 && times === 1) return tensor;
+  const gains = dequantise(tensor.type, tensor.bytes).map((gain) => (gain + plus) * times);
+  return { ...tensor, type: "F32", bytes: new Uint8Array(gains.buffer) };
 }
 
 /** Whether rows of the tensor are numbers of queries or keys. */

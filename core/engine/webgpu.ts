@@ -4,14 +4,15 @@
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import type { FileSystem } from "../files.ts";
-import { attentionSelfTest } from "./attention_self_test.ts";
+import { attentionSelfTest, TESTED_WINDOW } from "./attention_self_test.ts";
 import { DeviceError } from "../errors.ts";
 import { BIAS_DIMS, type GpuKvCache } from "../gpu_cache.ts";
-import { Rope } from "../rope.ts";
+import { Rope, slidingRope } from "../rope.ts";
 import type { OnnxRuntime } from "./cpu.ts";
 import { type EmbeddingRows, FEW_ROWS } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { givesQueries, givesRawQueries, slotDim, webgpuNames as names, wideInputs } from "./graph_webgpu.ts";
+import { cachedLayers, slidingLayers } from "./layers.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";
 import type { Packs } from "../pack/packs.ts";
 import type { PreparedModel } from "./prepare.ts";
@@ -46,13 +47,13 @@ export interface GpuLatent {
 export interface GpuPassResult {
   /** float32 [logitsRows, vocab]. */
   logits: GPUBuffer | null;
-  /** Per layer float32 [queryRows, heads * slotDim of the cache], rotated; null without `queryRows` or the features that give queries. */
+  /** Per cached layer float32 [queryRows, heads * slotDim of the cache], rotated; null without `queryRows` or the features that give queries. */
   queries: GPUBuffer[] | null;
-  /** Per layer float32 [S, heads * slotDim], before rotation, with the features `queryMoments` or `indexer`. */
+  /** Per cached layer float32 [S, heads * slotDim], before rotation, with the features `queryMoments` or `indexer`. */
   rawQueries: GPUBuffer[] | null;
   /** Residual stream: per layer float32 [S, hidden], the last [logitsRows, hidden] after the final norm; with the feature `hidden`. */
   hidden: GPUBuffer[] | null;
-  /** Per layer float32 [S, hidden] behind the first norm, with the feature `indexer`. */
+  /** Per cached layer float32 [S, hidden] behind the first norm, with the feature `indexer`. */
   normed: GPUBuffer[] | null;
   /** Gives the logits back, before the others; nothing where there are none. */
   releaseLogits(): void;
@@ -72,7 +73,9 @@ export async function openWebgpu(
 ): Promise<WebgpuEngine> {
   let session: InferenceSession;
   try {
-    await attentionSelfTest(runtime, device, slotDim(config, features), config.heads / config.kvHeads, features.kvType);
+    const group = config.heads / config.kvHeads, { kvType } = features;
+    await attentionSelfTest(runtime, device, slotDim(config, features), group, kvType);
+    if (config.slidingWindow) await attentionSelfTest(runtime, device, config.headDim, group, kvType, TESTED_WINDOW);
     session = await runtime.InferenceSession.create(await files.readFile(prepared.graphPath), {
       executionProviders: [{ name: "webgpu", device } as InferenceSession.WebGpuExecutionProviderOption],
       preferredOutputLocation: "gpu-buffer",
@@ -95,6 +98,9 @@ const rowsOf = ({ tokens, soft }: GpuPass) => tokens.length + (soft?.count ?? 0)
 
 export class WebgpuEngine {
   private readonly rope: Rope;
+  private readonly slidingRope: Rope | null;
+  private readonly cached: number[];
+  private readonly sliding: number[];
   /** int32 per layer: the last slot that the pass fills. */
   private readonly last: GPUBuffer[];
   private nothing: GPUBuffer | null = null;
@@ -108,6 +114,9 @@ export class WebgpuEngine {
     readonly packs: Packs = {},
   ) {
     this.rope = new Rope(config);
+    this.slidingRope = slidingRope(config);
+    this.cached = cachedLayers(config);
+    this.sliding = slidingLayers(config);
     const usage = 0x80 | 0x04 | 0x08; // STORAGE, COPY_SRC, COPY_DST
     this.last = Array.from({ length: config.layers }, () => device.createBuffer({ size: 16, usage }));
   }
@@ -130,14 +139,19 @@ export class WebgpuEngine {
     if (cache.type !== this.features.kvType) {
       throw new Error(`The cache stores ${cache.type}, and the graph was written for ${this.features.kvType}`);
     }
+    if (cache.keys.length !== this.cached.length || (cache.sliding?.keys.length ?? 0) !== this.sliding.length) {
+      throw new Error(`The cache has ${cache.keys.length} layers, and the model wants ${this.cached.length}`);
+    }
     if (rows > cache.free) throw new Error(`${rows} rows do not fit: ${cache.free} slots of the cache are free`);
+    cache.sliding?.reserve(rows);
     const { feeds, fetches } = this.tensors(cache, pass);
     const logits = logitsRows > 0 ? ["logits"] : [];
-    const perLayer = (name: (layer: number) => string, count = config.layers) =>
-      Array.from({ length: count }, (_, layer) => name(layer));
+    const perLayer = (name: (layer: number) => string) => this.cached.map(name);
     const queries = queryRows > 0 ? perLayer(names.query) : [];
     const rawQueries = givesRawQueries(features) ? perLayer(names.rawQuery) : [];
-    const hidden = features.hidden ? perLayer(names.hidden, config.layers + (logitsRows > 0 ? 1 : 0)) : [];
+    const hidden = features.hidden
+      ? Array.from({ length: config.layers + (logitsRows > 0 ? 1 : 0) }, (_, layer) => names.hidden(layer))
+      : [];
     const normed = features.indexer ? perLayer(names.normed) : [];
     const given = [...logits, ...queries, ...rawQueries, ...hidden, ...normed];
     for (const name of given) fetches[name] = null;
@@ -204,25 +218,36 @@ export class WebgpuEngine {
     if (features.readout) Object.assign(feeds, this.latent(pass.latent ?? null));
     const fetches: Record<string, Tensor | null> = {};
     const slots = [1, kvHeads, cache.capacity, cache.slotDim], stored = cache.type === "f16" ? "float16" : "float32";
-    for (let layer = 0; layer < config.layers; layer++) {
-      const total = cache.end[layer]! + rows;
+    /** @param pools keys and values of the layer, which end at `end` */
+    const attends = (layer: number, end: number, slots: number[], ...pools: [GPUBuffer, GPUBuffer]) => {
+      const total = end + rows, [keys, values] = pools;
       this.device.queue.writeBuffer(this.last[layer]!, 0, Int32Array.of(total - 1));
       feeds[names.last(layer)] = this.onGpu(this.last[layer]!, [1], "int32");
       feeds[names.total(layer)] = new this.tensor("int32", Int32Array.of(total), [1]);
       // the same tensor in and out: rows are written in place
-      fetches[names.presentKey(layer)] = feeds[names.pastKey(layer)] = this.onGpu(cache.keys[layer]!, slots, stored);
-      fetches[names.presentValue(layer)] = feeds[names.pastValue(layer)] = this.onGpu(
-        cache.values[layer]!,
-        slots,
-        stored,
-      );
+      fetches[names.presentKey(layer)] = feeds[names.pastKey(layer)] = this.onGpu(keys, slots, stored);
+      fetches[names.presentValue(layer)] = feeds[names.pastValue(layer)] = this.onGpu(values, slots, stored);
+    };
+    this.cached.forEach((layer, i) => attends(layer, cache.end[i]!, slots, cache.keys[i]!, cache.values[i]!));
+    const { sliding } = cache;
+    if (sliding) {
+      const { tokens, firstPosition, soft } = pass, { shift, end, keys, values } = sliding;
+      const { cos, sin } = this.slidingRope!.rowsOf({
+        tokens,
+        firstPosition: firstPosition + shift,
+        soft: soft && { ...soft, firstPosition: soft.firstPosition + shift },
+      });
+      feeds[names.slidingCos] = this.stored(cos, [rows, headDim / 2]);
+      feeds[names.slidingSin] = this.stored(sin, [rows, headDim / 2]);
+      const own = [1, kvHeads, sliding.capacity, headDim];
+      this.sliding.forEach((layer, i) => attends(layer, end, own, keys[i]!, values[i]!));
     }
     return { feeds, fetches };
   }
 
   /** Of rank 1 and all zeros where there is no memory. */
   private latent(memory: GpuLatent | null): Record<string, Tensor> {
-    const { layers, kvHeads, headDim } = this.config, heads = layers * kvHeads;
+    const { kvHeads, headDim } = this.config, layers = this.cached.length, heads = layers * kvHeads;
     this.nothing ??= this.device.createBuffer({ size: 16 * Math.ceil(heads * headDim / 4), usage: 0x80 | 0x04 | 0x08 });
     const { rank, phi, gate, sums, norms } = memory ??
       { rank: 1, phi: this.nothing, gate: this.nothing, sums: this.nothing, norms: this.nothing };

@@ -6,6 +6,7 @@ import { BIAS_DIMS, NUMBER_BYTES } from "../gpu_cache.ts";
 import { blockForm } from "./blocks.ts";
 import type { GraphFeatures } from "./features.ts";
 import { givesQueries, slotDim } from "./graph_webgpu.ts";
+import { cachedLayers } from "./layers.ts";
 import type { ModelConfig, ModelFile } from "./weights.ts";
 
 /** Sizes of ONNX Runtime 1.30's buffers (buffer_manager.cc); larger ones are as large as they must be. */
@@ -66,7 +67,8 @@ function most(into: Map<number, number>, from: Map<number, number>): void {
 /** Tensors [bytes, how many] that live at once around a layer's attention and in its feed-forward part, as counted on ONNX Runtime 1.30. */
 function momentsOf(config: ModelConfig, features: GraphFeatures, pass: PassShape): [number, number][][] {
   const { rows, queryRows = 0, logitsRows = 0 } = pass,
-    { layers, hidden, heads, kvHeads, headDim, ffn, vocab } = config;
+    { hidden, heads, kvHeads, headDim, ffn, vocab } = config;
+  const layers = cachedLayers(config).length;
   const slot = slotDim(config, features), wide = features.logBias, row = 4 * rows;
   // what attention takes and gives
   const isHalf = features.kvType === "f16", stored = NUMBER_BYTES[features.kvType] * rows;

@@ -12,8 +12,8 @@ export type RopeScaling =
    */
   | { kind: "factors"; factors: Float32Array; magnitude?: number };
 
-/** `unrotated`: without rotary positions. */
-export type LayerKind = "full" | "unrotated";
+/** `unrotated`: without rotary positions. `sliding`: sees the newest tokens only. */
+export type LayerKind = "full" | "unrotated" | "sliding";
 
 export interface ModelConfig {
   /** GGUF's `general.architecture` or Hugging Face's `model_type`. */
@@ -41,14 +41,29 @@ export interface ModelConfig {
   qkvBias: boolean;
   /** What the layers are, one kind after the other, and from the first again where these are more layers. */
   layerKinds: readonly LayerKind[];
+  /** Of sliding layers: tokens that a token sees, itself included, and the base of their rotary frequencies, which are never scaled. */
+  slidingWindow: { tokens: number; ropeTheta: number } | null;
+  /** Attention and MLP are normalised once more behind, before they join the residual stream (Gemma 3). */
+  normsBehind: boolean;
+  /** What the MLP's gate goes through; `gelu` is the approximation by tanh. */
+  activation: "silu" | "gelu";
+  /** What the rows of the embedding are multiplied by on their way in. */
+  embeddingScale: number;
+  /** What queries are multiplied by beside 1 / √headDim: stands in the gains of their norm, `q_norm`. */
+  queryFactor: number;
 }
 
 /** What a plain Llama decoder has not: families of models that have it say so (`architectures/`). */
-export const PLAIN: Pick<ModelConfig, "qkNorm" | "qkvBias" | "layerKinds"> = {
+export const PLAIN = {
   qkNorm: false,
   qkvBias: false,
   layerKinds: ["full"],
-};
+  slidingWindow: null,
+  normsBehind: false,
+  activation: "silu",
+  embeddingScale: 1,
+  queryFactor: 1,
+} as const satisfies Partial<ModelConfig>;
 
 /** One tensor as stored: `bytes` holds the rows one after the other in `type`'s block format. */
 export interface WeightTensor {
@@ -62,7 +77,7 @@ export interface WeightTensor {
 /**
  * An opened model file. Tensor names are Hugging Face's without `model.` and `.weight`: `embed_tokens`, `norm`, `lm_head`,
  * `layers.0.self_attn.q_proj`, `layers.0.self_attn.q_proj.bias`, `layers.0.mlp.gate_proj`, `layers.0.input_layernorm`, `layers.0.post_attention_layernorm`.
- * Rows of q and k stand in half-split RoPE order: a GGUF file's interleaved rows are put back by the reader.
+ * Norms hold what is multiplied by. Rows of q and k stand in half-split RoPE order: a GGUF file's interleaved rows are put back by the reader.
  */
 export interface ModelFile {
   readonly format: "gguf" | "safetensors";

@@ -1,5 +1,6 @@
 /** The pack of IndexMem (arXiv 2605.25475): an indexer that scores slots, and a memory that keeps something of what is evicted. */
 import type { Latent } from "../compensate/latent_state.ts";
+import { cachedLayers } from "../engine/layers.ts";
 import type { ModelConfig } from "../engine/weights.ts";
 import type { Indexer } from "../probe/index_score.ts";
 import type { Length, PackArrays } from "./arrays.ts";
@@ -11,6 +12,7 @@ export interface IndexmemPack {
   indexDim: number;
   /** Rows of a head's latent memory. */
   rank: number;
+  /** Of the cached layers. */
   layers: { indexer: Indexer; latent: Latent }[];
 }
 
@@ -23,7 +25,7 @@ export async function indexmemPack(header: PackHeader, arrays: PackArrays, confi
   // the first layer's shapes are all layers'
   let dim: Length = { name: "d", most: MOST_DIM }, heads: Length = { name: "n", most: MOST_HEADS };
   let rank: Length = { name: "r", most: MOST_RANK };
-  for (let layer = 0; layer < config.layers; layer++) {
+  for (const layer of cachedLayers(config)) {
     const indexer = await indexerOf(arrays, `indexer.${layer}.`, config, dim, heads);
     const latent = await latentOf(arrays, `memory.${layer}.`, config, rank);
     layers.push({ indexer, latent });

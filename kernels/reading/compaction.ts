@@ -81,7 +81,7 @@ export class Compaction {
     const { cache, engine: { config }, gpu } = memory;
     this.shape = {
       heads: cache.heads,
-      layers: config.layers,
+      layers: cache.shape.layers,
       kvHeads: config.kvHeads,
       group: config.heads / config.kvHeads,
       headDim: config.headDim,
@@ -161,11 +161,15 @@ export class Compaction {
   forget(): void {
     const { cache } = this.memory;
     for (let layer = 0; layer < cache.end.length; layer++) cache.end[layer]! -= this.behind;
+    cache.sliding?.restore();
     this.behind = 0;
   }
 
   private add(rows: number): void {
-    this.memory.cache.append(rows);
+    const { cache } = this.memory;
+    // rows of the pass stand behind the last one: what is put aside is what was there before
+    cache.sliding?.save();
+    cache.append(rows);
     this.behind += rows;
   }
 

@@ -2,6 +2,7 @@
 import type { Sizes } from "../../core/budget.ts";
 import { FEW_ROWS } from "../../core/engine/engine.ts";
 import { activationBytes, type PassShape, weightBytes } from "../../core/engine/webgpu_memory.ts";
+import { cachedLayers } from "../../core/engine/layers.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import type { KvType } from "../../core/gpu_cache.ts";
 import { needs, type Policy } from "../../core/policy.ts";
@@ -41,7 +42,9 @@ export async function deviceMemory(
 ): Promise<DeviceMemory> {
   const { config } = model, features = { ...gpuFeatures(policy, takesNotes), kvType };
   const { bytes: kv, besides: parameters } = await dryRun(policy, config, sizes, features.logBias, {}, kvType);
-  const matrices = needs(policy, "valueNorms") ? 4 * config.layers * config.hidden * config.heads * config.headDim : 0;
+  const matrices = needs(policy, "valueNorms")
+    ? 4 * cachedLayers(config).length * config.hidden * config.heads * config.headDim
+    : 0;
   const weights = weightBytes(model) + matrices;
   const activations = activationBytes(config, features, passesOf(policy, sizes, read, features.logBias));
   return { weights, kv, parameters, activations, peak: weights + kv + parameters + activations };

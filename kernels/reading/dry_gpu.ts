@@ -3,6 +3,7 @@
  * and its `memory` what it would allocate, so nobody counts by hand.
  */
 import type { GpuPass, GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
+import { cachedLayers } from "../../core/engine/layers.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import { EmbeddingTable } from "../../core/pack/embeddings.ts";
 import type { Packs } from "../../core/pack/packs.ts";
@@ -104,7 +105,8 @@ class DryRecording extends Recording {
 }
 
 /** As many rows as packs have, of nothing. */
-function fakePacks({ layers, hidden, heads, kvHeads, headDim }: ModelConfig): Packs {
+function fakePacks(config: ModelConfig): Packs {
+  const { hidden, heads, kvHeads, headDim } = config, layers = cachedLayers(config).length;
   const header = {
     path: "",
     sha256: "",

@@ -1,6 +1,7 @@
 /** What a reading on a GPU allocates, found by one on a GPU that runs nothing: every policy's own code says what it needs, and no table has to. */
 import type { Allocate, Allocation, Rooms, Sizes } from "../../core/budget.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
+import { cachedLayers } from "../../core/engine/layers.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import type { KvType } from "../../core/gpu_cache.ts";
 import type { Packs } from "../../core/pack/packs.ts";
@@ -31,7 +32,7 @@ export async function dryRun(
   packs: Packs = {},
   kvType: KvType = "f32",
 ): Promise<DryMemory> {
-  const { slots, chunkTokens, reserve, decodeBudget } = sizes, heads = config.layers * config.kvHeads;
+  const { slots, chunkTokens, reserve, decodeBudget } = sizes, heads = cachedLayers(config).length * config.kvHeads;
   const capacity = gpuCapacity(policy, sizes), summary = [heads * (slots + chunkTokens), heads * slots, slots];
   const gpu = new DryGpu((into) => into.forEach((_, i) => into[i] = i < 3 ? summary[i]! : slots));
   gpu.kvType = kvType;

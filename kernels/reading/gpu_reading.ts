@@ -16,6 +16,7 @@ import {
   SINKS,
   stateBytes,
 } from "../../core/policy.ts";
+import { cacheShape } from "../../core/engine/layers.ts";
 import { GpuKvCache, type KvType } from "../../core/gpu_cache.ts";
 import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
@@ -38,7 +39,7 @@ import { recordLabels } from "./label.ts";
 import { IndexerOnGpu, LatentOnGpu } from "./indexmem.ts";
 import { recordMove, type SlotArray } from "./move.ts";
 import { recordNarrowed, recordWhole } from "./narrowed.ts";
-import { gpuCapacity, mostSlotsOf } from "./plan.ts";
+import { gpuCapacity, mostRows, mostSlotsOf } from "./plan.ts";
 import { probeForm } from "./probe.ts";
 import { asking, liveOf } from "./recall.ts";
 import { selectForms } from "./select.ts";
@@ -84,8 +85,8 @@ export class GpuReading implements Reading {
   ) {
     const { budget, chunkTokens, reserve } = options;
     const capacity = gpuCapacity(policy, { slots: budget.slots, chunkTokens, reserve });
-    const { logBias, kvType } = engine.features;
-    const cache = new GpuKvCache(gpu.device, engine.config, capacity, logBias, kvType);
+    const { logBias, kvType } = engine.features, shape = cacheShape(engine.config);
+    const cache = new GpuKvCache(gpu.device, shape, capacity, logBias, kvType, mostRows(chunkTokens));
     if (gpu.kvType !== kvType) throw new Error(`Kernels look for ${gpu.kvType} where the cache stores ${kvType}`);
     const slots = new Slots(gpu, cache.heads, capacity), { indexmem } = engine.packs;
     this.memory = {
@@ -215,7 +216,7 @@ export class GpuReading implements Reading {
     cache.end.set(ends);
     this.total = after!;
     if (known) this.live = this.live.map((slots, head) => Math.min(slots, known[head]! + making));
-    if (this.positions === "compact") this.nextPosition = longest!;
+    if (this.positions === "compact") this.moveTo(longest!);
     this.compactions++;
     this.evicted += (before! - after!) / heads;
     if (after! > options.budget.slots * heads) {
@@ -226,6 +227,12 @@ export class GpuReading implements Reading {
         `The cache has ${cache.free} free slots, where a chunk of ${chunkTokens} and a reserve of ${reserve} must fit`,
       );
     }
+  }
+
+  /** RoPE index of the next token under compact positions. */
+  private moveTo(position: number): void {
+    this.memory.cache.sliding?.movedBy(this.nextPosition - position);
+    this.nextPosition = position;
   }
 
   /** Moves what stays of every head together, and what is known of it. */
@@ -420,7 +427,7 @@ export class GpuReading implements Reading {
     for (let layer = 0; layer < layers; layer++) cache.end[layer]! -= evicted;
     this.total -= evicted * heads;
     this.live = this.live.map((slots) => slots - evicted);
-    if (this.positions === "compact") this.nextPosition = Math.max(...cache.end);
+    if (this.positions === "compact") this.moveTo(Math.max(...cache.end));
     this.written = of.budget;
     this.evictedWritten += evicted;
   }

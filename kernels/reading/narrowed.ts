@@ -10,6 +10,8 @@ export function recordNarrowed(recording: Recording, { cache, slots, latent }: G
   if (!cache.wide) throw new Error("A cache whose slots have no bias cannot be narrowed: open it as `isWide` says");
   // a latent memory may know of anything
   if (latent) latent.visible = firstSource <= 0;
+  if (firstSource === EVERYTHING) cache.sliding?.restore();
+  else cache.sliding?.narrow(firstSource);
   const { source, start, end } = slots, { layers, kvHeads, headDim } = cache.shape;
   for (let layer = 0; layer < layers; layer++) {
     narrow.record(recording, { source, start, end, pool: cache.keys[layer]! }, {

@@ -61,6 +61,9 @@ export function kvTypes(
 /** Rows around a repeated chunk: the request and the start of the answer. Where they are more, the chunk is repeated in pieces. */
 export const REQUEST_ROWS = 64;
 
+/** Rows of a pass, at most: a chunk, one that is repeated, or a probe's. */
+export const mostRows = (chunkTokens: number): number => Math.max(PROBE_ROWS, chunkTokens + REQUEST_ROWS);
+
 /** Slots per head after a compaction, at most. */
 export function mostSlotsOf(
   policy: Policy,

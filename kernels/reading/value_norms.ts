@@ -1,4 +1,5 @@
 /** ‖v W_O‖₁ of new rows, for policies that weigh with it: the model's output matrices stand on the GPU a second time, as ONNX Runtime's are out of reach. */
+import { cachedLayers } from "../../core/engine/layers.ts";
 import type { WebgpuEngine } from "../../core/engine/webgpu.ts";
 import { valueNorms, valueNormStripes } from "../forward/value_norms.ts";
 import { valueNormsSum } from "../forward/value_norms_sum.ts";
@@ -6,7 +7,10 @@ import type { Gpu } from "../gpu.ts";
 import type { Compaction } from "./compaction.ts";
 
 export class ValueNorms {
-  private constructor(private readonly matrices: GPUBuffer[], private readonly hidden: number) {}
+  private constructor(
+    /** Of the cached layers. */ private readonly matrices: GPUBuffer[],
+    private readonly hidden: number,
+  ) {}
 
   /** @param matrix of a layer, float32 [hidden, heads * headDim] */
   static async open(
@@ -15,7 +19,7 @@ export class ValueNorms {
     matrix: (layer: number) => Promise<Float32Array<ArrayBuffer>>,
   ): Promise<ValueNorms> {
     const matrices: GPUBuffer[] = [];
-    for (let layer = 0; layer < config.layers; layer++) {
+    for (const layer of cachedLayers(config)) {
       const data = await matrix(layer), buffer = await gpu.allocate(data.byteLength, `output matrix ${layer}`);
       gpu.write(buffer, data);
       matrices.push(buffer);

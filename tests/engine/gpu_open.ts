@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as runtime from "onnxruntime-web/webgpu";
 import type { Engine } from "../../core/engine/engine.ts";
+import { cacheShape } from "../../core/engine/layers.ts";
 import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
@@ -52,7 +53,7 @@ export async function usingGpu<T>(
 
 export function gpuCache(engine: WebgpuEngine, capacity: number): GpuKvCache {
   const { config, features, device } = engine;
-  return new GpuKvCache(device, config, capacity, features.logBias, features.kvType);
+  return new GpuKvCache(device, cacheShape(config), capacity, features.logBias, features.kvType);
 }
 
 /** Forwards `ids` in chunks of these sizes, the last one over and over: logits of the last `logitsRows`. */

@@ -37,7 +37,7 @@ for (const model of known) {
   ) => {
     const { golden, arrays } = await goldenOf(model), ids: number[] = golden.prompt_ids;
     return await usingGpu(device, folderOf(model), { features: { logBias, kvType: "f16" } }, async (opened) => {
-      const { engine, cpu } = opened, { vocab } = engine.config, before = memory.current;
+      const { engine, cpu } = opened, { vocab, kvHeads, headDim } = engine.config, before = memory.current;
       const cache = gpuCache(engine, ids.length + 20), bytes = memory.current - before;
       const logits = await forwardGpu(engine, cache, ids, { sizes: [1, 64, 7, 100, 65, 33], logitsRows: ids.length });
       const plain = await forward(cpu, cacheFor(cpu, ids.length), ids, { logitsRows: ids.length });
@@ -49,10 +49,12 @@ for (const model of known) {
         logits.subarray((ids.length - 1) * vocab),
         (token, i) => forwardGpu(engine, cache, [token], { firstPosition: ids.length + i }),
       );
-      const { heads, capacity, slotDim } = cache;
+      const { heads, capacity, slotDim, sliding } = cache, beside = sliding?.bytes ?? 0;
+      const slidingRow = sliding && sliding.keys[0]!.size / sliding.capacity;
       cache.close();
       return [
-        equal("bytes of a number", [bytes / (heads * capacity * slotDim * 2)], [2]),
+        equal("bytes of a number", [(bytes - beside) / (heads * capacity * slotDim * 2)], [2]),
+        ...(slidingRow ? [equal("bytes of a sliding row", [slidingRow], [2 * kvHeads * headDim])] : []),
         close("logits_last8", logits.subarray((ids.length - 8) * vocab), arrays.data("logits_last8"), LOGITS),
         { ok: agreed >= AGREED, text: `likeliest tokens as the CPU's: ${agreed}` },
         equal("greedy_ids", written, golden.greedy_ids),

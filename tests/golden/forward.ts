@@ -1,10 +1,11 @@
 /** Prompts through the engine, as the reader forwards them but without a policy. */
 import { KvCache } from "../../core/cache.ts";
+import { cacheShape } from "../../core/engine/layers.ts";
 import type { Engine, PassResult } from "../../core/engine/engine.ts";
 
 /** A cache that holds `slots` rows per head. */
 export function cacheFor(engine: Engine, slots: number): KvCache {
-  return new KvCache(engine.config, slots);
+  return new KvCache(cacheShape(engine.config), slots);
 }
 
 /** Forwards `ids` in chunks of `size` onto the cache. `take` sees every pass with the index of its first row. */

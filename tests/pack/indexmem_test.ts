@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { latentRead, LatentState, latentSums, latentUpdate } from "../../core/compensate/latent_state.ts";
 import { readSafetensors } from "../../core/engine/safetensors.ts";
-import type { ModelConfig } from "../../core/engine/weights.ts";
+import { type ModelConfig, PLAIN } from "../../core/engine/weights.ts";
 import { packArrays } from "../../core/pack/arrays.ts";
 import type { PackHeader } from "../../core/pack/header.ts";
 import { indexmemPack } from "../../core/pack/indexmem.ts";
@@ -13,7 +13,9 @@ import { files, fixture } from "../host.ts";
 import { difference } from "../tiny_llama.ts";
 
 const path = fixture("packs/reference.safetensors"), stored = await readSafetensors(await files.open(path));
-const config = { layers: 3, hidden: 64, heads: 4, kvHeads: 2, headDim: 32 } as ModelConfig;
+const config = { layers: 3, hidden: 64, heads: 4, kvHeads: 2, headDim: 32, ...PLAIN } as Partial<
+  ModelConfig
+> as ModelConfig;
 const header = { path, method: "indexmem" } as PackHeader;
 const pack = await indexmemPack(header, packArrays(stored, header), config), all = await readArrays(path);
 const { layers, hidden, heads, kvHeads, headDim } = config, group = heads / kvHeads;

@@ -1,4 +1,5 @@
 /** The families of models that can be run, by what their files call themselves. */
+import { gemma3 } from "./gemma3.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { phi3 } from "./phi3.ts";
@@ -7,7 +8,7 @@ import { qwen3 } from "./qwen3.ts";
 import { smollm3 } from "./smollm3.ts";
 import type { Architecture } from "./architecture.ts";
 
-const all: readonly Architecture[] = [llama, mistral, phi3, qwen2, qwen3, smollm3];
+const all: readonly Architecture[] = [llama, gemma3, mistral, phi3, qwen2, qwen3, smollm3];
 
 /** By GGUF's `general.architecture`. */
 export const ggufArchitectures: ReadonlyMap<string, Architecture> = new Map(

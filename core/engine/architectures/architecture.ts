@@ -36,8 +36,10 @@ export interface HuggingFaceForm {
 
 /** Reads values of a file's configuration and doubts them: all throw a `ModelError`. */
 export interface Keys {
-  /** As it stands there; undefined where it does not. */
+  /** As it stands there; undefined where it does not. A list of equal values is one. */
   value(key: string): unknown;
+  /** The same, and a list as it is. */
+  list(key: string): unknown;
   /** A whole number from 1 on. */
   whole(key: string, otherwise?: number): number;
   /** A number above 0. */

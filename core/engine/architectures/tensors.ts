@@ -1,5 +1,6 @@
 /** What a decoder consists of: the tensors that a file must hold, whatever its format. */
 import { ModelError } from "../../errors.ts";
+import { cachedLayers } from "../layers.ts";
 import type { ModelConfig } from "../weights.ts";
 
 // A table of this many positions and 64 frequencies is 4 GiB; every model in use was trained for less.
@@ -28,6 +29,10 @@ export function* expectedTensors(config: ModelConfig): Generator<[name: string, 
     }
     yield [prefix + "self_attn.o_proj", [hidden, heads * headDim]];
     yield [prefix + "post_attention_layernorm", [hidden]];
+    if (config.normsBehind) {
+      yield [prefix + "pre_feedforward_layernorm", [hidden]];
+      yield [prefix + "post_feedforward_layernorm", [hidden]];
+    }
     yield [prefix + "mlp.gate_proj", [ffn, hidden]];
     yield [prefix + "mlp.up_proj", [ffn, hidden]];
     yield [prefix + "mlp.down_proj", [hidden, ffn]];
@@ -65,6 +70,9 @@ export function checkTensors(
       );
     }
     known++;
+  }
+  if (cachedLayers(config).length === 0) {
+    refuse(`each of its ${config.layers} layers sees the newest tokens only: no layer would hold what was read before`);
   }
   if (known === tensors.size) return;
   const expected = new Set<string>();

@@ -147,6 +147,7 @@ export function keysOf(path: string, family: string, metadata: ReadonlyMap<strin
   };
   return {
     value,
+    list: (key) => metadata.get(`${family}.${key}`),
     refuse,
     whole(key, otherwise) {
       const found = value(key) ?? otherwise;

@@ -34,21 +34,27 @@ export function huggingFaceConfig(
   const keys = keysOf(path, config), { whole, positive, only, refuse } = keys;
   only("attention_bias", false);
   only("mlp_bias", false);
-  only(config.hidden_activation === undefined ? "hidden_act" : "hidden_activation", "silu", "swish");
+  const activation = config.hidden_activation ?? config.hidden_act ?? "silu";
+  if (activation !== "silu" && activation !== "swish" && activation !== "gelu_pytorch_tanh") {
+    throw refuse("hidden_act", activation, '"silu" and "gelu_pytorch_tanh" work');
+  }
   if (config.quantization_config) {
     const method = object(config.quantization_config).quant_method;
     throw refuse("quantization_config", method, "give the unquantised checkpoint, or a GGUF file of the model");
   }
 
-  const rope: Json = config.rope_parameters === undefined || config.rope_parameters === null
+  const stated5 = object(config.rope_parameters), scaling = stated5.full_attention ?? config.rope_parameters;
+  // transformers 5 has one of each kind of layers where these differ
+  const rope: Json = scaling === undefined || scaling === null
     ? { ...object(config.rope_scaling), rope_theta: config.rope_theta }
-    : { rope_theta: config.rope_theta, ...object(config.rope_parameters) };
+    : { rope_theta: config.rope_theta, ...object(scaling) };
   const ropeKeys = keysOf(path, rope);
   const hidden = whole("hidden_size"), heads = whole("num_attention_heads");
   const trainedPositions = whole("max_position_embeddings", 2048);
   const headDim = whole("head_dim", hidden / heads), stated = config._name_or_path;
   const plain: ModelConfig = {
     ...PLAIN,
+    activation: activation === "gelu_pytorch_tanh" ? "gelu" : "silu",
     architecture: architecture.name,
     name: typeof stated === "string" && stated !== "" ? stated : folderName,
     layers: whole("num_hidden_layers"),
@@ -124,6 +130,7 @@ function keysOf(path: string, config: Json): Keys {
   const refuse = refusal(path);
   return {
     value: (key) => config[key],
+    list: (key) => config[key],
     refuse,
     whole(key, otherwise) {
       const value = config[key] ?? otherwise;

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadOnnxRuntimeWebGpu } from "../../../cli/runtimes/webgpu_onnx.ts";
+import { cacheShape } from "../../../core/engine/layers.ts";
 import { NO_FEATURES } from "../../../core/engine/features.ts";
 import { prepare } from "../../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../../core/engine/webgpu.ts";
@@ -53,7 +54,7 @@ class GpuMemoryOf implements TestedMemory {
   private readonly cache: GpuKvCache;
 
   constructor(private readonly gpu: Gpu, private readonly engine: WebgpuEngine, slots: number) {
-    this.cache = new GpuKvCache(engine.device, engine.config, slots, engine.features.logBias);
+    this.cache = new GpuKvCache(engine.device, cacheShape(engine.config), slots, engine.features.logBias);
   }
 
   async forward(ids: number[], { size = ids.length, logitsRows }: { size?: number; logitsRows: number }) {

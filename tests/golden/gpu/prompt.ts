@@ -3,6 +3,7 @@
  * product has its own. What is raised or edited to be as kvpress has it comes back, is changed on the CPU as in a run there, and goes to the device again.
  */
 import type { WebgpuEngine } from "../../../core/engine/webgpu.ts";
+import { cacheShape } from "../../../core/engine/layers.ts";
 import { GpuKvCache } from "../../../core/gpu_cache.ts";
 import { parsePolicy } from "../../../core/policies.ts";
 import type { Policy, Scores } from "../../../core/policy.ts";
@@ -166,7 +167,7 @@ class Read {
     private readonly capacity: number,
     private readonly attributes: string[] = [],
   ) {
-    const cache = new GpuKvCache(gpu.device, engine.config, capacity, engine.features.logBias);
+    const cache = new GpuKvCache(gpu.device, cacheShape(engine.config), capacity, engine.features.logBias);
     this.memory = { gpu, engine, cache, slots: new Slots(gpu, cache.heads, capacity) };
   }
 
