@@ -2,6 +2,7 @@
  * Whole policies on the GPU against the CPU's: the same chunks through both, and after every compaction the same slots stay. Prints what it compared as
  * JSON; a process of its own, under Bun and Deno (`readings_test.ts` starts it, with the names of policies wanted or none for all). Policies take turns with
  * original and compact positions; with the word `both-positions` each is read with both, with the word `f16` the GPU's cache is in half precision.
+ * `model=<name>` takes another golden model.
  */
 import process from "node:process";
 import { argmax } from "../../core/decode/write.ts";
@@ -20,12 +21,14 @@ import { isWide } from "../../kernels/reading/plan.ts";
 import { unsupportedOnGpu } from "../../kernels/reading/supported.ts";
 import { ValueNorms } from "../../kernels/reading/value_norms.ts";
 import { PACK_METHODS } from "../../core/pack/method.ts";
+import { open } from "../golden/open.ts";
+import { fixture } from "../host.ts";
 import { randomPacks } from "../packs.ts";
 import { openTestGpu } from "../engine/gpu_device.ts";
 import { type OpenedGpu, usingGpu } from "../engine/gpu_open.ts";
 import { counting } from "./counting.ts";
 import { difference, gapBetween, watched } from "./kept_slots.ts";
-import { difference as apart, fakeTokenizer, openTiny, TINY, tokens } from "../tiny_llama.ts";
+import { difference as apart, fakeTokenizer, TINY, tokens } from "../tiny_llama.ts";
 
 const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6;
 /** Written tokens, and so many of them stay under a policy that evicts while writing. */
@@ -185,7 +188,9 @@ const gpu = await openTestGpu(), counts = counting(gpu);
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
 const words = process.argv.slice(2), both = words.includes("both-positions");
 const kvType = gpu.kvType = words.includes("f16") ? "f16" : "f32";
-const wanted = words.filter((word) => word !== "both-positions" && word !== "f16"),
+const other = words.find((word) => word.startsWith("model="))?.slice("model=".length);
+const model = other ? fixture(`golden/models/${other}`) : TINY;
+const wanted = words.filter((word) => !["both-positions", "f16"].includes(word) && !word.startsWith("model=")),
   names = wanted.length > 0 ? wanted : [...Object.keys(named), ...SPELLED, ...DECODING, ...REMEMBERING];
 let turn = 0;
 // everything that any policy asks of a graph: opening an engine takes longer than reading
@@ -201,11 +206,11 @@ const all: GraphFeatures = {
   readout: true,
   packs: PACK_METHODS,
 };
-const cpu = await openTiny({ features: all, packs: randomPacks });
+const cpu = await open(model, { features: all, packs: randomPacks });
 for (const logBias of [false, true]) {
   const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy, isNoted(policy)) === logBias);
   if (mine.length === 0) continue;
-  await usingGpu(gpu.device, TINY, { features: { ...all, logBias, kvType }, packs: randomPacks }, async (on) => {
+  await usingGpu(gpu.device, model, { features: { ...all, logBias, kvType }, packs: randomPacks }, async (on) => {
     const norms = await ValueNorms.open(gpu, on.engine, async (layer) => {
       const { type, bytes } = await on.model.tensor(`layers.${layer}.self_attn.o_proj`);
       return Float32Array.from(dequantise(type, bytes));
