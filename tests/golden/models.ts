@@ -1,6 +1,12 @@
-/** `models/<architecture>`: logits, hidden states and greedy tokens of tiny models, prefilled in one piece and in odd chunks. */
+/**
+ * `models/<architecture>`: logits, hidden states and greedy tokens of tiny models, prefilled in one piece and in odd chunks. Each model is opened in both
+ * forms of its configuration, and once more as a GGUF file.
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { argmax } from "../../core/decode/write.ts";
+import { asGguf } from "./as_gguf.ts";
 import type { GoldenDevice, TestedModel } from "./device.ts";
 import { type Arrays, isSupported, list, readArrays, readJson } from "./open.ts";
 import { type Check, close, equal, notYet, type Vector } from "./report.ts";
@@ -25,22 +31,47 @@ export async function modelVectors(root: string, device: GoldenDevice): Promise<
     for (const configFile of (await list(folder)).filter((file) => /^config(\.\w+)?\.json$/.test(file))) {
       const vector = `models/${name}/golden.safetensors (${configFile})`;
       if (!isSupported(golden.model_type)) vectors.push(notYet(vector, `architecture ${golden.model_type}`));
-      else vectors.push({ name: vector, run: () => check(folder, configFile, golden, device) });
+      else vectors.push({ name: vector, run: () => check(folder, folder, golden, device, configFile) });
+    }
+    if (isSupported(golden.model_type)) {
+      vectors.push({
+        name: `models/${name}/golden.safetensors (as GGUF)`,
+        async run() {
+          const own = await mkdtemp(join(tmpdir(), "palimpsest-golden-")), path = join(own, `${name}.gguf`);
+          try {
+            await writeFile(path, await asGguf(folder));
+            return await check(folder, path, golden, device);
+          } finally {
+            await rm(own, { recursive: true, force: true });
+          }
+        },
+      });
     }
   }
   return vectors;
 }
 
-async function check(folder: string, configFile: string, golden: Golden, device: GoldenDevice): Promise<Check[]> {
+/** @param path what is opened: a GGUF file, or the folder with one of its configurations */
+async function check(
+  folder: string,
+  path: string,
+  golden: Golden,
+  device: GoldenDevice,
+  configFile?: string,
+): Promise<Check[]> {
   const asked = await readArrays(join(folder, "golden.safetensors"));
-  return await device.model(folder, { configFile, features: { hidden: true } }, async (model) => {
-    const checks: Check[] = [];
-    for (const size of [golden.prompt_ids.length, ...CHUNKS]) {
-      if (size <= golden.prompt_ids.length) checks.push(...await prompt(model, golden, asked, size));
-    }
-    checks.push(...await greedy(model, golden, asked));
-    return checks;
-  });
+  return await device.model(
+    path,
+    { ...(configFile ? { configFile } : {}), features: { hidden: true } },
+    async (model) => {
+      const checks: Check[] = [];
+      for (const size of [golden.prompt_ids.length, ...CHUNKS]) {
+        if (size <= golden.prompt_ids.length) checks.push(...await prompt(model, golden, asked, size));
+      }
+      checks.push(...await greedy(model, golden, asked));
+      return checks;
+    },
+  );
 }
 
 async function prompt(model: TestedModel, golden: Golden, asked: Arrays, size: number): Promise<Check[]> {

@@ -4,19 +4,12 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { isRequired, root, softwareGpus } from "../software_gpus.ts";
 
-/** Every policy where it is quickest; elsewhere those that meet every way through the forms. */
-const POLICIES: Record<string, string[]> = {
-  "Deno + lavapipe": [],
-  "Bun + SwiftShader": [
-    "question-quote",
-    "critical-adakv-snapkv",
-    "flow-snapkv",
-    "kvzip",
-    "lookahead",
-    "judgeq",
-    "coverage",
-  ],
-};
+/** Where, which policies, and of which golden model beside the Llama. */
+interface Readings {
+  on: string;
+  model?: string;
+  policies: string[];
+}
 
 /**
  * Over a cache in half precision, and by how much the scores of what first goes instead of others may differ: attention's logits are rounded to 11 bits.
@@ -58,20 +51,59 @@ for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => 
   });
 }
 
-for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => POLICIES[name])) {
-  test(`policies on ${name}`, { skip: missing && !isRequired ? missing : false, timeout: 3_600_000 }, () => {
+/** What layers that differ must not disturb: rotated keys, expected queries, a narrowed cache, what is written and forgotten, heads of unequal length. */
+const BY_LAYER = [
+  "probe=expected,aggregate=none,select=critical,allocate=ada",
+  "kvzip",
+  "lookahead",
+  "coverage",
+  "indexmem",
+  "streaming-recency",
+];
+
+/** Every policy where it is quickest; elsewhere those that meet every way through the forms. */
+const READINGS: Readings[] = [
+  { on: "Deno + lavapipe", policies: [] },
+  { on: "Deno + lavapipe", model: "gemma3_text", policies: BY_LAYER },
+  { on: "Deno + lavapipe", model: "smollm3", policies: BY_LAYER.slice(0, 2) },
+  { on: "Deno + lavapipe", model: "phi3_long", policies: BY_LAYER.slice(0, 2) },
+  {
+    on: "Bun + SwiftShader",
+    policies: [
+      "question-quote",
+      "critical-adakv-snapkv",
+      "flow-snapkv",
+      "kvzip",
+      "lookahead",
+      "judgeq",
+      "coverage",
+    ],
+  },
+];
+
+for (const { on: name, model, policies } of READINGS) {
+  const { command, env, missing } = softwareGpus.find((gpu) => gpu.name === name)!;
+  test(`policies${model ? ` of ${model}` : ""} on ${name}`, {
+    skip: missing && !isRequired ? missing : false,
+    timeout: 3_600_000,
+  }, () => {
     if (missing && !isRequired) return console.log(`skipped: policies on ${name}: ${missing}`);
     assert.equal(missing, null, `PALIMPSEST_REQUIRE_GPU is set, but for ${name} ${missing}`);
     const { stdout, stderr, status, error } = spawnSync(
       command[0]!,
-      [...command.slice(1), "tests/kernels/readings.ts", ...POLICIES[name]!],
+      [
+        ...command.slice(1),
+        "tests/kernels/readings.ts",
+        ...policies,
+        ...(model ? [`model=${model}`, "both-positions"] : []),
+      ],
       { cwd: root, env: { ...env, XDG_RUNTIME_DIR: "/tmp" }, encoding: "utf8" },
     );
     assert.equal(error, undefined);
     assert.equal(status, 0, stderr);
     const [, ...lines] = stdout.trim().split("\n").map((line) => JSON.parse(line));
     const compared = lines.filter((line) => !line.unsupported);
-    assert.ok(compared.length >= (POLICIES[name]!.length || 20), `only ${compared.length} policies were compared`);
+    assert.ok(compared.length >= (policies.length || 20), `only ${compared.length} policies were compared`);
     for (const { policy, positions, error, same, kept, tokens, compactions, readBack, ...more } of compared) {
       const what = `${policy}, ${positions} positions`;
       assert.equal(error, undefined, what);
