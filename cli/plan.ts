@@ -41,6 +41,8 @@ export interface PlanRecord {
     /** Document tokens per slot that stays; at most 1 where nothing is evicted. */
     compression: number;
     positions: Positions;
+    /** Layers that see the newest tokens only: they hold so many, beside the budget. Null where the model has none. */
+    slidingLayers: { layers: number; ofLayers: number; windowTokens: number } | null;
   };
   /** What a GPU holds at most, where one would be taken: `kv.bytes` and the rest. ONNX Runtime's share is what its kernels were seen to keep. */
   gpu: { weightsBytes: number; activationBytes: number; peakBytes: number } | null;
@@ -79,6 +81,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
   const [
     { defaultChunk, defaultPolicies, parsePolicy, resolveBudget },
     { openGguf },
+    { cacheShape },
     { tokenizerFromGguf },
     { renderPrompt },
     { packsOf, policyRecord },
@@ -87,6 +90,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
   ] = await Promise.all([
     import("../mod.ts"),
     import("../core/engine/gguf.ts"),
+    import("../core/engine/layers.ts"),
     import("../core/text/tokenizer.ts"),
     import("../core/text/prompt.ts"),
     import("../core/policy.ts"),
@@ -100,7 +104,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
   const chosen = await resolveModel(cache, flags.model);
   const model = await openGguf(await files.open(chosen.path));
   try {
-    const { config } = model;
+    const { config } = model, { sliding } = cacheShape(config);
     const tokenizer = tokenizerFromGguf(model.metadata);
     const { head } = renderPrompt(tokenizer, {
       ...(flags.system === undefined ? {} : { system: flags.system }),
@@ -177,6 +181,9 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
         decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
         compactions: policy.evicts ? compactionsOf(read, budget.slots, chunkTokens) : 0,
         compression: read / budget.slots,
+        slidingLayers: sliding
+          ? { layers: sliding.layers, ofLayers: config.layers, windowTokens: sliding.window }
+          : null,
         positions: positionsOf(flags.positions, read, budget.slots, chunkTokens + reserve, config.trainedPositions),
       },
       gpu: gpu && { weightsBytes: gpu.weights, activationBytes: gpu.activations, peakBytes: gpu.peak },
@@ -284,6 +291,14 @@ export function planLines(record: PlanRecord): string {
         kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.decodeBudgetSlots)} of them for what is written`
       }`,
     ],
+    ...(kv.slidingLayers
+      ? [[
+        "",
+        `${kv.slidingLayers.layers} of ${kv.slidingLayers.ofLayers} layers keep only their newest ${
+          readableCount(kv.slidingLayers.windowTokens)
+        } tokens; the slots are those of the other layers`,
+      ]]
+      : []),
     ...(record.gpu
       ? [[
         "GPU memory",

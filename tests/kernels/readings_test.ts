@@ -95,7 +95,7 @@ for (const { on: name, model, policies } of READINGS) {
         ...command.slice(1),
         "tests/kernels/readings.ts",
         ...policies,
-        ...(model ? [`model=${model}`, "both-positions"] : []),
+        ...(model ? [`model=${model}`] : []),
       ],
       { cwd: root, env: { ...env, XDG_RUNTIME_DIR: "/tmp" }, encoding: "utf8" },
     );
