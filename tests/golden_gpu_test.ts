@@ -1,6 +1,7 @@
 /**
  * Golden vectors on a GPU: some of those that `PALIMPSEST_DEVICE=webgpu npm run golden` runs, where a software GPU is quickest. Every stage that has
- * vectors, and of the policies those that together meet every way through the forms; the models' own are in `tests/engine/webgpu_test.ts`.
+ * vectors, of the policies those that together meet every way through the forms, and of the models those whose graphs have pieces that the ones in
+ * `tests/engine/webgpu_test.ts` have not.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -11,11 +12,13 @@ import { isRequired, root, softwareGpus } from "./software_gpus.ts";
 const WORDS = [
   "fixtures/",
   "llama/inputs",
+  "models/gemma3_text/golden.safetensors (as GGUF)",
+  "models/qwen2/golden.safetensors (as GGUF)",
   ...["expected_attention", "criticaladakv_snapkv", "merging_snapkv", "rerotate_snapkv", "pyramidkv_w8_b8"]
     .map((policy) => `/${policy}_c0.75`),
 ];
-/** A fixture's seven stages, the inputs and the policies. */
-const VECTORS = 13;
+/** A fixture's seven stages, the inputs, the models and the policies. */
+const VECTORS = 15;
 
 for (const { name, command, env, adapter, missing } of softwareGpus.filter(({ name }) => name === "Deno + lavapipe")) {
   test(`golden vectors on ${name}`, { skip: missing && !isRequired ? missing : false, timeout: 3_600_000 }, () => {
