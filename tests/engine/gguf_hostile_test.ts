@@ -102,6 +102,11 @@ const REFUSED: [what: string, file: GgufFile | Uint8Array, message: RegExp][] = 
   ["3 heads of hidden 4", changed({ "llama.attention.head_count": u32(3) }), /./],
   ["an odd head", changed({ "llama.attention.key_length": u32(1) }), /head dimension is 1/],
   [
+    "stretched positions without their factors",
+    changed({ "llama.rope.scaling.type": text("longrope") }),
+    /its positions are stretched, and it lacks rope_factors_short/,
+  ],
+  [
     "partial rotary",
     changed({ "llama.rope.dimension_count": u32(1) }),
     /rope\.dimension_count is 1; an even number up to 2 works/,

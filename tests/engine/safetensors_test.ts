@@ -97,6 +97,9 @@ test("openSafetensors: shards of an index, beside it only", async () => {
   }
 });
 
+const gemma = (more: object) => ({ model_type: "gemma3_text", hidden_act: "gelu_pytorch_tanh", ...more });
+const smollm = (more: object) => ({ model_type: "smollm3", ...more });
+const phi = (factors: object) => ({ model_type: "phi3", rope_scaling: { type: "longrope", ...factors } });
 const REFUSED: [what: string, change: Record<string, unknown>, message: RegExp][] = [
   ["architecture bert", { model_type: "bert" }, /model_type is "bert"; llama, .*qwen3.* works/],
   ["no architecture", { model_type: undefined }, /model_type is missing/],
@@ -110,6 +113,23 @@ const REFUSED: [what: string, change: Record<string, unknown>, message: RegExp][
   ["2^60 layers", { num_hidden_layers: 2 ** 60 }, /num_hidden_layers is/],
   ["2^31 - 1 layers", { num_hidden_layers: 2 ** 31 - 1 }, /no tensor layers\.1\./],
   ["3 heads", { head_dim: undefined, num_attention_heads: 3 }, /head_dim is 1\.33/],
+  [
+    "Qwen 2 with a window",
+    { model_type: "qwen2", use_sliding_window: true },
+    /use_sliding_window is true; false works/,
+  ],
+  [
+    "Gemma 3 with a list of layers that is too short",
+    gemma({ layer_types: [] }),
+    /layer_types is \[\]; .* list of 1 kinds/,
+  ],
+  ["Gemma 3 with an unknown kind of layers", gemma({ layer_types: ["chunked"] }), /layer_types is \["chunked"\]/],
+  ["Gemma 3 without a window", gemma({}), /sliding_window is missing/],
+  ["Gemma 3 with a soft cap", gemma({ final_logit_softcapping: 30 }), /final_logit_softcapping is 30; models without/],
+  ["SmolLM 3 with other layers than it has", smollm({ no_rope_layers: [1, 1] }), /no_rope_layers is .* 1 numbers/],
+  ["SmolLM 3 with another interval", smollm({ no_rope_layer_interval: 3 }), /no_rope_layer_interval is 3; 4 works/],
+  ["Phi 3 with too few factors", phi({ short_factor: [] }), /short_factor is \[\]; 1 numbers above 0 are needed/],
+  ["Phi 3 with a factor of 0", phi({ short_factor: [0] }), /short_factor is \[0\]/],
   ["a wrong vocabulary", { vocab_size: 6 }, /embed_tokens has shape \[5, 4\]/],
 ];
 
