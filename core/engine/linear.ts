@@ -211,7 +211,7 @@ export class WeightWriter {
       return this.graph.node("Gather", [this.external(name, "float32", entry.shape, entry.data), ids], [y]);
     }
     const { rows, columns, bits, blockSize } = entry, blocks = Math.ceil(columns / blockSize);
-    const packed = columns * bits / 8;
+    const padded = blocks * blockSize, packed = padded * bits / 8;
     const inputs = [
       this.external(`${name}.rows`, "uint8", [rows, packed], entry.data),
       ids,
@@ -222,6 +222,9 @@ export class WeightWriter {
       inputs.push(this.external(`${name}.rows.zp`, "uint8", [rows, width], entry.zeroPoints));
     }
     const attributes = { gather_axis: 0, quantize_axis: 1, block_size: blockSize, bits };
-    return this.graph.node("GatherBlockQuantized", inputs, [y], attributes, MS);
+    if (padded === columns) return this.graph.node("GatherBlockQuantized", inputs, [y], attributes, MS);
+    // rows are stored in whole blocks
+    const rowsOf = this.graph.node("GatherBlockQuantized", inputs, [`${y}.padded`], attributes, MS);
+    return this.graph.node("Slice", [rowsOf, this.int64(0), this.int64(columns), this.int64(-1)], [y]);
   }
 }

@@ -54,6 +54,20 @@ for (const name of names) {
   });
 }
 
+for (const name of names) {
+  test(`${name}: weights in blocks of 8 bits stay near, whatever the length of a row`, async () => {
+    const logits = (weights: "f32" | "blocks") =>
+      using(fixture(`golden/models/${name}`), { weights }, async ({ engine }) => {
+        const cache = new KvCache(cacheShape(engine.config), IDS.length);
+        return (await forward(engine, cache, IDS, { size: 100, logitsRows: 20 })).logits;
+      });
+    const exact = await logits("f32"), rounded = await logits("blocks");
+    const squares = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0);
+    const error = Math.sqrt(squares(rounded.map((value, i) => value - exact[i]!)) / squares(exact));
+    assert.ok(error > 0 && error < 0.1, `${error} of the logits`);
+  });
+}
+
 /** A reading of 300 tokens; what it writes. */
 async function written(engine: Engine, policy: string, slots: number, positions: Positions) {
   const parsed = parsePolicy(policy), chunkTokens = 64, reserve = 24;
