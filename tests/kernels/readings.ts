@@ -12,6 +12,7 @@ import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { parsePolicy, policies as named } from "../../core/policies.ts";
+import type { KvType } from "../../core/gpu_cache.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
 import type { Reading } from "../../core/reading.ts";
 import { Reader, type ReaderOptions } from "../../core/reader.ts";
@@ -66,6 +67,17 @@ interface Compared {
   /** Bytes mapped for reading by anybody, ONNX Runtime included: the most for a chunk, and for a written token of which only the id is wanted. */
   readBack: number;
   readBackToken: number;
+}
+
+/** What is printed of a policy's reading. */
+export interface Line extends Compared {
+  policy: string;
+  positions: Positions;
+  kvType: KvType;
+  evictsWritten: boolean;
+  takesNotes: boolean;
+  error?: string;
+  unsupported?: string;
 }
 
 type TestGpu = Awaited<ReturnType<typeof openTestGpu>>;
@@ -187,7 +199,7 @@ const noteOf = (reader: Reading, first: number) =>
 const gpu = await openTestGpu(), counts = counting(gpu);
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
 const words = process.argv.slice(2), both = words.includes("both-positions");
-const kvType = gpu.kvType = words.includes("f16") ? "f16" : "f32";
+const kvType: KvType = gpu.kvType = words.includes("f16") ? "f16" : "f32";
 const other = words.find((word) => word.startsWith("model="))?.slice("model=".length);
 const model = other ? fixture(`golden/models/${other}`) : TINY;
 const wanted = words.filter((word) => !["both-positions", "f16"].includes(word) && !word.startsWith("model=")),
