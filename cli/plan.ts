@@ -202,7 +202,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
 /** What a GPU's cache will store. One that is not here has what is wished for. */
 async function kvTypeOn(
   gpuCan: ReadonlySet<WantedFeature>,
-  config: Pick<ModelConfig, "headDim">,
+  config: Pick<ModelConfig, "headDim" | "largeProducts">,
   wish: KvTypeWish | undefined,
 ): Promise<KvType> {
   const { kvTypes } = await import("../kernels/reading/plan.ts");

@@ -39,6 +39,8 @@ export interface ModelConfig {
   qkNorm: boolean;
   /** Queries, keys and values have biases (Qwen 2). */
   qkvBias: boolean;
+  /** Products of queries and keys are known to be larger than half precision holds (Qwen 2, Phi 3). */
+  largeProducts: boolean;
   /** What the layers are, one kind after the other, and from the first again where these are more layers. */
   layerKinds: readonly LayerKind[];
   /** Of sliding layers: tokens that a token sees, itself included, and the base of their rotary frequencies, which are never scaled. */
@@ -57,6 +59,7 @@ export interface ModelConfig {
 export const PLAIN = {
   qkNorm: false,
   qkvBias: false,
+  largeProducts: false,
   layerKinds: ["full"],
   slidingWindow: null,
   normsBehind: false,

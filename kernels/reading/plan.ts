@@ -39,13 +39,14 @@ export function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
 export type KvTypeWish = "auto" | KvType;
 
 /**
- * What to try, the best first. Rows must be whole words for rotations in half precision.
+ * What to try, the best first. Rows must be whole words for rotations in half precision. Where products of queries and keys are known to be large, f16 is
+ * for those who ask for it: kernels of ONNX Runtime for GPUs with subgroups add them up in it.
  * @param has features of a GPU that passed its self-test
  * @throws {DeviceError} where half precision is wished for and cannot be
  */
 export function kvTypes(
   has: ReadonlySet<WantedFeature>,
-  { headDim }: Pick<ModelConfig, "headDim">,
+  { headDim, largeProducts }: Pick<ModelConfig, "headDim" | "largeProducts">,
   wish: KvTypeWish = "auto",
 ): KvType[] {
   const half = has.has("shader-f16") && headDim % 4 === 0;
@@ -55,7 +56,8 @@ export function kvTypes(
       : "the GPU has no half precision that is right (shader-f16)";
     throw new DeviceError(`Cannot store keys and values in f16: ${lacks}; --kv-type f32 works`);
   }
-  return wish === "auto" ? half ? ["f16", "f32"] : ["f32"] : [wish];
+  if (wish !== "auto") return [wish];
+  return half && !largeProducts ? ["f16", "f32"] : ["f32"];
 }
 
 /** Rows around a repeated chunk: the request and the start of the answer. Where they are more, the chunk is repeated in pieces. */

@@ -137,3 +137,14 @@ test("gemma3_text: its sliding layers are outside of the budget, and hold their 
     assert.equal(reader.kvBytes - smaller.kvBytes, 50 * (engine.config.headDim * 2 * 4 + 8));
   });
 });
+
+test("of the families only Qwen 2 and Phi 3 are not stored in half precision by themselves", async () => {
+  const large: string[] = [];
+  for (const name of names) {
+    await using(fixture(`golden/models/${name}`), {}, ({ engine: { config } }) => {
+      if (config.largeProducts) large.push(name);
+      return Promise.resolve();
+    });
+  }
+  assert.deepEqual(large, ["phi3", "phi3_long", "qwen2"]);
+});

@@ -86,13 +86,17 @@ describe("openGpu", () => {
     );
   });
 
+  const plain = (headDim: number) => ({ headDim, largeProducts: false });
   test("half precision is tried first where it is there, and f32 after it unless it is asked for", () => {
     const half = new Set(["shader-f16"] as const);
-    assert.deepEqual(kvTypes(half, { headDim: 64 }), ["f16", "f32"]);
-    assert.deepEqual(kvTypes(half, { headDim: 64 }, "f16"), ["f16"]);
-    assert.deepEqual(kvTypes(half, { headDim: 64 }, "f32"), ["f32"]);
-    assert.deepEqual(kvTypes(half, { headDim: 66 }), ["f32"]);
-    assert.throws(() => kvTypes(half, { headDim: 66 }, "f16"), isDeviceError(/66 numbers, which is no multiple of 4/));
+    assert.deepEqual(kvTypes(half, plain(64)), ["f16", "f32"]);
+    assert.deepEqual(kvTypes(half, plain(64), "f16"), ["f16"]);
+    assert.deepEqual(kvTypes(half, plain(64), "f32"), ["f32"]);
+    assert.deepEqual(kvTypes(half, plain(66)), ["f32"]);
+    const large = { headDim: 64, largeProducts: true };
+    assert.deepEqual(kvTypes(half, large), ["f32"]);
+    assert.deepEqual(kvTypes(half, large, "f16"), ["f16"]);
+    assert.throws(() => kvTypes(half, plain(66), "f16"), isDeviceError(/66 numbers, which is no multiple of 4/));
   });
 
   const right = (i: number) => 3 * i + 1;
@@ -120,8 +124,8 @@ describe("openGpu", () => {
     assert.deepEqual(describeAdapter(adapter).features, ["shader-f16", "timestamp-query"]);
     const { features } = await openGpu(adapter);
     assert.deepEqual([...features], ["timestamp-query"]);
-    assert.deepEqual(kvTypes(features, { headDim: 64 }), ["f32"]);
-    assert.throws(() => kvTypes(features, { headDim: 64 }, "f16"), isDeviceError(/no half precision.*--kv-type f32/));
+    assert.deepEqual(kvTypes(features, plain(64)), ["f32"]);
+    assert.throws(() => kvTypes(features, plain(64), "f16"), isDeviceError(/no half precision.*--kv-type f32/));
   });
 
   test("a refused adapter's device is destroyed", async () => {

@@ -3,7 +3,7 @@
  * stretched beyond those of the first training, by divisors of the frequencies that differ for long texts (LongRoPE, arXiv 2402.13753).
  *
  * A long text is read inside the first positions here, as compact positions keep all slots there: those count as trained, with the divisors for short
- * texts. The other divisors would serve budgets that are larger than those positions.
+ * texts. The other divisors would serve budgets that are larger than those positions. Half precision does not hold all products of queries and keys.
  */
 import type { ModelConfig } from "../weights.ts";
 import type { Architecture } from "./architecture.ts";
@@ -11,6 +11,7 @@ import { withinWindow } from "./one_window.ts";
 
 const within = (plain: ModelConfig, originalPositions: number): ModelConfig => ({
   ...plain,
+  largeProducts: true,
   trainedPositions: Math.min(plain.trainedPositions, originalPositions),
 });
 

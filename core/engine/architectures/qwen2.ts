@@ -1,7 +1,7 @@
-/** Qwen 2 and 2.5: queries, keys and values have biases. */
+/** Qwen 2 and 2.5: queries, keys and values have biases, and these make products of queries and keys that half precision does not hold. */
 import type { Architecture, ConfigForm } from "./architecture.ts";
 
-const biased: ConfigForm = (plain) => ({ ...plain, qkvBias: true });
+const biased: ConfigForm = (plain) => ({ ...plain, qkvBias: true, largeProducts: true });
 
 export const qwen2: Architecture = {
   name: "qwen2",
