@@ -1,7 +1,7 @@
 /** The machine below `core/`: files, memory and cores, over Node's API, which Bun and Deno both have. */
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
-import { access, mkdir, open, readFile, rename, rm, statfs } from "node:fs/promises";
+import { access, mkdir, open, readdir, readFile, rename, rm, statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -11,7 +11,7 @@ import { readableBytes } from "./numbers.ts";
 import { forgetTemporary, temporaryName } from "./temporary.ts";
 
 /** The file system that `core/` is given. Its files are models and what is made of them: read errors are ModelErrors. */
-export const files: FileSystem = { open: openFile, exists, readFile: readWhole, writeAtomically, join, sha256 };
+export const files: FileSystem = { open: openFile, exists, list, readFile: readWhole, writeAtomically, join, sha256 };
 
 async function openFile(path: string): Promise<RandomAccessFile> {
   const handle = await open(path, "r").catch((error) => {
@@ -41,6 +41,14 @@ async function openFile(path: string): Promise<RandomAccessFile> {
 
 async function exists(path: string): Promise<boolean> {
   return await access(path).then(() => true, () => false);
+}
+
+async function list(path: string): Promise<string[] | null> {
+  return await readdir(path).catch((error) => {
+    const { code } = error as { code?: string };
+    if (code === "ENOTDIR" || code === "ENOENT") return null;
+    throw modelReadError(path, error);
+  });
 }
 
 async function readWhole(path: string): Promise<Uint8Array> {
@@ -110,7 +118,7 @@ function modelReadError(path: string, error: unknown): ModelError {
   const reason = code === "ENOENT" || code === "ENOTDIR"
     ? "no such file"
     : code === "EISDIR"
-    ? "it is a folder, but a .gguf file is needed"
+    ? "it is a folder, and a file is needed"
     : code === "EACCES" || code === "EPERM"
     ? "no permission to read it"
     : String((error as Error).message ?? error);

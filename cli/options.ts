@@ -29,9 +29,10 @@ const budget = (text: string): BudgetFlag => {
 const most = 1_000_000_000;
 
 export const modelOption = () =>
-  new Option("-m, --model <name|file>", "a pulled model's name or a .gguf file").default(defaultModel).env(
-    "PALIMPSEST_MODEL",
-  );
+  new Option("-m, --model <name|path>", "a pulled model's name, a .gguf file or a folder with safetensors weights")
+    .default(defaultModel).env(
+      "PALIMPSEST_MODEL",
+    );
 export const budgetOption = () =>
   new Option("--kv-budget <slots|bytes>", "KV memory kept of the document: 1024 (slots) or 64MiB").argParser(budget)
     .env("PALIMPSEST_KV_BUDGET");

@@ -1,7 +1,7 @@
 /** Where packs of learned weights are: the user's own in the data folder, `packs/<any folder>/<method>.safetensors`, and those that come with the program. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { openGguf } from "../core/engine/gguf.ts";
+import { openModelFile } from "../core/engine/open.ts";
 import { readSafetensors } from "../core/engine/safetensors/read.ts";
 import { ModelError } from "../core/errors.ts";
 import type { RandomAccessFile } from "../core/files.ts";
@@ -52,7 +52,7 @@ function inMemory(path: string, bytes: Uint8Array): RandomAccessFile {
 export async function weightsOf(modelPath: string, policies: readonly string[]): Promise<Map<string, string>> {
   const learned = policies.map(parsePolicy).filter((policy) => packsOf(policy).length > 0);
   if (learned.length === 0) return new Map();
-  const model = await openGguf(await files.open(modelPath));
+  const model = await openModelFile(files, modelPath);
   try {
     const packs = await openPacks([...new Set(learned.flatMap(packsOf))], packFiles, model);
     return new Map(

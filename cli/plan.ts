@@ -80,18 +80,20 @@ export async function plan(names: string[], flags: PlanFlags): Promise<void> {
 async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord> {
   const [
     { defaultChunk, defaultPolicies, parsePolicy, resolveBudget },
-    { openGguf },
+    { openModelFile },
+    { modelSha256 },
     { cacheShape },
-    { tokenizerFromGguf },
+    { tokenizerOf },
     { renderPrompt },
     { packsOf, policyRecord },
     { openPacks },
     { writingRoom },
   ] = await Promise.all([
     import("../mod.ts"),
-    import("../core/engine/gguf.ts"),
+    import("../core/engine/open.ts"),
+    import("../core/model_hash.ts"),
     import("../core/engine/layers.ts"),
-    import("../core/text/tokenizer.ts"),
+    import("../core/text/model_tokenizer.ts"),
     import("../core/text/prompt.ts"),
     import("../core/policy.ts"),
     import("../core/pack/packs.ts"),
@@ -102,10 +104,10 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
   const gpuCan = await gpuFor(flags.device, policy), isOnGpu = gpuCan !== null;
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
-  const model = await openGguf(await files.open(chosen.path));
+  const model = await openModelFile(files, chosen.path);
   try {
     const { config } = model, { sliding } = cacheShape(config);
-    const tokenizer = tokenizerFromGguf(model.metadata);
+    const tokenizer = await tokenizerOf(model);
     const { head } = renderPrompt(tokenizer, {
       ...(flags.system === undefined ? {} : { system: flags.system }),
       instruction: "?",
@@ -144,7 +146,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
       documentTokens: tokens + headTokens,
       ...(allocation ? { allocation } : {}),
     });
-    const sha256 = chosen.sha256 ?? await files.sha256(chosen.path);
+    const sha256 = chosen.sha256 ?? await modelSha256(files, model);
     const speed = await readSpeed(cache, sha256, isOnGpu ? "webgpu" : flags.device === "wasm" ? "wasm" : "cpu");
     const rough = roughSpeed(model.tensors.values());
     const read = tokens + headTokens;

@@ -3,7 +3,7 @@
  * `model.json` written last, both atomically: a model exists exactly when its `model.json` does, and two pulls at once end with one good model.
  */
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { basename, isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { ModelError, UsageError } from "../core/errors.ts";
 import { graphsFolder } from "./folders.ts";
 import { files, writeError } from "./host.ts";
@@ -27,7 +27,7 @@ export interface StoredModel extends ModelNote {
   path: string;
 }
 
-/** The file that `--model` means. */
+/** The model that `--model` means. */
 export interface ResolvedModel {
   name: string;
   path: string;
@@ -101,24 +101,25 @@ export async function removeStored(cache: string, name: string): Promise<number>
 }
 
 /**
- * The file that `--model` names: a path (it ends in .gguf or has a slash), or a model of the store.
+ * What `--model` names: a model of the store, or the path of a file or folder. A bare name is one of the store where that has it, and else a folder.
  * @throws {ModelError} when it is not there, saying what would work.
  */
 export async function resolveModel(cache: string, nameOrPath: string): Promise<ResolvedModel> {
-  if (/\.gguf$/i.test(nameOrPath) || isAbsolute(nameOrPath) || /[\\/]/.test(nameOrPath)) {
-    const path = resolve(nameOrPath);
-    const info = await stat(path).catch(() => null);
-    if (!info) throw new ModelError(`Cannot find the model file ${nameOrPath}`);
-    if (info.isDirectory()) {
-      throw new ModelError(
-        `${nameOrPath} is a directory, but --model takes a .gguf file or the name of a pulled model`,
-      );
-    }
-    return { name: basename(path).replace(/\.gguf$/i, ""), path };
+  const isPath = isAbsolute(nameOrPath) || /[\\/]|^\.\.?$|\.(gguf|safetensors|json)$/i.test(nameOrPath);
+  const stored = isPath ? null : await readStored(cache, nameOrPath);
+  if (stored) return { name: stored.name, path: stored.path, sha256: stored.sha256 };
+  const path = resolve(nameOrPath), info = await stat(path).catch(() => null);
+  if (info && (isPath || await files.exists(join(path, "config.json")))) {
+    return { name: nameOfPath(path, info.isDirectory()), path };
   }
-  const stored = await readStored(cache, nameOrPath);
-  if (!stored) throw notStored(nameOrPath);
-  return { name: stored.name, path: stored.path, sha256: stored.sha256 };
+  throw isPath ? new ModelError(`Cannot find the model ${nameOrPath}`) : notStored(nameOrPath);
+}
+
+/** What a model at a path is called: its file without the ending, or its folder; in a hub's own cache the repository, whose folders are named by hashes. */
+function nameOfPath(path: string, isFolder: boolean): string {
+  const inFolder = /\.(safetensors|json)$/i.test(path) && !isFolder, folder = inFolder ? dirname(path) : path;
+  const repository = /models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+$/.exec(folder)?.[1];
+  return repository?.replace("--", "/") ?? basename(folder).replace(/\.gguf$/i, "");
 }
 
 function notStored(name: string): ModelError {
@@ -129,7 +130,7 @@ function notStored(name: string): ModelError {
   return new ModelError(
     `Unknown model ${
       JSON.stringify(name)
-    }: --model takes a path that ends in .gguf or a pulled name, pull knows ${known}`,
+    }: --model takes a .gguf file, a folder with safetensors weights or a pulled name, pull knows ${known}`,
   );
 }
 

@@ -13,6 +13,8 @@ export interface RandomAccessFile {
 export interface FileSystem {
   open(path: string): Promise<RandomAccessFile>;
   exists(path: string): Promise<boolean>;
+  /** Names of what is in a folder; null where the path is none. */
+  list(path: string): Promise<string[] | null>;
   /** Whole file as bytes. */
   readFile(path: string): Promise<Uint8Array>;
   /**

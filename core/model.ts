@@ -2,25 +2,27 @@
 import { type OnnxRuntime, openCpu } from "./engine/cpu.ts";
 import type { Device, Engine } from "./engine/engine.ts";
 import type { GraphFeatures } from "./engine/features.ts";
-import { openGguf } from "./engine/gguf.ts";
+import { openModelFile } from "./engine/open.ts";
 import { prepare, type PreparedModel, type WeightFormat } from "./engine/prepare.ts";
 import { openWasm } from "./engine/wasm.ts";
 import type { ModelConfig, ModelFile } from "./engine/weights.ts";
 import { type Allocate, cpuAllocation, type Rooms } from "./budget.ts";
 import { DeviceError, UsageError } from "./errors.ts";
 import type { FileSystem } from "./files.ts";
+import { modelSha256 } from "./model_hash.ts";
 import { openPacks, type PackFiles, type Packs } from "./pack/packs.ts";
 import { parsePolicy, policies } from "./policies.ts";
 import { featuresFor, type Policy } from "./policy.ts";
 import { Reader, type ReaderOptions } from "./reader.ts";
 import type { Reading } from "./reading.ts";
-import { type Tokenizer, tokenizerFromGguf } from "./text/tokenizer.ts";
+import { tokenizerOf } from "./text/model_tokenizer.ts";
+import type { Tokenizer } from "./text/tokenizer.ts";
 
 /** Where a model is and what it is opened for, on a device without a GPU. */
 export interface OpenEngineOptions {
-  /** Path of a GGUF file. */
+  /** Path of a GGUF file, of a Hugging Face folder with safetensors weights, or of a file with weights in one. */
   path: string;
-  /** Its SHA-256 where known; else it is computed, which takes a moment for large files. */
+  /** Its SHA-256 (`modelSha256`) where known; else it is computed, which takes a moment for large files. */
   sha256?: string;
   /** `auto` takes the native CPU build and, where that cannot be loaded, WebAssembly. */
   device: "auto" | "cpu" | "wasm";
@@ -114,12 +116,11 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
   const started = performance.now();
   const { files } = options, policy = parsePolicy(options.policy);
   const opener = await gpuFor(policy, options);
-  const file = await files.open(options.path);
+  const model = await openModelFile(files, options.path);
   try {
-    const model = await openGguf(file);
-    const sha256 = options.sha256 ?? await files.sha256(options.path);
+    const tokenizer = await tokenizerOf(model);
+    const sha256 = options.sha256 ?? await modelSha256(files, model);
     const folder = files.join(options.cacheFolder, "graphs", sha256.slice(0, 16));
-    const tokenizer = tokenizerFromGguf(model.metadata);
     const features = options.features ?? featuresFor(policy);
     // what a missing pack needs is training: that must be known before anything is prepared
     const packs = await openPacks(features.packs, options.packs ?? (() => Promise.resolve([])), model);
@@ -134,7 +135,7 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
       loadMs: performance.now() - started,
     };
   } finally {
-    await file.close();
+    await model.close();
   }
 }
 

@@ -62,6 +62,10 @@ export function memoryFiles(contents: Record<string, Uint8Array | string>): File
       return file;
     },
     exists: async (path) => path in contents,
+    async list(path) {
+      const inside = Object.keys(contents).filter((name) => name.startsWith(`${path}/`));
+      return inside.length === 0 ? null : inside.map((name) => name.slice(path.length + 1));
+    },
     readFile: async (path) => bytesOf(path),
     writeAtomically: refuse,
     join: (...parts) => parts.join("/"),

@@ -3,9 +3,10 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { files } from "../../cli/host.ts";
-import { openGguf } from "../../core/engine/gguf.ts";
+import { openModelFile } from "../../core/engine/open.ts";
 import { renderPrompt } from "../../core/text/prompt.ts";
-import { type Tokenizer, tokenizerFromGguf } from "../../core/text/tokenizer.ts";
+import { tokenizerOf } from "../../core/text/model_tokenizer.ts";
+import type { Tokenizer } from "../../core/text/tokenizer.ts";
 
 /** 24 tokens of SmolLM2's; the book answers it in chapter 36. */
 export const question = "What does Captain Ahab nail to the mast of his ship, and what must a man do to be given it?";
@@ -33,9 +34,9 @@ export function mobyDick(): string {
 
 /** Reads a model's tokenizer, without the model. */
 export async function openTokenizer(model: string): Promise<Tokenizer> {
-  const file = await files.open(model);
+  const file = await openModelFile(files, model);
   try {
-    return tokenizerFromGguf((await openGguf(file)).metadata);
+    return await tokenizerOf(file);
   } finally {
     await file.close();
   }

@@ -67,6 +67,8 @@ async function modelFile(
       const ordered = order && isTurned(name) ? reordered(bytes, info.shape[0]!, order) : bytes;
       return withGains({ name, type: info.type, shape: [...info.shape], bytes: ordered }, 0, config);
     },
+    files: [file.path],
+    beside: () => Promise.resolve(null),
     close: () => file.close(),
   };
 }

@@ -78,7 +78,7 @@ export interface WeightTensor {
 }
 
 /**
- * An opened model file. Tensor names are Hugging Face's without `model.` and `.weight`: `embed_tokens`, `norm`, `lm_head`,
+ * An opened model: a file, or the folder of several. Tensor names are Hugging Face's without `model.` and `.weight`: `embed_tokens`, `norm`, `lm_head`,
  * `layers.0.self_attn.q_proj`, `layers.0.self_attn.q_proj.bias`, `layers.0.mlp.gate_proj`, `layers.0.input_layernorm`, `layers.0.post_attention_layernorm`.
  * Norms hold what is multiplied by. Rows of q and k stand in half-split RoPE order: a GGUF file's interleaved rows are put back by the reader.
  */
@@ -92,5 +92,9 @@ export interface ModelFile {
   readonly tensors: ReadonlyMap<string, { type: TensorType; shape: number[]; byteLength: number }>;
   /** Reads one tensor and nothing else. @throws {ModelError} when it is missing or the file is truncated. */
   tensor(name: string): Promise<WeightTensor>;
+  /** Paths of all files that the model is made of, in the order of their names. */
+  readonly files: readonly string[];
+  /** A small file that stands beside the weights and says how the model is used, whole. Null where there is none: a GGUF file says all itself. */
+  beside(name: string): Promise<Uint8Array | null>;
   close(): Promise<void>;
 }

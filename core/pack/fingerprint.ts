@@ -1,7 +1,7 @@
 /** What is the same for all quantisations of one checkpoint: a pack is matched to a model by it. */
 import { dequantise } from "../engine/dequantise.ts";
 import type { ModelFile } from "../engine/weights.ts";
-import { ModelError } from "../errors.ts";
+import { vocabularyOf } from "../text/model_tokenizer.ts";
 import { sha256 } from "./sha256.ts";
 
 /**
@@ -10,12 +10,9 @@ import { sha256 } from "./sha256.ts";
  * last one. `training/` computes the same.
  * @throws {ModelError} for a model without a vocabulary in its file, or with damaged norms
  */
-export async function fingerprint(model: Pick<ModelFile, "path" | "config" | "metadata" | "tensor">): Promise<string> {
+export async function fingerprint(model: Omit<ModelFile, "close">): Promise<string> {
   const { architecture, layers, hidden, heads, kvHeads, headDim, vocab } = model.config;
-  const tokens = model.metadata.get("tokenizer.ggml.tokens");
-  if (!Array.isArray(tokens)) {
-    throw new ModelError(`Cannot tell which packs suit ${model.path}: it has no vocabulary; a .gguf file has one`);
-  }
+  const tokens = await vocabularyOf(model);
   const lines = [[architecture, layers, hidden, heads, kvHeads, headDim, vocab].join(" "), ...tokens];
   const parts = [new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""))];
   for (const name of [...Array(layers).keys()].flatMap(normsOf).concat("norm")) {

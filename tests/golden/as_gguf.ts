@@ -130,7 +130,7 @@ function metadataOf(config: Config, architecture: string): [string, GgufValue][]
 }
 
 /** A vocabulary for the sake of llama.cpp, which opens nothing without: [token, type]. */
-function tokensOf(count: number): [string, number][] {
+export function tokensOf(count: number): [string, number][] {
   const byte = (i: number) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`;
   return Array.from({ length: count }, (_, i) => {
     if (i < 3) return [["<unk>", "<s>", "</s>"][i]!, i === 0 ? 2 : 3];

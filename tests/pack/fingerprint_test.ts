@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
+import { openModelFile } from "../../core/engine/open.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import { fingerprint } from "../../core/pack/fingerprint.ts";
 import { files, fixture } from "../host.ts";
+import { withFolder } from "../cli/helpers.ts";
+import { asGguf } from "../golden/as_gguf.ts";
+import { writeFolder } from "../golden/as_folder.ts";
 import { TINY } from "../tiny_llama.ts";
 import { openSafetensors } from "../../core/engine/safetensors.ts";
 
@@ -49,8 +55,22 @@ test("fingerprint: a token, a norm or a shape that differs makes another", async
   });
 });
 
-test("fingerprint: a model without a vocabulary in its file is refused", async () => {
+test("fingerprint: a model without a vocabulary in its files is refused", async () => {
   const model = await openSafetensors(files, TINY);
-  await assert.rejects(fingerprint(model), { name: "ModelError", code: 5, message: /no vocabulary; a \.gguf file/ });
+  await assert.rejects(fingerprint(model), { name: "ModelError", code: 5, message: /it has no tokenizer\.json/ });
   await model.close();
 });
+
+test("fingerprint: a Hugging Face folder has that of the GGUF file made of it", () =>
+  withFolder(async (folder) => {
+    const golden = fixture("golden/models/llama"), gguf = join(folder, "model.gguf");
+    await writeFolder(golden, join(folder, "model"), { dtype: "F32" });
+    await writeFile(gguf, await asGguf(golden));
+    const found: string[] = [];
+    for (const path of [gguf, join(folder, "model")]) {
+      const model = await openModelFile(files, path);
+      found.push(await fingerprint(model));
+      await model.close();
+    }
+    assert.equal(found[0], found[1]);
+  }));

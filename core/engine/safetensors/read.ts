@@ -94,6 +94,8 @@ export async function readSafetensors(file: RandomAccessFile): Promise<Safetenso
     if (typeof array === "string") throw refuse(`array ${JSON.stringify(name.slice(0, 80))} ${array}`);
     arrays.set(name, array);
   }
+  const twice = overlapping(arrays);
+  if (twice) throw refuse(`arrays ${twice.map((name) => JSON.stringify(name.slice(0, 80))).join(" and ")} overlap`);
 
   const bytes = async (name: string): Promise<Uint8Array<ArrayBuffer>> => {
     const array = arrays.get(name);
@@ -125,6 +127,17 @@ export function parseObject(bytes: Uint8Array): Record<string, unknown> | null {
   } catch {
     return null; // also nesting deeper than the parser's stack
   }
+}
+
+/** Two arrays that have bytes in common: a file may claim any number of large ones over the same few bytes. */
+function overlapping(arrays: ReadonlyMap<string, StoredArray>): [string, string] | null {
+  const filled = [...arrays].filter(([, { byteLength }]) => byteLength > 0);
+  const inOrder = filled.sort(([, a], [, b]) => a.offset - b.offset);
+  for (let i = 1; i < inOrder.length; i++) {
+    const [before, { offset, byteLength }] = inOrder[i - 1]!, [name, array] = inOrder[i]!;
+    if (array.offset < offset + byteLength) return [before, name];
+  }
+  return null;
 }
 
 /** One header entry, or what is wrong with it. */
