@@ -3,7 +3,7 @@ import { DeviceError, UsageError } from "../core/errors.ts";
 import type { EngineModel, LoadedModel, OpenEngineOptions } from "../core/model.ts";
 import type { KvTypeWish } from "../kernels/reading/plan.ts";
 import { type Gpus, gpus as thisMachine } from "./gpus.ts";
-import { files } from "./host.ts";
+import { withKnownHashes } from "./known_hashes.ts";
 import { packFiles } from "./packs.ts";
 import type { Renderer } from "./render.ts";
 import { loadOnnxRuntimeNode } from "./runtimes/native.ts";
@@ -65,7 +65,7 @@ function optionsOf({ path, sha256 }: Stored, { policy, cacheFolder, threads, ren
     ...(sha256 ? { sha256 } : {}),
     ...(threads ? { threads } : {}),
     cacheFolder,
-    files,
+    files: withKnownHashes(cacheFolder),
     policy,
     packs: packFiles,
     runtimes: { native: loadOnnxRuntimeNode, wasm: () => loadOnnxRuntimeWeb(threads) },

@@ -11,6 +11,7 @@ import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { cacheFolder } from "./folders.ts";
 import { gpuFor } from "./gpus.ts";
 import { availableBytes, defaultThreads, files } from "./host.ts";
+import { withKnownHashes } from "./known_hashes.ts";
 import { refuseHalfOnCpu } from "./open.ts";
 import { columns } from "./models.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
@@ -146,7 +147,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
       documentTokens: tokens + headTokens,
       ...(allocation ? { allocation } : {}),
     });
-    const sha256 = chosen.sha256 ?? await modelSha256(files, model);
+    const sha256 = chosen.sha256 ?? await modelSha256(withKnownHashes(cache), model);
     const speed = await readSpeed(cache, sha256, isOnGpu ? "webgpu" : flags.device === "wasm" ? "wasm" : "cpu");
     const rough = roughSpeed(model.tensors.values());
     const read = tokens + headTokens;
