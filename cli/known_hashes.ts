@@ -1,5 +1,5 @@
 /**
- * Hashes of model files that are not in the store: hashing 8 GB takes longer than everything else before the first token, at every start. A hash is known for
+ * Hashes of model files that are not in the store: hashing takes some 2 s per GB, at every start. A hash is known for
  * a file whose size, inode and times of change are those that it had. `ctime` is among these: no tool that puts a file's time back can set it.
  */
 import { readFile, stat } from "node:fs/promises";
