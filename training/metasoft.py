@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from .data import WINDOW, arguments, load, look, opened, quick
 from .flow import flowed
-from .judgeq import hitsof, soft_score, window_score
+from .judgeq import figures_of, soft_score, window_score
 from .pack import describe, write_pack
 from .salience import Salience
 from .scoring import answer_logs, attention, compare, grouped, hit_rate, mean_error, table
@@ -207,7 +207,7 @@ def measure(lm, text, selector, copies_of, judgeq, held, args):
         if not samples: continue
         result = compare(lm, samples, scorers, nll=form == "whole", more=flows if form == "whole" else None)
         print(f"held out, read {form}: {len(samples)} documents, 12.5 % kept\n{table(result, 'judgeq', 'static rows')}", flush=True)
-        if form == "whole": validation = {**hitsof(result, ("full cache", *scorers, *flows)), "weight that differs %": 100 * moved}
+        if form == "whole": validation = {**figures_of(result, ("full cache", *scorers, *flows)), "weight that differs %": 100 * moved}
         else: validation.update({f"hit {name} chunks": mean_error(result[name]["hit"])[0] for name in scorers})
     if not args.asked: return validation
 
