@@ -23,6 +23,7 @@ const tasks = {
   questions: (extra) => start(["bench/questions.ts", ...extra]),
   agnostic: (extra) => start(["bench/agnostic.ts", ...extra]),
   learned: (extra) => start(["bench/learned.ts", ...extra]),
+  "gold-answers": (extra) => start(["bench/gold_answers.ts", ...extra]),
   sections: (extra) => start(["bench/sections.ts", ...extra]),
   "gpu-cost": (extra) => start(["bench/gpu_cost.ts", ...extra]),
   "gpu-speed": (extra) => startAnywhere("bench/gpu_speed.ts", extra),
