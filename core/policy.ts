@@ -6,7 +6,7 @@
  */
 import type { AttributeSpec, KvCache, SlotAttribute } from "./cache.ts";
 import type { Aggregation } from "./engine/attention_mass.ts";
-import type { EmbeddingRows, Engine, PassResult } from "./engine/engine.ts";
+import type { Engine, PassResult } from "./engine/engine.ts";
 import type { ModelConfig } from "./engine/weights.ts";
 import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
 import type { PackMethod } from "./pack/method.ts";
@@ -59,8 +59,6 @@ export interface ProbeContext extends StageContext, SoftContext {
   chunk: PassResult;
   /** The chunk's token ids. */
   tokens: number[];
-  /** What the probe's `soft` gave, whose rows were the last of that pass. */
-  soft: EmbeddingRows | null;
   /** Tokens with which an answer would begin: the end of the user's turn and the start of the assistant's. */
   answerTokens: number[];
   /** For probes that ask with a text of their own. */
@@ -109,8 +107,6 @@ export interface Probe extends Variant {
   windowRows: number;
   /** Scores every chunk, also while the budget is not exceeded yet: for scores that are given once per token. */
   everyChunk?: boolean;
-  /** Rows behind the chunk's last one, in its own pass, which are scored there and dropped. In place of `windowRows`. */
-  soft?(context: SoftContext): EmbeddingRows;
   /** So many last rows of a chunk ask with index queries, for probes that need the indexer. */
   indexRows?: number;
   /** Looks at nothing that was read: with it, a policy is a baseline. */

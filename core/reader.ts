@@ -111,13 +111,10 @@ export class Reader implements Reading {
       nextPosition,
       positionsLeft: options.positions === "original" ? Infinity : engine.config.trainedPositions - nextPosition,
     };
-    const soft = looks ? policy.probe.soft?.(before) ?? null : null;
-    const scoreRows = soft?.count ?? (looks ? Math.min(policy.probe.windowRows, tokens.length) : 0);
     const chunk = await engine.pass(cache, {
       tokens,
       firstPosition: this.nextPosition,
-      soft: soft ?? undefined,
-      scoreRows,
+      scoreRows: looks ? Math.min(policy.probe.windowRows, tokens.length) : 0,
       // the sinks' queries are like no others
       ...(this.wantsFacts(looks)
         ? { factsFrom: Math.min(tokens.length - 1, Math.max(0, SINKS - this.tokensRead)) }
@@ -152,7 +149,6 @@ export class Reader implements Reading {
       ...before,
       chunk,
       tokens,
-      soft,
       answerTokens: options.answerTokens,
       tokenizer: options.tokenizer,
       rows: policy.aggregate.rows,

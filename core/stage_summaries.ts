@@ -13,9 +13,7 @@ export const stageSummaries: { [S in Stage]: { asks: string; variants: Record<ke
       role:
         "the start of the assistant's turn and the first words of any answer (own; after Judge Q, arXiv 2509.10798)",
       judgeq: "rows trained to ask what the model's own answers ask (Judge Q, arXiv 2509.10798)",
-      "judgeq-inside": "the same rows behind each chunk in its own pass, in place of one of theirs",
       metasoft: "rows mixed for the document at hand by a trained selector (Meta-Soft, arXiv 2605.22337)",
-      "metasoft-inside": "the same rows behind each chunk in its own pass, in place of one of theirs",
       lookahead: "the first eight tokens of an answer, written and forgotten (Lookahead Q-Cache, arXiv 2505.20334)",
       kvzip: "every chunk, asked to repeat itself (KVzip, arXiv 2505.23416)",
       tova: "the last token of every chunk (TOVA, arXiv 2401.06104)",

@@ -30,14 +30,14 @@ import { tova } from "./decode/tova.ts";
 import { expected } from "./probe/expected.ts";
 import { expectedMass } from "./probe/expected_mass.ts";
 import { h2o as h2oProbe } from "./probe/h2o.ts";
-import { judgeq, judgeqInside } from "./probe/judgeq.ts";
+import { judgeq } from "./probe/judgeq.ts";
 import { indexer } from "./probe/indexer.ts";
 import { keydiff } from "./probe/keydiff.ts";
 import { knorm } from "./probe/knorm.ts";
 import { kvzip } from "./probe/kvzip.ts";
 import { lagkv } from "./probe/lagkv.ts";
 import { lookahead } from "./probe/lookahead.ts";
-import { metasoft, metasoftInside } from "./probe/metasoft.ts";
+import { metasoft } from "./probe/metasoft.ts";
 import { none } from "./probe/none.ts";
 import { question } from "./probe/question.ts";
 import { random } from "./probe/random.ts";
@@ -60,9 +60,7 @@ export const stages = {
     none,
     role,
     judgeq,
-    "judgeq-inside": judgeqInside,
     metasoft,
-    "metasoft-inside": metasoftInside,
     lookahead,
     kvzip,
     tova: tovaProbe,

@@ -3,7 +3,7 @@
  * chunk, as the cache is compressed while the document is read; ours were trained by KL over the document's slots, not by the paper's squared error.
  */
 import type { Probe } from "../policy.ts";
-import { type MakeRows, softProbe, softProbeInside } from "./soft.ts";
+import { type MakeRows, softProbe } from "./soft.ts";
 
 export const judgeqRows: MakeRows = ({ packs: { judgeq } }) => ({
   embeddings: judgeq!.tokens,
@@ -12,6 +12,3 @@ export const judgeqRows: MakeRows = ({ packs: { judgeq } }) => ({
 });
 
 export const judgeq = (): Probe => softProbe("judgeq", "judgeq", judgeqRows);
-
-/** The same in the chunk's own pass. */
-export const judgeqInside = (): Probe => softProbeInside("judgeq-inside", "judgeq", judgeqRows);

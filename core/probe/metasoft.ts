@@ -7,7 +7,7 @@
 import { synthesise } from "../pack/metasoft.ts";
 import type { Probe } from "../policy.ts";
 import { DocumentMean } from "./document_mean.ts";
-import { type MakeRows, softProbe, softProbeInside } from "./soft.ts";
+import { type MakeRows, softProbe } from "./soft.ts";
 
 export const metasoftRows: MakeRows = ({ packs: { metasoft }, document, questionTokens }) => {
   const { table, hearsQuestion, count, offset, copy } = metasoft!, question = new DocumentMean(table);
@@ -18,12 +18,7 @@ export const metasoftRows: MakeRows = ({ packs: { metasoft }, document, question
   return { embeddings: synthesise(metasoft!, features, copied.map((token) => table.of(token).slice())), count, offset };
 };
 
-const needing = (probe: Probe): Probe => ({
-  ...probe,
-  needs: { ...probe.needs, documentMean: true, questionHelps: true },
-});
-
-export const metasoft = (): Probe => needing(softProbe("metasoft", "metasoft", metasoftRows));
-
-/** The same in the chunk's own pass. */
-export const metasoftInside = (): Probe => needing(softProbeInside("metasoft-inside", "metasoft", metasoftRows));
+export const metasoft = (): Probe => {
+  const probe = softProbe("metasoft", "metasoft", metasoftRows);
+  return { ...probe, needs: { ...probe.needs, documentMean: true, questionHelps: true } };
+};

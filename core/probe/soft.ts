@@ -1,12 +1,11 @@
 /**
  * Learned rows ask: embeddings of no token, forwarded where an answer would begin. Their attention scores the cache, and their keys and values are dropped.
- * They can ask in a pass of their own, as other probes do, or behind the last row of the chunk in the chunk's own pass: what its rows give is the same, as
- * none of them sees what comes later. (Slots' biases count in passes of few rows only, so beside `flow` or `centroids` the two differ by a little.)
+ * They ask in a pass of their own, as other probes do: behind the last row of a chunk, in the chunk's own pass, they cost more than that (CHANGELOG 34).
  */
 import type { EmbeddingRows } from "../engine/engine.ts";
 import type { PackMethod } from "../pack/method.ts";
 import type { Probe, SoftContext } from "../policy.ts";
-import { askWithRows, onSlots } from "./evidence.ts";
+import { askWithRows } from "./evidence.ts";
 
 /** @param rows gives the rows, [count, hidden], and how many positions lie between what was read and the first of them */
 export interface SoftRows {
@@ -17,23 +16,12 @@ export interface SoftRows {
 
 export type MakeRows = (context: SoftContext) => SoftRows;
 
-const needsOf = (pack: PackMethod) => ({ mass: true, embeddings: true, pack }) as const;
-
 /** Asks in a pass of its own. Give the mean over the rows, without pooling (aggregate `mean-unpooled`). */
 export const softProbe = (name: string, pack: PackMethod, rows: MakeRows): Probe => ({
   name,
   windowRows: 0,
-  needs: needsOf(pack),
+  needs: { mass: true, embeddings: true, pack },
   look: (context) => askWithRows(context.engine, context.cache, placed(rows(context), context)),
-});
-
-/** Asks in the chunk's own pass. */
-export const softProbeInside = (name: string, pack: PackMethod, rows: MakeRows): Probe => ({
-  name,
-  windowRows: 0,
-  needs: needsOf(pack),
-  soft: (context) => placed(rows(context), context),
-  look: ({ chunk, cache, soft }) => Promise.resolve(onSlots(chunk.mass!, cache.live, soft!.count)),
 });
 
 /** Where the rows stand: as far behind what was read as they were trained to, nearer and then fewer where the trained positions end. */

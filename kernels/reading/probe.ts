@@ -173,9 +173,7 @@ const looks: Record<string, Look> = {
   },
   judgeq: soft(judgeqRows, "mass.judgeq"),
   // the same rows: here a pass that is not appended costs nothing of its own but its rows
-  "judgeq-inside": soft(judgeqRows, "mass.judgeq"),
   metasoft: soft(metasoftRows, "mass.metasoft"),
-  "metasoft-inside": soft(metasoftRows, "mass.metasoft"),
   h2o: (compaction) => {
     const { memory: { slots }, moment: { rows }, shape: { heads, stride }, recording } = compaction,
       { start, end } = slots;

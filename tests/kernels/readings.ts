@@ -35,7 +35,7 @@ const QUESTION = tokens(12, 9), CHUNK = 64, CHUNKS = 6;
 /** Written tokens, and so many of them stay under a policy that evicts while writing. */
 const WRITTEN = 6, WRITTEN_MUCH = 60, DECODE_BUDGET = 24;
 /** Ways to evict what is written that no policy by name has. */
-const SPELLED = ["probe=judgeq-inside,aggregate=mean-unpooled", "probe=judgeq+question"];
+const SPELLED = ["probe=judgeq+question"];
 const DECODING = ["h2o", "tova", "rkv", "moment-recent"].map((decode) =>
   `probe=window,aggregate=mean,select=topk,decode=${decode}`
 );

@@ -24,24 +24,14 @@ export async function look(engine: Engine, probe: Probe, setting: Setting) {
   for (let from = 0; from < ids.length; from += size) {
     const tokens = ids.slice(from, from + size), to = from + tokens.length, last = to === ids.length;
     document?.add(tokens);
-    const before = {
-      packs: engine.packs,
-      document,
-      questionTokens: [],
-      nextPosition: to,
-      positionsLeft: Infinity,
-      ...more,
-    };
-    const soft = last ? probe.soft?.(before) ?? null : null;
     const chunk = await engine.pass(cache, {
       tokens,
       firstPosition: from,
-      soft: soft ?? undefined,
-      scoreRows: soft?.count ?? (last || probe.everyChunk ? Math.min(probe.windowRows, tokens.length) : 0),
+      scoreRows: last || probe.everyChunk ? Math.min(probe.windowRows, tokens.length) : 0,
       factsFrom: 0,
     });
     cache.append(chunk.keys, chunk.values, tokens.length, from, from);
-    context = probeContext(engine, cache, { chunk, tokens, tokensRead: to, soft, document, ...more });
+    context = probeContext(engine, cache, { chunk, tokens, tokensRead: to, document, ...more });
     if (last || probe.everyChunk) evidence = await probe.look(context);
   }
   return { context: context!, cache, evidence };
@@ -58,7 +48,6 @@ export function probeContext(
     cache,
     budget: given.tokensRead,
     mostSlots: Infinity,
-    soft: null,
     packs: engine.packs,
     document: null,
     protectedSlots: Array.from(cache.live, (live) => new Uint8Array(live)),

@@ -4,7 +4,7 @@ import { KvCache } from "../../core/cache.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { parsePolicy } from "../../core/policies.ts";
 import { featuresFor } from "../../core/policy.ts";
-import { judgeq, judgeqInside } from "../../core/probe/judgeq.ts";
+import { judgeq } from "../../core/probe/judgeq.ts";
 import { placed } from "../../core/probe/soft.ts";
 import { ReferenceLlama, referenceMass } from "../engine/reference_llama.ts";
 import { randomPacks, SOFT_OFFSET, SOFT_ROWS } from "../packs.ts";
@@ -25,7 +25,7 @@ describe("judgeq", () => {
     Array.from({ length: SOFT_ROWS }, (_, row) => packs.judgeq!.tokens.subarray(row * hidden, (row + 1) * hidden));
   const ids = tokens(90, 4);
 
-  for (const make of [judgeq, judgeqInside]) {
+  for (const make of [judgeq]) {
     const { name } = make();
 
     test(`${name}: the mass that the pack's rows lay on the slots from their offset behind the chunk, as plain loops have it`, async () => {
@@ -57,16 +57,6 @@ describe("judgeq", () => {
     });
   }
 
-  test("judgeq-inside asks as judgeq does, with quantised weights too", async () => {
-    // integers in place of floats: what differs in the last bit may be rounded to another step
-    for (const [one, tolerance] of [[engine, 1e-5], [blocks.engine, 2e-3]] as const) {
-      for (const size of [90, 64, 7]) {
-        const own = await look(one, judgeq(), { ids, size }), inside = await look(one, judgeqInside(), { ids, size });
-        assert.ok(worst(inside.evidence.mean!, own.evidence.mean!) < tolerance, `chunks of ${size}`);
-      }
-    }
-  });
-
   test("pass: an engine that takes embeddings gives without them what another gives; one that does not refuses them", async () => {
     const other = await openTiny(), cache = new KvCache(engine.config, 1);
     const pass = { tokens: ids, firstPosition: 0, logitsRows: 3 };
@@ -95,19 +85,10 @@ describe("judgeq", () => {
     ]);
   });
 
-  test("featuresFor: judgeq needs its pack and rows given as embeddings, in mixtures too, and only one probe asks inside", () => {
-    for (const spec of ["judgeq", "probe=judgeq+question", "probe=role+judgeq-inside", "probe=window+judgeq"]) {
+  test("featuresFor: judgeq needs its pack and rows given as embeddings, in mixtures too", () => {
+    for (const spec of ["judgeq", "probe=judgeq+question", "probe=role+judgeq", "probe=window+judgeq"]) {
       const { embeddings, packs } = featuresFor(parsePolicy(spec));
       assert.deepEqual([embeddings, packs], [true, ["judgeq"]], spec);
     }
-    assert.throws(() => parsePolicy("probe=window+judgeq-inside"), /Cannot mix/);
-  });
-
-  test("a mixture with judgeq-inside asks with both", async () => {
-    const { probe } = parsePolicy("probe=question+judgeq-inside"), questionTokens = tokens(9, 8);
-    const both = await look(engine, probe, { ids, questionTokens });
-    const apart = await look(engine, parsePolicy("probe=question+judgeq").probe, { ids, questionTokens });
-    assert.equal(both.evidence.rows, SOFT_ROWS + 9);
-    assert.ok(worst(both.evidence.mean!, apart.evidence.mean!) < 1e-5);
   });
 });

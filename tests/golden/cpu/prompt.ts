@@ -115,7 +115,6 @@ export class CpuPrompt implements TestedPrompt {
       questionTokens: [],
       answerTokens: [],
       nextPosition: tokensRead,
-      soft: null,
       document: null,
       packs: this.engine.packs,
       positionsLeft: Infinity,
