@@ -14,6 +14,7 @@ import type { Packs } from "./pack/packs.ts";
 import { learnedSizes } from "./pack/sizes.ts";
 import { DocumentMean, documentMeanBytes } from "./probe/document_mean.ts";
 import type { PolicyRecord } from "./record.ts";
+import type { IndexRows } from "./probe/index_score.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
 export type Scores = Float32Array[];
@@ -107,8 +108,8 @@ export interface Probe extends Variant {
   windowRows: number;
   /** Scores every chunk, also while the budget is not exceeded yet: for scores that are given once per token. */
   everyChunk?: boolean;
-  /** So many last rows of a chunk ask with index queries, for probes that need the indexer. */
-  indexRows?: number;
+  /** Rows of a chunk that ask with index queries, for probes that need the indexer. */
+  indexRows?: IndexRows;
   /** Looks at nothing that was read: with it, a policy is a baseline. */
   blind?: boolean;
   look(context: ProbeContext): Promise<Evidence>;

@@ -23,6 +23,7 @@ import {
   type StageContext,
   stateBytes,
 } from "./policy.ts";
+import { indexRowsOf } from "./probe/index_score.ts";
 import { protectedSlots } from "./protected_slots.ts";
 import type { DocumentMean } from "./probe/document_mean.ts";
 import { askWith } from "./probe/evidence.ts";
@@ -119,9 +120,7 @@ export class Reader implements Reading {
       ...(this.wantsFacts(looks)
         ? { factsFrom: Math.min(tokens.length - 1, Math.max(0, SINKS - this.tokensRead)) }
         : {}),
-      ...(needs(policy, "indexer")
-        ? { indexRows: looks ? Math.min(policy.probe.indexRows ?? 0, tokens.length) : 0 }
-        : {}),
+      ...(needs(policy, "indexer") ? indexing(policy.probe, looks ? tokens.length : 0) : {}),
     });
     cache.append(chunk.keys, chunk.values, tokens.length, this.tokensRead, this.nextPosition, {
       valueNorm: chunk.valueNorms,
@@ -347,5 +346,11 @@ function massOfRow(mass: Float32Array, row: number, rows: number, slots: number)
   }
   return one;
 }
+
+/** What a chunk's pass gives of the indexer: keys of all rows, and queries of those that ask. @param rows 0 where none asks */
+const indexing = ({ indexRows }: Policy["probe"], rows: number) => ({
+  indexRows: indexRows ? indexRowsOf(indexRows, rows) : 0,
+  indexEvery: indexRows?.every ?? 1,
+});
 
 const NONE = new Float32Array(0);

@@ -29,8 +29,12 @@ export interface Pass {
   scoreRows?: number;
   /** Value norms and query moments of the rows are wanted, the moments from this row on. Default: not. */
   factsFrom?: number;
-  /** Index keys of the rows are wanted, and index queries and weights of the last so many, with that feature. Default: nothing of it. */
+  /**
+   * Index keys of the rows are wanted, and index queries and weights of so many rows, with that feature: the last one, and before it every `indexEvery`-th
+   * (default: every one). Default: nothing of it.
+   */
   indexRows?: number;
+  indexEvery?: number;
   /** Attention of all rows (up to `FEW_ROWS`) to the last so many slots, the new rows included, is wanted. Default 0. */
   newestSlots?: number;
   /** Logits of the last so many rows are wanted. Default 0. */
@@ -67,7 +71,7 @@ export interface QueryMoments {
   outer: Float32Array;
 }
 
-/** What a learned indexer makes of one layer's rows (`probe/index_score.ts`), S new ones of which the last Q ask. */
+/** What a learned indexer makes of one layer's rows (`probe/index_score.ts`), S new ones of which Q ask. */
 export interface IndexFacts {
   /** n and d, and how many KV heads have weights of their own. */
   heads: number;

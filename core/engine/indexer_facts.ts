@@ -1,6 +1,6 @@
 /**
- * What a learned indexer (`probe/index_score.ts`) makes of a pass, as graph pieces: the index keys of all rows, and index queries and weights of the last
- * ones. Its weights are inputs, so the graph is the same for any pack, and whatever shape its indexer has.
+ * What a learned indexer (`probe/index_score.ts`) makes of a pass, as graph pieces: the index keys of all rows, and index queries and weights of those that
+ * ask. Its weights are inputs, so the graph is the same for any pack, and whatever shape its indexer has.
  */
 import { type Indexer, INDEXER_EPSILON } from "../probe/index_score.ts";
 import type { DenseTensor } from "./engine.ts";
@@ -47,11 +47,11 @@ export function indexerFeeds(layers: readonly Indexer[]): Record<string, DenseTe
   );
 }
 
-/** Outputs, of all layers, all S rows and the last Q: index keys [layers, S, d], queries [layers * n, Q, d], weights [layers, Q, groups * n], not scaled. */
+/** Outputs, of all layers, all S rows and the Q that ask: index keys [layers, S, d], queries [layers * n, Q, d], weights [layers, Q, groups * n], not scaled. */
 export const indexOutputs = ["index.keys", "index.queries", "index.weights"] as const;
 
-/** Bool [1] input: whether they are wanted; int64 [1] input: the first row that asks. */
-export const WANT_INDEX = "want_index", INDEX_START = "index_start";
+/** Bool [1] input: whether they are wanted; int64 [1] inputs: the first row that asks, and which one behind it is the next. */
+export const WANT_INDEX = "want_index", INDEX_START = "index_start", INDEX_EVERY = "index_every";
 
 /** Inputs and constants, once per graph; with the input `WANT_INDEX` where the graph may be run without. */
 export function indexerInputs(
@@ -60,6 +60,7 @@ export function indexerInputs(
   { hidden, heads, headDim }: Pick<ModelConfig, "hidden" | "heads" | "headDim">,
 ): void {
   graph.input(INDEX_START, "int64", [1]);
+  graph.input(INDEX_EVERY, "int64", [1]);
   const shapes: { [name in Weights]: (number | string)[] } = {
     query: ["index.n", "index.d", heads * headDim],
     key: ["index.d", hidden],
@@ -76,6 +77,7 @@ export function indexerInputs(
   }
   graph.int64s("index.width", [heads * headDim]);
   graph.int64s("index.zero", [0]);
+  graph.int64s("index.one", [1]);
   graph.int64s("index.end", [Number.MAX_SAFE_INTEGER]);
   graph.int64s("index.axis1", [1]);
   graph.int64s("index.axes12", [1, 2]);
@@ -121,8 +123,9 @@ export function indexFacts(graph: Graph, layer: number, x: string, query: string
   const keys = graph.node("Add", [product(x, of("key"), "k.raw"), of("keyBias")], [`${p}k.biased`]);
   const starts = graph.node("Concat", [INDEX_START, "index.zero"], [`${p}starts`], { axis: 0 });
   const ends = graph.node("Concat", ["index.end", "index.width"], [`${p}ends`], { axis: 0 });
-  const asking = graph.node("Slice", [query, starts, ends, "index.axes12"], [`${p}asking`]);
-  const last = graph.node("Slice", [x, INDEX_START, "index.end", "index.axis1"], [`${p}last`]);
+  const steps = graph.node("Concat", [INDEX_EVERY, "index.one"], [`${p}steps`], { axis: 0 });
+  const asking = graph.node("Slice", [query, starts, ends, "index.axes12", steps], [`${p}asking`]);
+  const last = graph.node("Slice", [x, INDEX_START, "index.end", "index.axis1", INDEX_EVERY], [`${p}last`]);
   return [
     normed(keys, of("keyGain"), of("keyShift"), "k"),
     normed(product(asking, of("query"), "q.raw"), of("queryGain"), of("queryShift"), "q"),

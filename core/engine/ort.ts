@@ -20,7 +20,7 @@ import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";
 import { cachedLayers, slidingLayers } from "./layers.ts";
-import { INDEX_START, indexerFeeds, indexOutputs, WANT_INDEX } from "./indexer_facts.ts";
+import { INDEX_EVERY, INDEX_START, indexerFeeds, indexOutputs, WANT_INDEX } from "./indexer_facts.ts";
 import { latentFeeds, latentWeights } from "./latent_readout.ts";
 import { NEWEST } from "./newest_mass.ts";
 import type { ModelConfig } from "./weights.ts";
@@ -88,7 +88,9 @@ export class OrtEngine implements Engine {
     const wantsIndex = features.indexer && pass.indexRows !== undefined;
     if (features.indexer) {
       feeds[WANT_INDEX] = this.flag(wantsIndex);
-      feeds[INDEX_START] = this.int64([rows - (pass.indexRows ?? 0)], [1]);
+      const { indexRows = 0, indexEvery = 1 } = pass;
+      feeds[INDEX_START] = this.int64([indexRows > 0 ? rows - 1 - (indexRows - 1) * indexEvery : rows], [1]);
+      feeds[INDEX_EVERY] = this.int64([indexEvery], [1]);
     }
     Object.assign(feeds, this.weightTensors());
     if (features.readout) Object.assign(feeds, this.latentTensors(cache.latent));

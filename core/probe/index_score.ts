@@ -54,6 +54,16 @@ export function indexWeights({ weight, weightBias, heads, dim, groups }: Indexer
   return scaledWeights(product(rows, weight, groups * heads, weightBias), heads, dim);
 }
 
+/** Which rows of a chunk ask: every `every`-th of its last ones, the last row among them. */
+export interface IndexRows {
+  last: number;
+  every: number;
+}
+
+/** How many rows of a chunk ask. */
+export const indexRowsOf = ({ last, every }: IndexRows, rows: number): number =>
+  Math.ceil(Math.min(last, rows) / every);
+
 /** What an age costs, before a_h. @param age positions before the last query */
 export const ageTerm = (age: number): number => Math.log1p(Math.max(0, age) / 64);
 

@@ -2,28 +2,29 @@
  * A learned score asks in place of attention (IndexMem, arXiv 2605.25475): every row leaves a few numbers with its slot when it is read, its index key, and
  * the index queries of a chunk's last rows are held against those of all live slots (`index_score.ts`).
  *
- * What is evicted feeds a memory whose size does not change, so queries that come later cannot ask again: the chunk's last rows stand for them.
+ * What is evicted feeds a memory whose size does not change, so queries that come later cannot ask again: the chunk's last rows stand for them. Heads of a
+ * layer hold much the same tokens, whose index keys are the same: every token is asked once, for all of them.
  *
  * Differs: a pack may have index weights for each KV head, whose scores then differ, and an age term (`training/`: the best score that all heads of a
  * layer share finds little more than SnapKV). The score of the first slots is the best of the others; they stay anyway.
  */
-import { MEMORY_SOURCE } from "../cache.ts";
+import { type KvCache, MEMORY_SOURCE } from "../cache.ts";
 import { IndexScoresGraph } from "../dense/index_scores.ts";
 import { oneAhead } from "../dense/one_ahead.ts";
 import type { IndexFacts } from "../engine/engine.ts";
 import type { Probe } from "../policy.ts";
 import { leadingSinks } from "../protected_slots.ts";
-import { ageTerm, scaledWeights, sinksAsBest } from "./index_score.ts";
+import { ageTerm, type IndexRows, scaledWeights, sinksAsBest } from "./index_score.ts";
 import { rowNorms } from "./norms.ts";
 
-/** Rows that ask. */
-export const INDEX_ROWS = 128;
+/** Of the last 128 rows every fourth asks: the mean over 32 of them keeps as good slots as that over all (CHANGELOG 38). */
+export const INDEX_ROWS: IndexRows = { last: 128, every: 4 };
 /** Added to a score before it is weighed, as kvpress does. */
 const LEAST = 1e-6;
 
 export interface IndexerOptions {
-  /** Last rows of a chunk that ask. */
-  rows?: number;
+  /** Rows of a chunk that ask. */
+  rows?: IndexRows;
   /** Times the length of the slot's value. */
   weighted?: boolean;
 }
@@ -35,30 +36,28 @@ export const indexer = ({ rows = INDEX_ROWS, weighted = false }: IndexerOptions 
   needs: { indexer: true, pack: "indexmem" },
   attributes: ["indexerKey"],
   async look({ engine, cache, nextPosition, chunk: { index } }) {
-    const { kvHeads, headDim } = cache.shape, graph = await IndexScoresGraph.open(engine, cache.width("indexerKey"));
-    const score: Float32Array[] = [], asked: Promise<Float32Array>[] = [];
-    const weightsOf = index!.map((facts) => perPair(facts));
-    await oneAhead(cache.heads, (head) => {
-      const layer = Math.floor(head / kvHeads), h = head % kvHeads, { queries, groups, age: ages } = index![layer]!;
-      const sources = cache.sources(head), all = weightsOf[layer]!;
-      // heads that hold the same tokens are asked together
-      const isShared = h > 0 && same(sources, cache.sources(head - 1));
-      asked[head] = isShared ? asked[head - 1]! : graph.score(queries, all, cache.attribute("indexerKey", head));
-      return asked[head].then((found) => {
-        const live = cache.live[head]!, group = groups > 1 ? h : 0;
-        const own = found.slice(group * live, (group + 1) * live), age = ages?.[h] ?? 0;
-        if (age !== 0) {
-          const first = cache.start[head]!;
-          for (let slot = 0; slot < live; slot++) {
-            own[slot]! -= age * ageTerm(nextPosition - 1 - cache.position[first + slot]!);
+    const { layers, kvHeads } = cache.shape, graph = await IndexScoresGraph.open(engine, cache.width("indexerKey"));
+    const score: Float32Array[] = [];
+    await oneAhead(layers, (layer) => {
+      const facts = index![layer]!, { queries, groups, age: ages } = facts;
+      const heads = Array.from({ length: kvHeads }, (_, h) => layer * kvHeads + h);
+      const { keys, places } = distinctKeys(cache, heads), count = keys.length / facts.dim;
+      return graph.score(queries, perPair(facts), keys).then((found) =>
+        heads.forEach((head, h) => {
+          const group = found.subarray((groups > 1 ? h : 0) * count), age = ages?.[h] ?? 0, first = cache.start[head]!;
+          const own = Float32Array.from(places[h]!, (place) => group[place]!);
+          if (age !== 0) {
+            for (let slot = 0; slot < own.length; slot++) {
+              own[slot]! -= age * ageTerm(nextPosition - 1 - cache.position[first + slot]!);
+            }
           }
-        }
-        if (weighted) {
-          const lengths = rowNorms(cache.valueRows(head), headDim);
-          for (let slot = 0; slot < own.length; slot++) own[slot] = (own[slot]! + LEAST) * lengths[slot]!;
-        }
-        score[head] = sinksAsBest(own, leadingSinks(sources));
-      });
+          if (weighted) {
+            const lengths = rowNorms(cache.valueRows(head), cache.shape.headDim);
+            for (let slot = 0; slot < own.length; slot++) own[slot] = (own[slot]! + LEAST) * lengths[slot]!;
+          }
+          score[head] = sinksAsBest(own, leadingSinks(cache.sources(head)));
+        })
+      );
     });
     return { score };
   },
@@ -73,7 +72,30 @@ function perPair({ weights, heads, dim, groups }: IndexFacts): Float32Array {
   });
 }
 
-/** Whether two heads hold the same tokens, and so the same index keys; slots that stand for several have keys of their own. */
-function same(a: Int32Array, b: Int32Array): boolean {
-  return a.length === b.length && a.every((source, slot) => source === b[slot] && source !== MEMORY_SOURCE);
+/**
+ * Index keys of all tokens that any of a layer's heads holds, each once, and where each head's slots find theirs. Slots that stand for several tokens have
+ * keys of their own.
+ */
+function distinctKeys(cache: KvCache, heads: readonly number[]): { keys: Float32Array; places: Int32Array[] } {
+  const dim = cache.width("indexerKey"), all = heads.map((head) => cache.sources(head));
+  const keys = heads.map((head) => cache.attribute("indexerKey", head)),
+    places = all.map(({ length }) => new Int32Array(length));
+  const found = new Float32Array(dim * all.reduce((sum, { length }) => sum + length, 0)), at = all.map(() => 0);
+  let count = 0;
+  // sources of a head ascend, but for slots of several tokens, which stand anywhere: of the heads' next slots the lowest goes first
+  while (true) {
+    let token = Infinity, from = -1;
+    for (let h = 0; h < all.length; h++) {
+      const next = at[h]! < all[h]!.length ? all[h]![at[h]!]! : Infinity;
+      if (next < token) [token, from] = [next, h];
+    }
+    if (from < 0) break;
+    const slot = at[from]! * dim;
+    for (let i = 0; i < dim; i++) found[count * dim + i] = keys[from]![slot + i]!;
+    for (let h = from; h < all.length; h++) {
+      if (all[h]![at[h]!] === token && (h === from || token !== MEMORY_SOURCE)) places[h]![at[h]!++] = count;
+    }
+    count++;
+  }
+  return { keys: found.subarray(0, count * dim), places };
 }

@@ -26,10 +26,11 @@ export const indexQueries = defineKernel({
     /** [groups, asking, n] */
     counts: "write",
   },
-  /** `heads` are query heads; rows from `first` on ask; weights are multiplied by `scale`. */
+  /** `heads` are query heads; every `every`-th row from `first` on asks; weights are multiplied by `scale`. */
   params: {
     asking: "u32",
     first: "u32",
+    every: "u32",
     rowStep: "u32",
     heads: "u32",
     hidden: "u32",
@@ -40,7 +41,7 @@ export const indexQueries = defineKernel({
   constants: ["WIDTH", "HEAD_DIM", "DIM"],
   threads: 64,
   grid: ({ asking, n }) => [asking, n],
-  cpu(of, { asking, first, rowStep, heads, hidden, n, groups, scale, WIDTH, HEAD_DIM, DIM }) {
+  cpu(of, { asking, first, every, rowStep, heads, hidden, n, groups, scale, WIDTH, HEAD_DIM, DIM }) {
     const plain = (data: ArrayLike<number>, from: number, count: number) =>
       Float32Array.from({ length: count }, (_, i) => data[from + i]!);
     const weights = {
@@ -57,11 +58,15 @@ export const indexQueries = defineKernel({
       keyNorm: { weight: new Float32Array(0), bias: new Float32Array(0) },
     };
     const rows = Float32Array.from({ length: asking * heads * HEAD_DIM }, (_, i) => {
-      const row = first + Math.floor(i / (heads * HEAD_DIM)), column = i % (heads * HEAD_DIM);
+      const row = first + every * Math.floor(i / (heads * HEAD_DIM)), column = i % (heads * HEAD_DIM);
       return of.raw[row * rowStep + Math.floor(column / HEAD_DIM) * WIDTH + column % HEAD_DIM]!;
     });
     of.queries.set(referenceQueries(weights, rows));
-    const own = indexWeights(weights, plain(of.x, first * hidden, asking * hidden)), whole = Math.sqrt(n * DIM) * scale;
+    const x = Float32Array.from(
+      { length: asking * hidden },
+      (_, i) => of.x[(first + every * Math.floor(i / hidden)) * hidden + i % hidden]!,
+    );
+    const own = indexWeights(weights, x), whole = Math.sqrt(n * DIM) * scale;
     own.forEach((weight, i) => {
       const row = Math.floor(i / (groups * n)), group = Math.floor(i / n) % groups;
       of.counts[(group * asking + row) * n + i % n] = weight * whole;
@@ -70,28 +75,43 @@ export const indexQueries = defineKernel({
   tolerance: { absolute: 2e-4, relative: 1e-4, reason: "products over a row in single precision, at variance 1" },
   cases: () =>
     ([
-      ["one row, one head", 1, 0, 1, 20, 20, 24, 1, 4, 1],
-      ["a wide head's own columns", 9, 4, 3, 44, 36, 70, 2, 8, 1],
-      ["many numbers and heads", 3, 0, 5, 64, 64, 130, 5, 64, 3],
-    ] as const).map(([name, asking, first, heads, WIDTH, HEAD_DIM, hidden, n, DIM, groups]) => {
-      const rowStep = heads * WIDTH + 3, raw = numbers((first + asking) * rowStep, 3);
+      ["one row, one head", 1, 0, 1, 1, 20, 20, 24, 1, 4, 1],
+      ["a wide head's own columns", 9, 4, 1, 3, 44, 36, 70, 2, 8, 1],
+      ["many numbers and heads", 3, 0, 1, 5, 64, 64, 130, 5, 64, 3],
+      ["every third row", 4, 2, 3, 2, 20, 20, 24, 2, 4, 1],
+    ] as const).map(([name, asking, first, every, heads, WIDTH, HEAD_DIM, hidden, n, DIM, groups]) => {
+      const rowStep = heads * WIDTH + 3, rows = first + (asking - 1) * every + 1, raw = numbers(rows * rowStep, 3);
+      const asks = (row: number) => row >= first && (row - first) % every === 0;
       raw.forEach((_, i) => {
         const column = i % rowStep;
-        const isOwn = i >= first * rowStep && column < heads * WIDTH && column % WIDTH < HEAD_DIM;
+        const isOwn = asks(Math.floor(i / rowStep)) && column < heads * WIDTH && column % WIDTH < HEAD_DIM;
         if (!isOwn) raw[i] = NaN;
       });
       return {
         name,
         buffers: {
           raw,
-          x: numbers((first + asking) * hidden, 4).fill(NaN, 0, first * hidden),
+          x: numbers(rows * hidden, 4).map((x, i) => asks(Math.floor(i / hidden)) ? x : NaN),
           matrix: numbers(n * DIM * heads * HEAD_DIM, 5),
           affine: numbers(2 * DIM, 6),
           weight: numbers(groups * n * (hidden + 1), 7),
           queries: new Float32Array(asking * n * DIM).fill(7),
           counts: new Float32Array(groups * asking * n).fill(7),
         },
-        values: { asking, first, rowStep, heads, hidden, n, groups, scale: 1 / (asking * 3), WIDTH, HEAD_DIM, DIM },
+        values: {
+          asking,
+          first,
+          every,
+          rowStep,
+          heads,
+          hidden,
+          n,
+          groups,
+          scale: 1 / (asking * 3),
+          WIDTH,
+          HEAD_DIM,
+          DIM,
+        },
       };
     }),
 });

@@ -1,8 +1,8 @@
 // queries[s, j, :] = LN(W_j concat_h q_s,h) and counts[g, s, j] = (v_gj · x_s + c_gj) scale for the rows s that ask and the index heads j of a layer. raw:
-// before rotation, row first + s begins at (first + s) * rowStep, head h of it at h * WIDTH, of which HEAD_DIM columns count; x [rows, hidden]; matrix
+// before rotation, row r = first + s * every begins at r * rowStep, head h of it at h * WIDTH, of which HEAD_DIM columns count; x [rows, hidden]; matrix
 // [n, DIM, heads * HEAD_DIM]; affine [2, DIM]: gain and shift; weight [groups, n, hidden + 1]: v_gj, c_gj. queries [asking, n, DIM], counts [groups, asking, n].
 // A workgroup is a row and an index head: its threads share each product. DIM is at most 64.
-struct Params { asking: u32, first: u32, rowStep: u32, heads: u32, hidden: u32, n: u32, groups: u32, scale: f32 }
+struct Params { asking: u32, first: u32, every: u32, rowStep: u32, heads: u32, hidden: u32, n: u32, groups: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> raw: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
@@ -35,7 +35,7 @@ fn total(lane: u32, mine: f32) -> f32 {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let row = params.first + group.x;
+  let row = params.first + group.x * params.every;
   let pair = group.x * params.n + group.y;
   let columns = params.heads * HEAD_DIM;
   for (var d = 0u; d < DIM; d++) {

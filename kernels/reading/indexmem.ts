@@ -1,6 +1,7 @@
 /** A learned indexer and a latent memory on a GPU: weights and state, all of which count as the reading's memory, and the kernels of a look. */
 import type { GpuLatent } from "../../core/engine/webgpu.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
+import { type IndexRows, indexRowsOf } from "../../core/probe/index_score.ts";
 import type { IndexmemPack } from "../../core/pack/indexmem.ts";
 import { latentFeatures } from "../compensate/latent_features.ts";
 import { latentWrite } from "../compensate/latent_write.ts";
@@ -60,12 +61,13 @@ export class IndexerOnGpu {
     });
   }
 
-  /** Scores of all live slots, asked with the chunk's last `asking` rows at most. */
-  recordScores(compaction: Compaction, most: number, scores: GPUBuffer): void {
+  /** Scores of all live slots, asked with some of the chunk's last rows. */
+  recordScores(compaction: Compaction, indexRows: IndexRows, scores: GPUBuffer): void {
     const { memory, recording, moment: { rows, chunk }, shape } = compaction, { heads: n, dim: DIM, groups } = this;
     const { kvHeads, group, headDim: HEAD_DIM, width: WIDTH } = shape, { start, end, position } = memory.slots;
     const last = compaction.moment.nextPosition - 1;
-    const asking = Math.min(most, rows), heads = kvHeads * group, pairs = asking * n;
+    const asking = indexRowsOf(indexRows, rows), heads = kvHeads * group, pairs = asking * n;
+    const { every } = indexRows, most = indexRowsOf(indexRows, Infinity);
     const queries = memory.slots.array("index.queries", 4 * most * n * DIM);
     const counts = memory.slots.array("index.counts", 4 * most * groups * n);
     this.layers.forEach(({ query, queryAffine, weight, ages }, layer) => {
@@ -79,7 +81,8 @@ export class IndexerOnGpu {
         counts,
       }, {
         asking,
-        first: rows - asking,
+        first: rows - 1 - (asking - 1) * every,
+        every,
         rowStep: heads * WIDTH,
         heads,
         hidden: memory.engine.config.hidden,

@@ -5,7 +5,7 @@ import { resolveBudget } from "../../core/budget.ts";
 import { KvCache } from "../../core/cache.ts";
 import { parsePolicy } from "../../core/policies.ts";
 import { indexKeys, indexQueries, indexWeights, meanIndexScore } from "../../core/probe/index_score.ts";
-import { INDEX_ROWS, indexer } from "../../core/probe/indexer.ts";
+import { indexer } from "../../core/probe/indexer.ts";
 import { Reader } from "../../core/reader.ts";
 import { ReferenceLlama } from "../engine/reference_llama.ts";
 import { INDEX_DIM, INDEX_HEADS, randomPacks } from "../packs.ts";
@@ -24,16 +24,19 @@ describe("indexer", () => {
 
   test("the graph gives index keys of all rows, and queries and weights of those that ask, as plain loops do", async () => {
     const reference = await ReferenceLlama.load(model), cache = new KvCache(engine.config, 100);
-    for (const [rows, asking] of [[1, 1], [20, 0], [20, 7], [90, 64]] as const) {
+    for (
+      const [rows, asking, every] of [[1, 1, 1], [20, 0, 1], [20, 7, 1], [90, 64, 1], [90, 20, 4], [13, 4, 4]] as const
+    ) {
       const ids = tokens(rows, rows), pass = { tokens: ids, firstPosition: 0 };
       assert.equal((await engine.pass(cache, pass)).index, null, "not asked for");
-      const { index } = await engine.pass(cache, { ...pass, indexRows: asking });
+      const { index } = await engine.pass(cache, { ...pass, indexRows: asking, indexEvery: every });
       const { normed, rawQueries } = reference.forward(cache, ids, 0);
       for (const [layer, weights] of layers.entries()) {
         const { heads, dim, keys, queries, weights: counts } = index![layer]!, what = `${rows} rows, layer ${layer}`;
         assert.deepEqual([heads, dim, weights.groups], [INDEX_HEADS, INDEX_DIM, engine.config.kvHeads]);
         assert.ok(difference(keys, indexKeys(weights, flat(normed[layer]!))) < 1e-4, what);
-        const last = (all: Float64Array[]) => flat(all.slice(rows - asking));
+        const last = (all: Float64Array[]) =>
+          flat(all.filter((_, row) => (rows - 1 - row) % every === 0).slice(-asking || rows));
         const scale = Math.sqrt(heads * dim);
         assert.ok(
           difference(counts, indexWeights(weights, last(normed[layer]!)).map((weight) => weight * scale)) < 1e-4,
@@ -55,11 +58,11 @@ describe("indexer", () => {
   test("a slot's score is the mean over the last rows, of keys that moved with their slots, in ragged heads too", async () => {
     const shape = engine.config, attributes = [{ name: "indexerKey", width: INDEX_DIM }] as const;
     const cache = new KvCache(shape, 200, attributes), { kvHeads } = shape, ids = tokens(150, 3);
-    let chunk = await engine.pass(cache, { tokens: ids, firstPosition: 0, indexRows: INDEX_ROWS });
+    let chunk = await engine.pass(cache, { tokens: ids, firstPosition: 0, indexRows: 128 });
     const kept: number[][] = [];
     for (const size of [60, 90]) {
       const from = cache.live[0] ? 60 : 0, piece = ids.slice(from, from + size);
-      chunk = await engine.pass(cache, { tokens: piece, firstPosition: from, indexRows: Math.min(size, INDEX_ROWS) });
+      chunk = await engine.pass(cache, { tokens: piece, firstPosition: from, indexRows: Math.min(size, 128) });
       const keys = Array.from(cache.live, (_, head) => chunk.index![Math.floor(head / kvHeads)]!.keys);
       cache.append(chunk.keys, chunk.values, size, from, from, { indexerKey: keys });
       if (from > 0) break;
