@@ -280,11 +280,18 @@ export const policies: Record<string, NamedPolicy> = {
     stages: { ...base, probe: "lagkv", aggregate: "none", select: "topk" },
   },
   indexer: {
-    summary: "A learned score of every slot, asked with the last 128 tokens of every chunk, decides.",
+    summary: "A learned score of every slot, asked with every fourth of each chunk's last 128 tokens, decides.",
     paper: "IndexMem, arXiv 2605.25475, without its memory",
     needs: "a pack for the model",
     cost: "a few numbers per slot, and a small product of them",
     stages: { ...base, probe: "indexer", aggregate: "none", select: "topk" },
+  },
+  "indexer-quote": {
+    summary: "As indexer; then the passages that the question looks at are read again before the answer.",
+    paper: "IndexMem, arXiv 2605.25475, without its memory; the passages are our own",
+    needs: "a pack for the model; the question, when it is asked",
+    cost: "as indexer; up to 300 tokens read twice",
+    stages: { ...base, probe: "indexer", aggregate: "none", select: "topk", recall: "quote" },
   },
   indexmem: {
     summary: "As indexer; what is evicted is written into a memory of constant size, which attention reads.",
