@@ -35,7 +35,8 @@ import { list, numbers, oneNumber, policyList } from "./eval_flags.ts";
 import { jsonLines, storeError } from "./eval_store.ts";
 import { cacheFolder } from "./folders.ts";
 import { availableBytes, collectGarbage } from "./host.ts";
-import { engineDevice, openStored } from "./open.ts";
+import { cpuKvType, engineDevice, openStored } from "./open.ts";
+import type { StoredType } from "../core/stored_rows.ts";
 import { isTerminal, writeErr, writeJson, writeOut } from "./output.ts";
 import { version } from "./version.ts";
 import { createRenderer, type Renderer } from "./render.ts";
@@ -45,7 +46,7 @@ import { breathe, interruption } from "./signals.ts";
 import { resolveModel } from "./store.ts";
 
 /** Flags of `eval`. Lists stay as they were typed until here. */
-export interface EvalFlags extends Pick<RunFlags, "model" | "chunk" | "positions" | "device" | "threads"> {
+export interface EvalFlags extends Pick<RunFlags, "model" | "chunk" | "positions" | "device" | "threads" | "kvType"> {
   policy?: string[] | undefined;
   kvBudget?: string[] | undefined;
   length?: string[] | undefined;
@@ -94,9 +95,13 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
   const prose = needy.length > 0 ? await readProse(names, renderer) : "";
   const stored = await resolveModel(cache, flags.model), { name } = stored;
   const weights = await weightsOf(stored.path, policies);
-  const models = modelsFrom((policy) =>
-    openStored(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer })
-  );
+  const kvType = cpuKvType(flags.kvType);
+  const modelsIn = (kvType: StoredType) =>
+    modelsFrom((policy) =>
+      openStored(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer }, kvType)
+    );
+  // the full cache is what all are compared with, so it loses nothing
+  const models = modelsIn("f32"), measured = kvType === "f32" ? models : modelsIn(kvType);
   try {
     const model = await models.for(ORACLE_POLICY), haystack = haystackOf(model.tokenizer, prose);
     const trained = model.config.trainedPositions, tooLong = lengths.find((length) => length + 200 > trained);
@@ -125,6 +130,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       positions: flags.positions,
       // times are results too, and another version's policies are others
       threads: flags.threads ?? 0,
+      ...(kvType === "f32" ? {} : { kvType }),
       version,
     };
     const kept = flags.out ? join(flags.out, "results.jsonl") : join(cache, "eval", "results.jsonl");
@@ -133,7 +139,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     const results: EvalResult[] = [], store = jsonLines(kept);
     const events = runEval({ samples: planned, policies, budgets, protocols, identity, weights }, {
       full: (sample) => measureFull(models.for, sample, settings),
-      policy: (sample, reference, cell) => measurePolicy(models.for, sample, reference, cell, settings),
+      policy: (sample, reference, cell) => measurePolicy(measured.for, sample, reference, cell, settings),
       asks: asksTheQuestion,
       hears: hearsTheQuestion,
     }, flags.fresh ? { ...store, load: () => store.load().then(() => []) } : store);
@@ -175,6 +181,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       ["model", name],
       ["device", `${model.engine.device.kind} (${model.engine.device.name})`],
       ["chunk", `${chunkTokens} tokens`],
+      ["keys and values", kvType],
       ["budgets", budgets.map(spellEvalBudget).join(", ")],
       ...(tasks.length > 0 ? [["seed", String(seed)] as [string, string]] : []),
       ...(names.length > 0 ? [["prose", names.join(", ")] as [string, string]] : []),
@@ -189,7 +196,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
       command: "eval",
       model: { name, architecture: model.config.architecture, sha256: model.sha256, trainedPositions: trained },
       device: model.engine.device,
-      settings: { chunkTokens, positions: flags.positions, samples, seed, protocols },
+      settings: { chunkTokens, positions: flags.positions, kvType, samples, seed, protocols },
       rows,
       results: kept,
       measured: fresh,
@@ -197,6 +204,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     });
   } finally {
     await models.close();
+    if (measured !== models) await measured.close();
   }
 }
 

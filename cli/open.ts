@@ -1,7 +1,7 @@
 /** Opens a stored model for a command: this machine's files and runtimes, and a live line while it loads. */
 import { DeviceError, UsageError } from "../core/errors.ts";
 import type { EngineModel, LoadedModel, OpenEngineOptions } from "../core/model.ts";
-import type { KvTypeWish } from "../kernels/reading/plan.ts";
+import type { StoredType } from "../core/stored_rows.ts";
 import { type Gpus, gpus as thisMachine } from "./gpus.ts";
 import { withKnownHashes } from "./known_hashes.ts";
 import { packFiles } from "./packs.ts";
@@ -27,10 +27,11 @@ export async function openStored(
   stored: Stored,
   device: OpenEngineOptions["device"],
   flags: OpenFlags,
+  kvType: StoredType = "f32",
 ): Promise<EngineModel> {
   const { openModel } = await import("../mod.ts");
   flags.renderer.status(`loading ${stored.name}`);
-  return await openModel({ ...optionsOf(stored, flags), device }).finally(flags.renderer.clear);
+  return await openModel({ ...optionsOf(stored, flags), device, kvType }).finally(flags.renderer.clear);
 }
 
 /**
@@ -43,7 +44,7 @@ export async function openAnywhere(
   flags: OpenFlags,
   { allowSoftware, kvType, takesNotes, onNote, gpus = thisMachine }: {
     allowSoftware: boolean;
-    kvType: KvTypeWish;
+    kvType: KvTypeFlag;
     takesNotes: boolean;
     onNote: (message: string) => void;
     gpus?: Gpus | undefined;
@@ -51,12 +52,11 @@ export async function openAnywhere(
 ): Promise<LoadedModel> {
   const { openModel } = await import("../mod.ts");
   flags.renderer.status(`loading ${stored.name}`);
-  const gpu = device === "webgpu" || device === "auto" && gpus.mayBeHere()
+  const gpu = kvType !== "int8" && (device === "webgpu" || device === "auto" && gpus.mayBeHere())
     ? () => gpus.opener({ allowSoftware, kvType })
     : undefined;
-  return await openModel({ ...optionsOf(stored, flags), device, gpu, takesNotes, onNote }).finally(
-    flags.renderer.clear,
-  );
+  const options = { ...optionsOf(stored, flags), device, gpu, takesNotes, onNote, kvType: cpuKvType(kvType) };
+  return await openModel(options).finally(flags.renderer.clear);
 }
 
 function optionsOf({ path, sha256 }: Stored, { policy, cacheFolder, threads, renderer }: OpenFlags) {
@@ -79,8 +79,14 @@ export function engineDevice(device: DeviceFlag, command: string): OpenEngineOpt
   throw new DeviceError(`${command} has no webgpu device yet, --device cpu and --device wasm work`);
 }
 
-/** @throws {UsageError} where a device is asked for that cannot store keys and values in half precision */
-export function refuseHalfOnCpu({ device, kvType }: { device: DeviceFlag; kvType?: KvTypeWish | undefined }): void {
-  if (kvType !== "f16" || device === "webgpu" || device === "auto") return;
-  throw new UsageError(`--kv-type f16 goes with a GPU, and the device is ${device}, which stores f32`);
+/** What `--kv-type` says. */
+export type KvTypeFlag = "auto" | StoredType;
+
+/** @throws {UsageError} where a GPU is asked for, which does not store int8 */
+export function refuseInt8OnGpu({ device, kvType }: { device: DeviceFlag; kvType?: KvTypeFlag | undefined }): void {
+  if (kvType !== "int8" || device !== "webgpu") return;
+  throw new UsageError("--kv-type int8 goes with --device cpu: a GPU stores f32 or f16");
 }
+
+/** What a CPU stores keys and values in. */
+export const cpuKvType = (wish: KvTypeFlag = "auto"): StoredType => wish === "auto" ? "f32" : wish;

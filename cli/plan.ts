@@ -2,6 +2,7 @@
 import { BudgetError, UsageError } from "../core/errors.ts";
 import type { ModelConfig } from "../core/engine/weights.ts";
 import type { KvType } from "../core/gpu_cache.ts";
+import type { StoredType } from "../core/stored_rows.ts";
 import type { WantedFeature } from "../kernels/device/adapter.ts";
 import type { KvTypeWish } from "../kernels/reading/plan.ts";
 import type { PolicyRecord, Positions, SourceRecord } from "../core/record.ts";
@@ -12,7 +13,7 @@ import { cacheFolder } from "./folders.ts";
 import { gpuFor } from "./gpus.ts";
 import { availableBytes, defaultThreads, files } from "./host.ts";
 import { withKnownHashes } from "./known_hashes.ts";
-import { refuseHalfOnCpu } from "./open.ts";
+import { cpuKvType, refuseInt8OnGpu } from "./open.ts";
 import { columns } from "./models.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { writeJson, writeOut } from "./output.ts";
@@ -35,7 +36,7 @@ export interface PlanRecord {
     capacitySlots: number;
     bytes: number;
     /** What keys and values are stored in. */
-    type: KvType;
+    type: StoredType;
     /** Written slots that stay; null where everything that is written stays. */
     decodeBudgetSlots: number | null;
     compactions: number;
@@ -101,8 +102,9 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     import("../core/decode/room.ts"),
   ]);
   const policy = parsePolicy(flags.policy ?? defaultPolicies.ask);
-  refuseHalfOnCpu(flags);
-  const gpuCan = await gpuFor(flags.device, policy), isOnGpu = gpuCan !== null;
+  refuseInt8OnGpu(flags);
+  const wish = flags.kvType === "int8" ? null : flags.kvType; // which no GPU stores
+  const gpuCan = wish === null ? null : await gpuFor(flags.device, policy), isOnGpu = gpuCan !== null;
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
   const model = await openModelFile(files, chosen.path);
@@ -123,7 +125,8 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const chunkTokens = flags.chunk ?? defaultChunk(isOnGpu ? "webgpu" : "cpu", request, config);
     const rooms = { chunkTokens, reserve, decodeBudget: writing.budget };
     const packs = await openPacks(packsOf(policy), packFiles, model);
-    const kvType = gpuCan ? await kvTypeOn(gpuCan, config, flags.kvType) : "f32";
+    const gpuKvType = gpuCan && wish !== null ? await kvTypeOn(gpuCan, config, wish) : "f32";
+    const kvType = gpuCan ? gpuKvType : cpuKvType(flags.kvType);
     const allocation = isOnGpu
       ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(
         policy,
@@ -131,7 +134,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
         rooms,
         undefined,
         packs,
-        kvType,
+        gpuKvType,
       )
       : undefined;
     const budget = resolveBudget({
@@ -145,6 +148,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
       unboundedPositions: flags.positions === "original",
       availableBytes: availableBytes(),
       documentTokens: tokens + headTokens,
+      kvType,
       ...(allocation ? { allocation } : {}),
     });
     const sha256 = chosen.sha256 ?? await modelSha256(withKnownHashes(cache), model);
@@ -162,7 +166,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
           tail: questionTokens + (read > budget.slots ? policy.recall.tokens : 0),
         },
         false,
-        kvType,
+        gpuKvType,
       )
       : null;
     return {

@@ -130,6 +130,7 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.chunkOption())
     .addOption(options.positionsOption())
     .addOption(options.deviceOption())
+    .addOption(options.kvTypeOption())
     .addOption(options.threadsOption())
     .addOption(options.jsonOption())
     .addOption(options.quietOption())

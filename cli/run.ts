@@ -3,13 +3,12 @@ import type { Source } from "../core/text/document.ts";
 import { DeviceError, InterruptedError, UsageError } from "../core/errors.ts";
 import type { LoadedModel } from "../core/model.ts";
 import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
-import type { KvTypeWish } from "../kernels/reading/plan.ts";
 import type { BudgetFlag } from "./budget_flag.ts";
 import { estimateTokens, type TokenEstimate } from "./estimate.ts";
 import { cacheFolder } from "./folders.ts";
 import type { Gpus } from "./gpus.ts";
 import { availableBytes, collectGarbage, peakRssBytes } from "./host.ts";
-import { openAnywhere, refuseHalfOnCpu } from "./open.ts";
+import { type KvTypeFlag, openAnywhere, refuseInt8OnGpu } from "./open.ts";
 import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { breathe, interruption } from "./signals.ts";
@@ -27,7 +26,7 @@ export interface RunFlags {
   decodeBudget?: number | undefined;
   system?: string | undefined;
   device: "auto" | "cpu" | "wasm" | "webgpu";
-  kvType?: KvTypeWish;
+  kvType?: KvTypeFlag;
   allowSoftware?: boolean | undefined;
   threads?: number | undefined;
   strict?: boolean | undefined;
@@ -55,7 +54,7 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   if (allowSoftware && flags.device !== "webgpu") {
     throw new UsageError(`--allow-software goes with --device webgpu, and the device is ${flags.device}`);
   }
-  refuseHalfOnCpu(flags);
+  refuseInt8OnGpu(flags);
   // Told before anything is loaded or read.
   writingRoom(parsePolicy(policy), {
     maxTokens: flags.maxTokens ?? task.maxTokens,
@@ -80,9 +79,6 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
     await rememberSpeed(cache, await answerWith(model, answered, flags, renderer));
   };
   let model = await open(flags.device, gpus);
-  if (flags.kvType === "f16" && model.device.kind !== "webgpu") {
-    renderer.remark(`No GPU is used, and the ${model.device.kind} device stores keys and values in f32`);
-  }
   try {
     await attempt(model).catch(async (error) => {
       const lost = await lossOf(model, error);

@@ -7,6 +7,7 @@ import type { ModelConfig } from "./engine/weights.ts";
 import { BudgetError, UsageError } from "./errors.ts";
 import { slidingBytes } from "./sliding_rows.ts";
 import type { Packs } from "./pack/packs.ts";
+import type { StoredType } from "./stored_rows.ts";
 import { attributesFor, latentRankFor, leastBudget, type Policy, stateBytes } from "./policy.ts";
 
 /** What `--kv-budget` asked for: slots per KV head that survive a compaction, or bytes that bound the whole cache. */
@@ -75,9 +76,10 @@ export function cpuAllocation(
   policy: Policy,
   { slots, chunkTokens, reserve }: Omit<Sizes, "decodeBudget">,
   packs: Packs = {},
+  kvType: StoredType = "f32",
 ): Allocation {
   const capacity = slots + chunkTokens + reserve, { layers, kvHeads, headDim, sliding } = cacheShape(config);
-  const perHead = capacity * bytesPerSlot(config, numbersOf(attributesFor(policy, packs))) +
+  const perHead = capacity * bytesPerSlot(config, numbersOf(attributesFor(policy, packs)), kvType) +
     latentBytes(latentRankFor(policy, packs), config.headDim);
   const bytes = layers * kvHeads * perHead + slidingBytes(sliding, kvHeads, headDim) + stateBytes(policy, config);
   return { capacity, bytes };
@@ -100,6 +102,8 @@ export interface BudgetInput {
   documentTokens?: number;
   /** Packs of the policy, which say how much it remembers. */
   packs?: Packs;
+  /** What a CPU's cache stores keys and values in. Default: f32. */
+  kvType?: StoredType;
   /** What the memory takes on the device. Default: the CPU's. */
   allocation?: Allocate;
 }
@@ -111,7 +115,7 @@ export function resolveBudget(input: BudgetInput): Budget {
     throw new UsageError(`--chunk is ${chunkTokens}: use a whole number of tokens from 1 on, such as 512`);
   }
   const memory = input.allocation ??
-    ((slots) => cpuAllocation(config, policy, { slots, chunkTokens, reserve }, input.packs));
+    ((slots) => cpuAllocation(config, policy, { slots, chunkTokens, reserve }, input.packs, input.kvType));
   const slotsIn = (bytes: number) => {
     const none = memory(0).bytes;
     return Math.floor((bytes - none) / (memory(1).bytes - none));

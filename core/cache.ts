@@ -6,6 +6,8 @@
  */
 import { latentBytes, LatentState } from "./compensate/latent_state.ts";
 import { BudgetError } from "./errors.ts";
+import type { Rope } from "./rope.ts";
+import { BYTES_PER_ROW, type Pool, StoredRows, type StoredRun, type StoredType } from "./stored_rows.ts";
 import { slidingBytes, SlidingRows, type SlidingShape } from "./sliding_rows.ts";
 
 export interface CacheShape {
@@ -44,9 +46,9 @@ export function numbersOf(attributes: readonly AttributeSpec[]): number {
   return attributes.reduce((sum, spec) => sum + shapeOf(spec).width, 0);
 }
 
-/** Bytes of one slot of one head: its key and value rows (f32), source token and position (int32), and so many numbers of the policy's (f32). */
-export function bytesPerSlot(shape: CacheShape, numbers = 0): number {
-  return shape.headDim * 2 * 4 + 2 * 4 + numbers * 4;
+/** Bytes of one slot of one head: its key and value rows, source token and position (int32), and so many numbers of the policy's (f32). */
+export function bytesPerSlot({ headDim }: Pick<CacheShape, "headDim">, numbers = 0, type: StoredType = "f32"): number {
+  return 2 * BYTES_PER_ROW[type](headDim) + 2 * 4 + numbers * 4;
 }
 
 /** `source` of a slot that stands for several tokens (a centroid): such slots are protected and belong to no place of the document. */
@@ -54,9 +56,9 @@ export const MEMORY_SOURCE = -1;
 
 export class KvCache {
   readonly heads: number;
-  /** Rows [head run][slot][headDim], keys rotated to their positions. */
-  readonly keys: Float32Array;
-  readonly values: Float32Array;
+  /** Rows of all heads' slots, keys rotated to their positions. */
+  private readonly allKeys: StoredRows;
+  private readonly allValues: StoredRows;
   /** Slot attribute: index of the token in the prompt (head, document, tail), from which the row came. */
   readonly source: Int32Array;
   /** Slot attribute: RoPE index at which the key stands. */
@@ -78,6 +80,7 @@ export class KvCache {
   /**
    * @param capacity slots per head, on average
    * @param latentRank rows of every head's latent memory
+   * @param type what keys and values are stored in; sliding rows and all else stay in float32
    * @throws {BudgetError} when the memory cannot be had
    */
   constructor(
@@ -85,15 +88,16 @@ export class KvCache {
     readonly capacity: number,
     attributes: readonly AttributeSpec[] = [],
     latentRank = 0,
+    readonly type: StoredType = "f32",
   ) {
     this.heads = shape.layers * shape.kvHeads;
     const slots = this.heads * capacity;
-    this.bytes = slots * bytesPerSlot(shape, numbersOf(attributes)) +
+    this.bytes = slots * bytesPerSlot(shape, numbersOf(attributes), type) +
       this.heads * latentBytes(latentRank, shape.headDim) +
       slidingBytes(shape.sliding, shape.kvHeads, shape.headDim);
     try {
-      this.keys = new Float32Array(slots * shape.headDim);
-      this.values = new Float32Array(slots * shape.headDim);
+      this.allKeys = new StoredRows(type, slots, shape.headDim);
+      this.allValues = new StoredRows(type, slots, shape.headDim);
       this.source = new Int32Array(slots);
       this.position = new Int32Array(slots);
       this.sliding = shape.sliding ? new SlidingRows(shape.sliding, shape.kvHeads, shape.headDim) : null;
@@ -126,13 +130,44 @@ export class KvCache {
     return least;
   }
 
-  /** A head's live rows, a view on the pool: [live, headDim]. */
+  /** The pool of keys, [slots, headDim]; only of a cache in float32. */
+  get keys(): Float32Array {
+    return this.allKeys.whole;
+  }
+
+  get values(): Float32Array {
+    return this.allValues.whole;
+  }
+
+  /** A head's live rows, [live, headDim]: a view on the pool, or a widened copy where it stores less than float32. */
   keyRows(head: number): Float32Array {
-    return this.rows(this.keys, head);
+    return this.allKeys.read(this.start[head]!, this.live[head]!);
   }
 
   valueRows(head: number): Float32Array {
-    return this.rows(this.values, head);
+    return this.allValues.read(this.start[head]!, this.live[head]!);
+  }
+
+  /** Puts rows of `keyRows` and `valueRows` back that were changed. */
+  rewrite(head: number, { keys, values }: { keys?: Float32Array; values?: Float32Array }): void {
+    if (keys) this.allKeys.write(this.start[head]!, keys);
+    if (values) this.allValues.write(this.start[head]!, values);
+  }
+
+  /** A head's live rows as they are stored. */
+  storedRows(head: number): { keys: StoredRun; values: StoredRun } {
+    const start = this.start[head]!, live = this.live[head]!;
+    return { keys: this.allKeys.run(start, live), values: this.allValues.run(start, live) };
+  }
+
+  /** Turns a key to another position. @param slot in the pool */
+  turn(slot: number, rope: Rope, position: number): void {
+    const delta = position - this.position[slot]!;
+    if (delta === 0) return;
+    const key = this.allKeys.read(slot, 1);
+    rope.shift(key, 0, 0, delta);
+    this.allKeys.write(slot, key, position + 1);
+    this.position[slot] = position;
   }
 
   has(name: SlotAttribute): boolean {
@@ -162,11 +197,6 @@ export class KvCache {
     return this.source.subarray(start, start + this.live[head]!);
   }
 
-  private rows(pool: Float32Array, head: number): Float32Array {
-    const { headDim } = this.shape, from = this.start[head]! * headDim;
-    return pool.subarray(from, from + this.live[head]! * headDim);
-  }
-
   /**
    * Appends the first `count` of a pass's new rows to every head.
    * @param keys per head [rows of the pass, headDim], rotated; behind those of the cached layers, those of the sliding ones
@@ -188,8 +218,8 @@ export class KvCache {
       if (live + count > this.room[head]!) {
         throw new Error(`Cache overflow in head ${head}: ${live} live slots + ${count} > ${this.room[head]}`);
       }
-      this.keys.set(keys[head]!.subarray(0, count * headDim), slot * headDim);
-      this.values.set(values[head]!.subarray(0, count * headDim), slot * headDim);
+      this.allKeys.write(slot, keys[head]!.subarray(0, count * headDim));
+      this.allValues.write(slot, values[head]!.subarray(0, count * headDim));
       for (const [name, { pool, width }] of this.attributes) {
         const rows = given[name]?.[head];
         if (rows) pool.set(rows.subarray(0, count * width), slot * width);
@@ -206,9 +236,9 @@ export class KvCache {
   }
 
   /** Everything that a pass reads of a slot, and how many numbers each pool has for it. */
-  private *floatPools(): Generator<[pool: Float32Array, width: number]> {
-    yield [this.keys, this.shape.headDim];
-    yield [this.values, this.shape.headDim];
+  private *pools(): Generator<Pool> {
+    yield* this.allKeys.pools;
+    yield* this.allValues.pools;
     for (const { pool, width } of this.attributes.values()) yield [pool, width];
   }
 
@@ -217,7 +247,7 @@ export class KvCache {
     if (from === to || count === 0) return;
     this.source.copyWithin(to, from, from + count);
     this.position.copyWithin(to, from, from + count);
-    for (const [pool, width] of this.floatPools()) pool.copyWithin(to * width, from * width, (from + count) * width);
+    for (const [pool, width] of this.pools()) pool.copyWithin(to * width, from * width, (from + count) * width);
   }
 
   /**
@@ -258,7 +288,7 @@ export class KvCache {
       while (first < live && this.source[start + first]! < firstSource) first++;
       const front = first - Math.min(sinks, first); // the sinks go to front…first
       if (front === 0) continue;
-      for (const [pool, width] of this.floatPools()) {
+      for (const [pool, width] of this.pools()) {
         const rows = (slot: number) => pool.subarray(slot * width, (slot + first - front) * width);
         const saved = rows(start + front).slice(), sink = rows(start).slice();
         rows(start + front).set(sink);

@@ -18,7 +18,7 @@ export function compact(
   nextPosition: number,
   sinks = SINKS,
 ): number {
-  const { headDim, kvHeads } = cache.shape;
+  const { kvHeads } = cache.shape;
   const longest = keep.reduce((most, slots) => Math.max(most, slots.length), 0);
   for (let head = 0; head < cache.heads; head++) {
     const slots = keep[head]!, start = cache.start[head]!;
@@ -34,10 +34,7 @@ export function compact(
       const rope = ropes.of(Math.floor(head / kvHeads));
       for (let slot = 0; slot < slots.length; slot++) {
         const target = slot < sinks ? slot : longest - slots.length + slot;
-        const at = start + slot, delta = target - cache.position[at]!;
-        if (delta === 0) continue;
-        rope.shift(cache.keys, at * headDim, at * headDim, delta);
-        cache.position[at] = target;
+        cache.turn(start + slot, rope, target);
       }
     }
     cache.live[head] = slots.length;

@@ -16,6 +16,7 @@ import { featuresFor, type Policy } from "./policy.ts";
 import { Reader, type ReaderOptions } from "./reader.ts";
 import type { Reading } from "./reading.ts";
 import { tokenizerOf } from "./text/model_tokenizer.ts";
+import type { StoredType } from "./stored_rows.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
 /** Where a model is and what it is opened for, on a device without a GPU. */
@@ -38,6 +39,8 @@ export interface OpenEngineOptions {
   policy: string;
   /** What the graph shall give, where several policies will use the model: it must cover all of them (`featuresFor`). Not for GPUs. */
   features?: GraphFeatures;
+  /** What a CPU's cache stores keys and values in. Default: f32. */
+  kvType?: StoredType;
   /** Default: quantised blocks on the CPU and on GPUs, f32 for WebAssembly. */
   weights?: WeightFormat;
   /** Files that may be packs of learned weights, for policies that need one. Default: there are none. */
@@ -121,7 +124,10 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
     const tokenizer = await tokenizerOf(model);
     const sha256 = options.sha256 ?? await modelSha256(files, model);
     const folder = files.join(options.cacheFolder, "graphs", sha256.slice(0, 16));
-    const features = options.features ?? featuresFor(policy);
+    const features = {
+      ...options.features ?? featuresFor(policy),
+      ...(options.kvType ? { kvType: options.kvType } : {}),
+    };
     // what a missing pack needs is training: that must be known before anything is prepared
     const packs = await openPacks(features.packs, options.packs ?? (() => Promise.resolve([])), model);
     const opened = await openGpu(opener, model, folder, policy, packs, options) ??
@@ -211,7 +217,9 @@ async function openEngine(
     device: engine.device,
     openReading: (policy: Policy, reading: ReaderOptions) => new Reader(engine, policy, reading),
     allocation: (policy: Policy, rooms: Rooms) =>
-      Promise.resolve((slots: number) => cpuAllocation(config, policy, { ...rooms, slots }, engine.packs)),
+      Promise.resolve((slots: number) =>
+        cpuAllocation(config, policy, { ...rooms, slots }, engine.packs, features.kvType)
+      ),
     failure: () => null,
     close: () => engine.close(),
   };

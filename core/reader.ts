@@ -24,6 +24,7 @@ import {
   stateBytes,
 } from "./policy.ts";
 import { indexRowsOf } from "./probe/index_score.ts";
+import type { StoredType } from "./stored_rows.ts";
 import { protectedSlots } from "./protected_slots.ts";
 import type { DocumentMean } from "./probe/document_mean.ts";
 import { askWith } from "./probe/evidence.ts";
@@ -53,7 +54,7 @@ export interface ReaderOptions {
 }
 
 export class Reader implements Reading {
-  readonly kvType = "f32";
+  readonly kvType: StoredType;
   readonly cache: KvCache;
   tokensRead = 0;
   nextPosition = 0;
@@ -80,6 +81,7 @@ export class Reader implements Reading {
       options.budget.capacity,
       attributesFor(policy, engine.packs),
       latentRankFor(policy, engine.packs),
+      this.kvType = engine.features.kvType,
     );
     this.ropes = ropesOf(engine.config);
     this.document = documentMeanFor(policy, engine.packs, options.headTokens);

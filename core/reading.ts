@@ -1,7 +1,7 @@
 /** One reading of a prompt, whichever device holds its memory: what `answer` asks of it. `Reader` is the one over arrays. */
 import { type GraphFeatures, missing } from "./engine/features.ts";
 import { UsageError } from "./errors.ts";
-import type { KvType } from "./gpu_cache.ts";
+import type { StoredType } from "./stored_rows.ts";
 import { needs, type Passage, type Policy } from "./policy.ts";
 import type { Positions } from "./record.ts";
 
@@ -19,7 +19,7 @@ export interface Reading extends Disposable {
   /** Milliseconds for all that `full` would not do. */
   readonly policyMs: number;
   /** What keys and values are stored in. */
-  readonly kvType: KvType;
+  readonly kvType: StoredType;
   /** Bytes that were allocated for the cache. */
   readonly kvBytes: number;
   /** Live slots per head, the mean over all heads; and the most that it ever was. */

@@ -1,6 +1,6 @@
 /** What a run tells: its events while it goes, and the record at its end (`--json` prints the record). Contract: `design.md` section 6. */
 
-import type { KvType } from "./gpu_cache.ts";
+import type { StoredType } from "./stored_rows.ts";
 
 export type Positions = "original" | "compact";
 
@@ -27,7 +27,7 @@ export interface AnswerRecord {
     capacitySlots: number;
     bytes: number;
     /** What keys and values are stored in. */
-    type: KvType;
+    type: StoredType;
     compactions: number;
     peakLiveSlots: number;
     evictedSlots: number;

@@ -82,7 +82,9 @@ export class Rope implements LayerRopes {
   }
 
   /** The same as a forward pass takes them, with the magnitude: of its tokens' rows, then of rows that are no tokens. */
-  rowsOf({ tokens, firstPosition, soft }: Pick<Pass, "tokens" | "firstPosition" | "soft">) {
+  rowsOf(
+    { tokens, firstPosition, soft }: Pick<Pass, "tokens" | "firstPosition" | "soft">,
+  ): { cos: Float32Array; sin: Float32Array } {
     const { cos, sin } = this.longRows(firstPosition, tokens.length);
     if (!soft) return { cos, sin };
     const behind = this.longRows(soft.firstPosition, soft.count);

@@ -50,6 +50,7 @@ export const cam = ({ m = 32, draw = uniform, bounded = true }: CamOptions = {})
         if (k > 0) { for (let d = at; d < at + headDim; d++) steps[d]! += steps[d - headDim]!; }
         addBounded(values, kept[k]! * headDim, steps, at, 1, headDim, limit);
       }
+      cache.rewrite(head, { values });
     }
     return keep;
   },

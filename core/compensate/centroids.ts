@@ -104,16 +104,16 @@ function plant(cache: KvCache, head: number, memory: Int32Array): void {
 /** One head's centroids and what joins them at one compaction; keys and values of both stand in the cache. */
 class Clusters {
   private readonly headDim: number;
-  private readonly keys: Float32Array;
-  private readonly values: Float32Array;
+  readonly keys: Float32Array;
+  readonly values: Float32Array;
   private readonly count: Float32Array;
   private readonly bias: Float32Array;
   /** Of every centroid, so far. */
   private readonly weight: Float64Array;
 
   constructor(
-    cache: KvCache,
-    head: number,
+    private readonly cache: KvCache,
+    private readonly head: number,
     private readonly memory: Int32Array,
     private readonly joining: Int32Array,
     private readonly mass: Float32Array | null,
@@ -134,6 +134,7 @@ class Clusters {
       const index = await nearest.find(this.keys, slots, this.memory);
       for (let i = 0; i < slots.length; i++) this.absorb(index[i]!, slots[i]!);
     }
+    this.cache.rewrite(this.head, this);
   }
 
   /** A slot becomes part of a centroid: n += w, mean += w (x − mean) / n. */

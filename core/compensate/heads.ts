@@ -53,7 +53,7 @@ export function receivingSlots(keep: Int32Array, protectedSlots: Uint8Array): In
 /** A head with what it loses. */
 export interface LosingHead {
   head: number;
-  /** [live, headDim], views on the cache. */
+  /** [live, headDim]; what is changed is put back. */
   keys: Float32Array;
   values: Float32Array;
   evicted: Int32Array;
@@ -78,7 +78,10 @@ export async function flowInto(
     const evicted = flowing[head]!, receivers = receivingSlots(keep[head]!, protectedSlots[head]!);
     if (evicted.length === 0 || receivers.length === 0) return null;
     const losing = { head, keys: cache.keyRows(head), values: cache.valueRows(head), evicted, receivers };
-    return graph.find(losing.keys, evicted, receivers, m).then((top) => use(losing, top));
+    return graph.find(losing.keys, evicted, receivers, m).then((top) => {
+      use(losing, top);
+      cache.rewrite(head, losing);
+    });
   });
 }
 

@@ -8,6 +8,7 @@
 import { decomposed, fused, type LayerWires, probabilities, type SharedWires } from "./attention.ts";
 import { type Aggregation, massIfScored } from "./attention_mass.ts";
 import { Graph, serializeModel } from "./onnx.ts";
+import { pastInput, widened } from "./stored_past.ts";
 import type { ModelConfig } from "./weights.ts";
 import { type GraphFeatures, NO_FEATURES } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
@@ -49,6 +50,7 @@ export function writeLlama(
   const group = heads / kvHeads;
   const shape = { kvHeads, group, headDim }, cached = cachedLayers(config);
   const graph = new Graph("llama");
+  const storedType = (layer: number) => kindOf(config, layer) === "sliding" ? "f32" : features.kvType;
   const weights = new WeightWriter(graph, index, location);
 
   graph.input("input_ids", "int64", [1, features.embeddings ? "I" : "S"]); // rows that are no tokens come behind
@@ -79,8 +81,9 @@ export function writeLlama(
   graph.input("logits_start", "int64", [1]);
   for (let layer = 0; layer < layers; layer++) {
     for (let head = 0; head < kvHeads; head++) {
-      graph.input(names.pastKey(layer, head), "float32", [1, 1, `P.${layer}.${head}`, headDim]);
-      graph.input(names.pastValue(layer, head), "float32", [1, 1, `P.${layer}.${head}`, headDim]);
+      for (const past of [names.pastKey(layer, head), names.pastValue(layer, head)]) {
+        pastInput(graph, past, storedType(layer), `P.${layer}.${head}`, headDim);
+      }
       if (!features.logBias || kindOf(config, layer) === "sliding") continue;
       graph.input(names.pastBias(layer, head), "float32", [1, 1, 1, `P.${layer}.${head}`]);
     }
@@ -182,12 +185,18 @@ export function writeLlama(
     for (const output of mass) graph.output(output, "float32", ["T"]);
 
     const small = new Graph(`${p}small`), large = new Graph(`${p}large`);
-    const few = decomposed(small, `${p}few.`, wires, all, shape);
+    const type = storedType(layer);
+    const within = (branch: Graph, prefix: string): LayerWires => ({
+      ...wires,
+      pastKeys: wires.pastKeys.map((name) => widened(branch, name, type, prefix)),
+      pastValues: wires.pastValues.map((name) => widened(branch, name, type, prefix)),
+    });
+    const few = decomposed(small, `${p}few.`, within(small, `${p}few.`), all, shape), many = within(large, `${p}many.`);
     small.output(few.output, "float32", [1, "S", heads * headDim]);
     if (kvHeads > 1) large.node("Split", [wires.query, "split.groups"], wires.groupQueries, { axis: 2 });
     else large.node("Identity", [wires.query], wires.groupQueries);
     const seen = isSliding ? { ...shape, window: slidingWindow!.tokens } : shape;
-    large.output(fused(large, `${p}many.`, wires, all, seen), "float32", [1, "S", heads * headDim]);
+    large.output(fused(large, `${p}many.`, many, all, seen), "float32", [1, "S", heads * headDim]);
     if (mass.length > 0) {
       const named = (branch: string) =>
         features.mass.map((aggregation) => ({
@@ -196,7 +205,7 @@ export function writeLlama(
         }));
       const fewMass = named("few"), manyMass = named("many");
       massIfScored(small, `${p}few.`, fewMass, () => few.weights);
-      massIfScored(large, `${p}many.`, manyMass, (g) => probabilities(g, `${p}window.`, wires, scored, shape));
+      massIfScored(large, `${p}many.`, manyMass, (g) => probabilities(g, `${p}window.`, many, scored, shape));
       for (const { outputs } of fewMass) for (const output of outputs) small.output(output, "float32", ["T"]);
       for (const { outputs } of manyMass) for (const output of outputs) large.output(output, "float32", ["T"]);
     }

@@ -23,6 +23,9 @@ import { cachedLayers, slidingLayers } from "./layers.ts";
 import { INDEX_EVERY, INDEX_START, indexerFeeds, indexOutputs, WANT_INDEX } from "./indexer_facts.ts";
 import { latentFeeds, latentWeights } from "./latent_readout.ts";
 import { NEWEST } from "./newest_mass.ts";
+import type { ElementType } from "./onnx.ts";
+import { pastFeeds } from "./stored_past.ts";
+import type { StoredRun } from "../stored_rows.ts";
 import type { ModelConfig } from "./weights.ts";
 
 /** Additive mask for what a row may not see. */
@@ -59,6 +62,9 @@ export class OrtEngine implements Engine {
     const { config, heads } = this, { kvHeads, headDim } = config;
     if (cache.heads !== heads || (cache.sliding?.heads ?? 0) !== this.sliding.length * kvHeads) {
       throw new Error(`The cache has ${cache.heads} heads, and the model wants ${heads}: it is made for other layers`);
+    }
+    if (cache.type !== this.features.kvType) {
+      throw new Error(`The cache stores ${cache.type}, and the graph was written for ${this.features.kvType}`);
     }
     const softRows = pass.soft?.count ?? 0, rows = pass.tokens.length + softRows;
     if (softRows > 0 && !this.features.embeddings) throw new Error("The graph takes no rows that are no tokens");
@@ -105,9 +111,13 @@ export class OrtEngine implements Engine {
     for (let head = 0; head < heads; head++) {
       const layer = this.cached[Math.floor(head / kvHeads)]!,
         h = head % kvHeads,
-        dims = [1, 1, cache.live[head]!, headDim];
-      feeds[names.pastKey(layer, h)] = this.floats(cache.keyRows(head), dims);
-      feeds[names.pastValue(layer, h)] = this.floats(cache.valueRows(head), dims);
+        { keys, values } = cache.storedRows(head);
+      for (
+        const [name, type, data, dims] of [
+          ...pastFeeds(names.pastKey(layer, h), cache.type, keys, headDim),
+          ...pastFeeds(names.pastValue(layer, h), cache.type, values, headDim),
+        ]
+      ) feeds[name] = this.stored(type, data, dims);
       if (features.logBias) {
         const live = cache.live[head]!;
         const bias = cache.has("logBias") ? cache.attribute("logBias", head) : new Float32Array(live);
@@ -257,6 +267,12 @@ export class OrtEngine implements Engine {
 
   private floats(data: Float32Array, dims: number[]): Tensor {
     return new this.tensor("float32", data, dims);
+  }
+
+  /** float16 goes as its bits, which every runtime's tensors take. */
+  private stored(type: ElementType, data: StoredRun["data"], dims: number[]): Tensor {
+    const bits = data instanceof Float16Array ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
+    return new this.tensor(type as "float32", bits as Float32Array, dims);
   }
 
   private int64(values: number[], dims: number[]): Tensor {

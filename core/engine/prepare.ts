@@ -18,7 +18,7 @@ export type WeightFormat = "blocks" | "f32";
 /** Change it whenever the weights' bytes or their index would differ: older files are then ignored. */
 const WEIGHTS_VERSION = 9;
 /** Change it whenever a graph would differ over the same weights: these are large, and stay. */
-const GRAPH_VERSION = 10;
+const GRAPH_VERSION = 11;
 /** External data is mapped into memory, which asks for page alignment. */
 const ALIGNMENT = 4096;
 

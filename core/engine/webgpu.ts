@@ -10,7 +10,7 @@ import { BIAS_DIMS, type GpuKvCache } from "../gpu_cache.ts";
 import { Rope, slidingRope } from "../rope.ts";
 import type { OnnxRuntime } from "./cpu.ts";
 import { type EmbeddingRows, FEW_ROWS } from "./engine.ts";
-import type { GraphFeatures } from "./features.ts";
+import type { GpuFeatures } from "./features.ts";
 import { givesQueries, givesRawQueries, slotDim, webgpuNames as names, wideInputs } from "./graph_webgpu.ts";
 import { cachedLayers, slidingLayers } from "./layers.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";
@@ -68,7 +68,7 @@ export async function openWebgpu(
   files: FileSystem,
   prepared: PreparedModel,
   config: ModelConfig,
-  features: GraphFeatures,
+  features: GpuFeatures,
   packs: Packs = {},
 ): Promise<WebgpuEngine> {
   let session: InferenceSession;
@@ -107,7 +107,7 @@ export class WebgpuEngine {
 
   constructor(
     readonly config: ModelConfig,
-    readonly features: GraphFeatures,
+    readonly features: GpuFeatures,
     readonly device: GPUDevice,
     private readonly session: InferenceSession,
     private readonly tensor: OnnxRuntime["Tensor"],

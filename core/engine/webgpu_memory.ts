@@ -4,7 +4,7 @@
  */
 import { BIAS_DIMS, NUMBER_BYTES } from "../gpu_cache.ts";
 import { blockForm } from "./blocks.ts";
-import type { GraphFeatures } from "./features.ts";
+import type { GpuFeatures } from "./features.ts";
 import { givesQueries, slotDim } from "./graph_webgpu.ts";
 import { cachedLayers } from "./layers.ts";
 import type { ModelConfig, ModelFile } from "./weights.ts";
@@ -41,7 +41,7 @@ export interface PassShape {
 }
 
 /** Bytes that ONNX Runtime holds for activations once all of these passes were run. */
-export function activationBytes(config: ModelConfig, features: GraphFeatures, passes: PassShape[]): number {
+export function activationBytes(config: ModelConfig, features: GpuFeatures, passes: PassShape[]): number {
   const held = new Map<number, number>();
   for (const pass of passes) {
     const counts = new Map<number, number>();
@@ -65,7 +65,7 @@ function most(into: Map<number, number>, from: Map<number, number>): void {
 }
 
 /** Tensors [bytes, how many] that live at once around a layer's attention and in its feed-forward part, as counted on ONNX Runtime 1.30. */
-function momentsOf(config: ModelConfig, features: GraphFeatures, pass: PassShape): [number, number][][] {
+function momentsOf(config: ModelConfig, features: GpuFeatures, pass: PassShape): [number, number][][] {
   const { rows, queryRows = 0, logitsRows = 0 } = pass,
     { hidden, heads, kvHeads, headDim, ffn, vocab } = config;
   const layers = cachedLayers(config).length;

@@ -101,6 +101,7 @@ export async function read(
     availableBytes: settings.availableBytes,
     documentTokens: document.length,
     packs: engine.packs,
+    kvType: engine.features.kvType,
   });
   const reader = new Reader(engine, policy, {
     budget,

@@ -1,5 +1,5 @@
 /** How large a GPU's cache must be: every head has the same room, so where heads may keep different numbers of slots, the longest one counts. */
-import type { GraphFeatures } from "../../core/engine/features.ts";
+import type { GpuFeatures } from "../../core/engine/features.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import type { Sizes } from "../../core/budget.ts";
 import { DeviceError } from "../../core/errors.ts";
@@ -30,7 +30,7 @@ export function isWide(policy: Policy, takesNotes = false): boolean {
 }
 
 /** What the graph must give for a policy on a GPU: log-biases also hide slots where heads keep different numbers of them. */
-export function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
+export function gpuFeatures(policy: Policy, takesNotes = false): GpuFeatures {
   const features = featuresFor(policy);
   return { ...features, logBias: features.logBias || isWide(policy, takesNotes) };
 }

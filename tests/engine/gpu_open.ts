@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as runtime from "onnxruntime-web/webgpu";
 import type { Engine } from "../../core/engine/engine.ts";
 import { cacheShape } from "../../core/engine/layers.ts";
-import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
+import { type GpuFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
@@ -29,7 +29,7 @@ export async function usingGpu<T>(
   device: GPUDevice,
   path: string,
   { features = {}, weights = "f32", packs }: {
-    features?: Partial<GraphFeatures>;
+    features?: Partial<GpuFeatures>;
     weights?: WeightFormat;
     packs?: (model: ModelFile) => Promise<Packs>;
   },

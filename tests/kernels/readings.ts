@@ -8,7 +8,7 @@ import process from "node:process";
 import { argmax } from "../../core/decode/write.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import type { Engine } from "../../core/engine/engine.ts";
-import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
+import { type GpuFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { parsePolicy, policies as named } from "../../core/policies.ts";
@@ -206,7 +206,7 @@ const wanted = words.filter((word) => !["both-positions", "f16"].includes(word) 
   names = wanted.length > 0 ? wanted : [...Object.keys(named), ...SPELLED, ...DECODING, ...REMEMBERING];
 let turn = 0;
 // everything that any policy asks of a graph: opening an engine takes longer than reading
-const all: GraphFeatures = {
+const all: GpuFeatures = {
   ...NO_FEATURES,
   mass: ["defensive", "max", "mean"],
   valueNorms: true,

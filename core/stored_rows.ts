@@ -1,0 +1,105 @@
+/**
+ * Rows of keys or values as the CPU's cache stores them: float32 as they are, float16, or int8 with a float32 scale per row (its largest number is ±127;
+ * nearest, halves to even). What is read of the last two is a copy, widened; what is written is rounded. A row that is read and written back unchanged stays
+ * the same, bit for bit.
+ *
+ * A key is turned a little at every compaction. Rounded to the nearest integer, turns of less than half a step would never happen, however many there are,
+ * and slow pairs of numbers would stay behind: turned rows are rounded up or down by chance (of the slot, its number and its position: the same in every run), so that
+ * what is lost adds up to nothing.
+ */
+import type { KvType } from "./gpu_cache.ts";
+
+/** What a cache stores keys and values in. int8 is the CPU's only. */
+export type StoredType = KvType | "int8";
+
+type Numbers = Float32Array | Float16Array | Int8Array;
+
+/** Numbers that move with a slot, and how many each slot has. */
+export type Pool = readonly [pool: Numbers, width: number];
+
+/** A run of rows as a graph takes them. */
+export interface StoredRun {
+  /** [count, width] */
+  data: Numbers;
+  /** [count], of int8 only. */
+  scales: Float32Array | null;
+}
+
+/** Bytes of one row. */
+export const BYTES_PER_ROW: Readonly<Record<StoredType, (width: number) => number>> = {
+  f32: (width) => 4 * width,
+  f16: (width) => 2 * width,
+  int8: (width) => width + 4,
+};
+
+export class StoredRows {
+  readonly pools: readonly Pool[];
+  private readonly data: Numbers;
+  private readonly scales: Float32Array | null;
+
+  /** @param count rows @throws {RangeError} when the memory cannot be had */
+  constructor(readonly type: StoredType, count: number, readonly width: number) {
+    const size = count * width;
+    this.data = type === "f32" ? new Float32Array(size) : type === "f16" ? new Float16Array(size) : new Int8Array(size);
+    this.scales = type === "int8" ? new Float32Array(count) : null;
+    this.pools = [[this.data, width], ...this.scales ? [[this.scales, 1] as const] : []];
+  }
+
+  /** All rows, [rows, width]. @throws {TypeError} where they are not in float32 */
+  get whole(): Float32Array {
+    if (this.data instanceof Float32Array) return this.data;
+    throw new TypeError(`Rows in ${this.type} have no view in float32`);
+  }
+
+  /** Rows from one on, [count, width]: a view in float32, else a copy. */
+  read(row: number, count: number): Float32Array {
+    const { width, scales } = this, run = this.data.subarray(row * width, (row + count) * width);
+    if (run instanceof Float32Array) return run;
+    const rows = Float32Array.from(run);
+    if (!scales) return rows;
+    for (let i = 0, at = 0; i < count; i++) {
+      const scale = scales[row + i]!;
+      for (const end = at + width; at < end; at++) rows[at]! *= scale;
+    }
+    return rows;
+  }
+
+  /** Stores rows from one on. @param rows [count, width] @param chance of 0 for the nearest, else what decides in which direction int8 is rounded */
+  write(row: number, rows: Float32Array, chance = 0): void {
+    const { data, width, scales } = this;
+    if (!scales) {
+      // what `read` gave of float32 is here already
+      if (rows.buffer !== data.buffer) data.set(rows, row * width);
+      return;
+    }
+    for (let from = 0; from < rows.length; from += width, row++) {
+      let most = 0;
+      for (let i = from; i < from + width; i++) most = Math.max(most, Math.abs(rows[i]!));
+      scales[row] = most / 127;
+      // of the scale as it was stored, so that reading and writing again finds the same integers
+      const factor = most > 0 ? 1 / scales[row]! : 0;
+      let state = chance === 0 ? 0 : Math.imul(chance, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b) | 1;
+      for (let i = 0, at = row * width; i < width; i++) {
+        // xorshift
+        state ^= state << 13;
+        state ^= state >>> 17;
+        state ^= state << 5;
+        const x = rows[from + i]! * factor, whole = state === 0 ? nearest(x) : Math.floor(x + (state >>> 8) / 2 ** 24);
+        data[at + i] = Math.max(-127, Math.min(127, whole));
+      }
+    }
+  }
+
+  /** A run as it is stored. */
+  run(row: number, count: number): StoredRun {
+    const { width } = this;
+    return {
+      data: this.data.subarray(row * width, (row + count) * width),
+      scales: this.scales && this.scales.subarray(row, row + count),
+    };
+  }
+}
+
+/** To the nearest integer, halves to even; of numbers far below 2^51. */
+const nearest = (x: number): number => (x + ROUND) - ROUND;
+const ROUND = 1.5 * 2 ** 52;
