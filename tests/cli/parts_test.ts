@@ -7,7 +7,9 @@ import { cacheFolder } from "../../cli/folders.ts";
 import { readableBytes, readableCount, readableDuration } from "../../cli/numbers.ts";
 import { printable } from "../../cli/output.ts";
 import { statisticsLines } from "../../cli/render.ts";
-import { parseHubName } from "../../cli/sources/hub.ts";
+import { parseHubName } from "../../cli/sources/hub/name.ts";
+import { quantisationOf } from "../../cli/sources/hub/choose.ts";
+import { byteCount, missingRanges, parseRanges, pieces, type Range, withRange } from "../../cli/sources/ranges.ts";
 import { record } from "./answer_record.ts";
 
 test("parseBudget: slots without a unit, bytes with one", () => {
@@ -66,22 +68,62 @@ test("numbers are readable", () => {
   ]);
 });
 
-test("parseHubName: hf:owner/name:file.gguf and nothing else", () => {
-  assert.deepEqual(parseHubName("hf:owner/na-me.x:sub/file.Q4.gguf"), {
+test("parseHubName: hf:owner/name[:file][@revision]; other words are no hub's, and what leaves the repository is refused", () => {
+  assert.deepEqual(parseHubName("hf:owner/na-me.x:sub/file.Q4.gguf@refs/pr/3"), {
     repository: "owner/na-me.x",
     file: "sub/file.Q4.gguf",
+    revision: "refs/pr/3",
   });
+  assert.deepEqual(parseHubName("hf:o/n:Q4_K_M"), { repository: "o/n", file: "Q4_K_M" });
+  assert.deepEqual(parseHubName("hf:o/n@v1"), { repository: "o/n", revision: "v1" });
+  for (const other of ["owner/name:file.gguf", "smollm2-135m", ""]) assert.equal(parseHubName(other), null, other);
   for (
     const bad of [
-      "owner/name:file.gguf",
-      "hf:owner:file.gguf",
-      "hf:owner/name:file.bin",
-      "hf:owner/name:../x.gguf",
-      "hf:a/b/c:x.gguf",
+      "",
+      "o",
+      "o:f",
+      "a/b/c:x",
+      "../n",
+      "o/..",
+      "o/n:../x",
+      "o/n:a//b",
+      "o/n:/x",
+      "o/n:C:x",
+      "o/n:a\\b",
+      "o/n@../x",
+      "o/n@",
     ]
   ) {
-    assert.equal(parseHubName(bad), null, bad);
+    assert.throws(() => parseHubName(`hf:${bad}`), { name: "UsageError" }, bad);
   }
+});
+
+test("ranges: joined where they touch, the missing ones are cut into pieces", () => {
+  let ranges: Range[] = [];
+  for (const one of [[10, 20], [40, 50], [20, 25], [5, 5], [24, 41], [60, 61]] as Range[]) {
+    ranges = withRange(ranges, one);
+  }
+  assert.deepEqual(ranges, [[10, 50], [60, 61]]);
+  assert.deepEqual(missingRanges(ranges, [0, 100]), [[0, 10], [50, 60], [61, 100]]);
+  assert.deepEqual(missingRanges(ranges, [12, 50]), []);
+  assert.deepEqual([byteCount(ranges), pieces([[0, 10], [61, 100]], 20)], [41, [[0, 10], [61, 81], [81, 100]]]);
+  assert.deepEqual(parseRanges(JSON.parse("[[60,61],[10,50]]"), 61), ranges);
+  for (const bad of [null, {}, [[0, 62]], [[3, 3]], [["0", 1]], [[-1, 2]], [[0, 0.5]]]) {
+    assert.deepEqual(parseRanges(bad, 61), []);
+  }
+});
+
+test("quantisationOf: the last word of a file's name", () => {
+  const labels = [
+    "m-Q8_0.gguf",
+    "M.Q4_K_M.gguf",
+    "x/m-UD-Q4_K_XL.gguf",
+    "m-iq2_xxs.gguf",
+    "m-fp16.gguf",
+    "Qwen3-4B.gguf",
+    "model.gguf",
+  ].map(quantisationOf);
+  assert.deepEqual(labels, ["Q8_0", "Q4_K_M", "UD-Q4_K_XL", "IQ2_XXS", "F16", null, null]);
 });
 
 test("estimateTokens: from the usual size of a token to the document's own, and unknown for pipes", async () => {

