@@ -1,6 +1,6 @@
 /** The text around the document: the model's own chat template, rendered once with a mark where the document goes. */
-import { Template } from "@huggingface/jinja";
 import { ModelError } from "../errors.ts";
+import { chatTemplate, UnboundedTemplate } from "./template.ts";
 import { closeThinking } from "./thinking.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -21,12 +21,6 @@ export interface PromptRequest {
 const MARK = "\u{E0D1}\u{E0C5}\u{E0D2}";
 
 /**
- * Put before a template, in place of the clock: the same prompt, and so the same answer, every day. The date is the one
- * that Llama's templates take when they have no clock.
- */
-const FIXED_DATE = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}\n";
-
-/**
  * Renders system text, document and instruction with the model's chat template, up to where the answer starts. A model
  * without a template gets plain text. A template that refuses a system message gets it at the head of the user's. Models that can
  * think before they answer are asked not to: a document's reader waits long enough.
@@ -45,9 +39,9 @@ export function renderPrompt(
   while (instruction.includes(mark) || system?.includes(mark)) mark += MARK;
   const user = `${mark}\n\n${instruction}`;
 
-  const template = parseTemplate(tokenizer.chatTemplate);
+  const template = chatTemplate(tokenizer.chatTemplate);
   const render = (messages: { role: string; content: string }[]): string =>
-    template.render({
+    template({
       messages,
       add_generation_prompt: true,
       enable_thinking: false,
@@ -58,12 +52,8 @@ export function renderPrompt(
   try {
     rendered = render([...(system ? [{ role: "system", content: system }] : []), { role: "user", content: user }]);
   } catch (error) {
-    if (!system) throw templateError(error);
-    try {
-      rendered = render([{ role: "user", content: `${system}\n\n${user}` }]);
-    } catch (second) {
-      throw templateError(second);
-    }
+    if (!system || error instanceof UnboundedTemplate) throw error;
+    rendered = render([{ role: "user", content: `${system}\n\n${user}` }]);
   }
   const parts = rendered.split(mark);
   if (parts.length !== 2) {
@@ -72,18 +62,4 @@ export function renderPrompt(
     );
   }
   return { head: begin(parts[0]!), tail: parts[1]! + closeThinking(parts[1]!) };
-}
-
-function parseTemplate(source: string): Template {
-  try {
-    return new Template(FIXED_DATE + source);
-  } catch (error) {
-    throw templateError(error);
-  }
-}
-
-function templateError(error: unknown): ModelError {
-  return new ModelError(`Cannot render the model's chat template: ${error instanceof Error ? error.message : error}`, {
-    cause: error,
-  });
 }

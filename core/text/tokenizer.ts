@@ -1,15 +1,14 @@
 /**
- * Text to token ids and back. Splitting text into words is `@huggingface/tokenizers`'s, the words' ids are
+ * Text to token ids and back. Splitting text into words is `pre_tokenizer.ts`'s, the words' ids are
  * `vocabulary.ts`'s; this file decides what a text may spell (a document never becomes control tokens), makes streams agree with
  * whole texts, and keeps a bounded cache.
  */
-import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { ModelError } from "../errors.ts";
 import { addedTokenSplitter } from "./added_tokens.ts";
 import { cutsOf } from "./cuts.ts";
 import { pieceBytes, type TextStream, textStream } from "./text_stream.ts";
 import { encodeSegments, type SegmentEncoder, segmentStream, type TokenStream } from "./token_stream.ts";
 import { normalizerOf } from "./normalizer.ts";
+import { wordSplitter } from "./pre_tokenizer.ts";
 import { ggufParts } from "./tokenizer_gguf.ts";
 import { jsonParts } from "./tokenizer_json.ts";
 import type { AddedToken, TokenizerParts } from "./tokenizer_parts.ts";
@@ -77,7 +76,7 @@ export function tokenizerFromJson(
 }
 
 function makeTokenizer(parts: TokenizerParts): Tokenizer {
-  const ids = textIds(parts), split = wordSplitter(parts);
+  const ids = textIds(parts), split = normalizedWords(parts);
   const encodeSegment = cachedEncoder(segmentEncoder(parts, split, wordEncoder(parts, ids)));
   const byteLevel = parts.spelling === "byteLevel";
   const cuts = cutsOf(ids.keys(), parts.spelling, split);
@@ -132,30 +131,10 @@ function textIds({ pieces, added }: TokenizerParts): Map<string, number> {
 }
 
 /** Normalizes text and splits it into words, as the vocabulary spells them before bytes are spelled. */
-function wordSplitter({ normalizer, preTokenizer }: TokenizerParts): (text: string) => string[] {
-  const normalize = normalizerOf(normalizer);
-  // The library's own model stays empty.
-  const model = { type: "BPE", vocab: {}, merges: [] };
-  const json = {
-    normalizer: null,
-    pre_tokenizer: preTokenizer,
-    model,
-    added_tokens: [],
-    post_processor: null,
-    decoder: null,
-  };
-  let library: Library;
-  try {
-    library = new Library(json, {});
-  } catch (error) {
-    throw new ModelError(`Cannot build the model's tokenizer: ${(error as Error).message}`, { cause: error });
-  }
-  const splitter = library.pre_tokenizer;
-  return (text) => {
-    // UTF-8 has no lone surrogates.
-    const normalized = normalize(text.toWellFormed());
-    return splitter ? splitWithKnown(normalized, (known) => splitter(known)) : [normalized];
-  };
+function normalizedWords({ normalizer, preTokenizer }: TokenizerParts): (text: string) => string[] {
+  const normalize = normalizerOf(normalizer), split = wordSplitter(preTokenizer);
+  // UTF-8 has no lone surrogates.
+  return (text) => splitWithKnown(normalize(text.toWellFormed()), split);
 }
 
 function segmentEncoder(

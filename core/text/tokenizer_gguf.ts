@@ -1,17 +1,7 @@
 /** A GGUF file's tokenizer (`tokenizer.*` metadata) as the parts that `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
 import { SPACES_AS_PIECES } from "./normalizer.ts";
-import {
-  DEEPSEEK_V3,
-  DIGIT,
-  GPT2,
-  GPT4O,
-  inTurn,
-  QWEN35,
-  splitBy,
-  TEKKEN,
-  wordsWithDigits,
-} from "./tokenizer_patterns.ts";
+import { DEEPSEEK_V3, DIGIT, GPT2, GPT4O, QWEN35, splitBy, TEKKEN, wordsWithDigits } from "./tokenizer_patterns.ts";
 import { type AddedToken, looksLikeText, type TokenizerParts } from "./tokenizer_parts.ts";
 
 /** `tokenizer.ggml.token_type`. */
@@ -86,7 +76,7 @@ function byteLevelParts(metadata: Metadata): TokenizerParts {
   return {
     ...commonParts(metadata, texts(metadata, "tokenizer.ggml.tokens"), pre.addBos ?? false, false),
     normalizer: pre.normalizer === undefined ? null : { type: pre.normalizer },
-    preTokenizer: inTurn(pre.patterns.map(splitBy)),
+    preTokenizer: pre.patterns.map(splitBy),
     model: { type: "BPE", merges: texts(metadata, "tokenizer.ggml.merges"), wholeWords: pre.wholeWords ?? false },
     spelling: "byteLevel",
     byteFallback: false,
@@ -111,7 +101,7 @@ function spacedParts(metadata: Metadata, addBos: boolean) {
     ...commonParts(metadata, pieces, addBos, true),
     scores,
     normalizer: SPACES_AS_PIECES,
-    preTokenizer: null,
+    preTokenizer: [],
     spelling: "sentencePiece" as const,
     unknownId: pieces[unknown] === undefined ? null : unknown,
     fuseUnknown: true,

@@ -1,7 +1,6 @@
 /** A Hugging Face folder's `tokenizer.json` and `tokenizer_config.json` as the parts `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
 import { metaspaces, preTokenizerSteps } from "./tokenizer_json_steps.ts";
-import { inTurn } from "./tokenizer_patterns.ts";
 import { looksLikeControl, looksLikeText, type TokenizerParts } from "./tokenizer_parts.ts";
 
 interface Step {
@@ -73,7 +72,7 @@ export function jsonParts(tokenizerJson: unknown, tokenizerConfig: unknown): Tok
   const eosToken = text(config.eos_token), bosToken = text(config.bos_token);
   return {
     normalizer: normalizers.length === 0 ? null : { type: "Sequence", normalizers },
-    preTokenizer: inTurn(preTokenizerSteps(json.pre_tokenizer)),
+    preTokenizer: preTokenizerSteps(json.pre_tokenizer),
     model: model(json.model, vocab),
     spelling: byteLevel ? "byteLevel" : "sentencePiece",
     byteFallback: json.model.byte_fallback ?? false,

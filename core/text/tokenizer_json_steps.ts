@@ -1,7 +1,8 @@
 /** The steps of a tokenizer.json's `pre_tokenizer` as documents need them. */
 import { ModelError } from "../errors.ts";
 import { type NormalizerStep, SPACES_AS_PIECES } from "./normalizer.ts";
-import { DIGIT, GPT2, splitBy } from "./tokenizer_patterns.ts";
+import type { SplitStep } from "./pre_tokenizer.ts";
+import { AT_SPACE_PIECES, BEHIND_SPACES, DIGIT, GPT2, splitBy } from "./tokenizer_patterns.ts";
 
 interface Step {
   type: string;
@@ -19,7 +20,7 @@ interface Step {
  * space are Unicode's, as in the original (the library takes JavaScript's in `Digits` and `ByteLevel`); and bytes are spelled later.
  * @throws {ModelError} for a step that cannot be followed exactly
  */
-export function preTokenizerSteps(step: object | null | undefined): object[] {
+export function preTokenizerSteps(step: object | null | undefined): SplitStep[] {
   if (step === null || step === undefined) return [];
   const given = step as Step;
   switch (given.type) {
@@ -31,7 +32,7 @@ export function preTokenizerSteps(step: object | null | undefined): object[] {
       return [splitBy(given.individual_digits ? DIGIT : `${DIGIT}+`)];
     case "Metaspace":
       // `metaspaces` has made "▁" of every space.
-      return given.split === false ? [] : [splitBy("▁[^▁]*|[^▁]+")];
+      return given.split === false ? [] : [splitBy(AT_SPACE_PIECES)];
     case "Split":
       return split(given);
   }
@@ -47,14 +48,14 @@ export function metaspaces(step: object | null | undefined): NormalizerStep | nu
   return given?.type === "Metaspace" ? SPACES_AS_PIECES : null;
 }
 
-function split(step: Step): object[] {
+function split(step: Step): SplitStep[] {
   const { pattern, behavior = "Isolated", invert = false } = step;
   // Gemma's: the normalizer has made "▁" of every space, so that none is left.
-  if (pattern?.String === " " && behavior === "MergedWithPrevious") return [splitBy("[^ ]* |[^ ]+")];
-  if (pattern?.Regex !== undefined) {
+  if (pattern?.String === " " && behavior === "MergedWithPrevious") return [splitBy(BEHIND_SPACES)];
+  if (typeof pattern?.Regex === "string") {
     if (behavior === "Isolated") return [splitBy(pattern.Regex)];
     // What the pattern does not match is removed, and the patterns match everything.
-    if (behavior === "Removed" && invert) return [step];
+    if (behavior === "Removed" && invert) return [{ ...splitBy(pattern.Regex), behavior, invert }];
   }
   throw new ModelError(
     `Cannot use the model's pre-tokenizer: it splits at ${JSON.stringify(pattern)} with the behavior "${behavior}"; ` +

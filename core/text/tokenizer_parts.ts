@@ -1,5 +1,6 @@
 /** What the two file formats must say about a tokenizer. */
 import type { NormalizerStep } from "./normalizer.ts";
+import type { SplitStep } from "./pre_tokenizer.ts";
 import type { Spelling } from "./text_stream.ts";
 
 /** A token that is matched in templates before anything else. */
@@ -39,8 +40,8 @@ export interface UnigramScores {
 export interface TokenizerParts {
   /** `normalizer` of a tokenizer.json. */
   normalizer: NormalizerStep | null;
-  /** `pre_tokenizer` of a tokenizer.json, which leaves spelling bytes to `spelling`; null: a text is one word. */
-  preTokenizer: object | null;
+  /** `pre_tokenizer` of a tokenizer.json, which leaves spelling bytes to `spelling`; none: a text is one word. */
+  preTokenizer: readonly SplitStep[];
   model: BytePairs | UnigramScores;
   spelling: Spelling;
   /** SentencePiece: characters without a piece become bytes, where the vocabulary has them. */

@@ -3,6 +3,8 @@
  * Unicode's White_Space. `(?i:'s|…)` is spelled out, since not every JavaScript engine has it.
  */
 
+import type { SplitStep } from "./pre_tokenizer.ts";
+
 /** One digit or other number, of any script. */
 export const DIGIT = String.raw`\p{N}`;
 
@@ -13,8 +15,8 @@ const CONTRACTION = String.raw`'(?:[sSſ]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[
 const SPACES = String.raw`\s*[\r\n]+|\s+(?!\S)|\s+`;
 
 /** Llama 3's and Qwen's pattern, which differ in the digits that stand together. */
-export function wordsWithDigits(digits: string): string {
-  return String.raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|${SPACES}`;
+export function wordsWithDigits(digits: string, contraction = CONTRACTION): string {
+  return String.raw`${contraction}|[^\r\n\p{L}\p{N}]?\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|${SPACES}`;
 }
 
 /** Qwen 3.5's: marks belong to the letters before them. */
@@ -41,11 +43,33 @@ export const DEEPSEEK_V3 = [
 ];
 
 /** The pre-tokenizer step of a tokenizer.json that makes every match a part of its own. */
-export function splitBy(pattern: string) {
+export function splitBy(pattern: string): SplitStep {
   return { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false };
 }
 
-/** Steps one after the other; null without any. */
-export function inTurn(steps: object[]): object | null {
-  return steps.length === 0 ? null : { type: "Sequence", pretokenizers: steps };
-}
+/** As files of tokenizers spell it. */
+const CONTRACTION_IN_FILES = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
+
+/** What splits at the "▁" that a normalizer has made of every space; and at the spaces, behind each, where it has left none. */
+export const AT_SPACE_PIECES = "▁[^▁]*|[^▁]+", BEHIND_SPACES = "[^ ]* |[^ ]+";
+
+/**
+ * Patterns of published tokenizers, each of which takes a text's characters a few times and no more: JavaScript's own engine may run them. A new one belongs
+ * here for its speed alone, and only if what a failing branch has passed over is then taken by another.
+ */
+export const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
+  GPT2,
+  DIGIT,
+  `${DIGIT}+`,
+  `${DIGIT}{1,3}`,
+  AT_SPACE_PIECES,
+  BEHIND_SPACES,
+  QWEN35,
+  TEKKEN,
+  GPT4O,
+  casedWords(`${CONTRACTION_IN_FILES}?`, `${DIGIT}{1,3}`),
+  ...[CONTRACTION, CONTRACTION_IN_FILES].flatMap((contraction) =>
+    [DIGIT, `${DIGIT}{1,3}`].map((digits) => wordsWithDigits(digits, contraction))
+  ),
+  ...DEEPSEEK_V3,
+]);
