@@ -8,7 +8,7 @@ import { compact } from "./compact.ts";
 import { type Engine, FEW_ROWS } from "./engine/engine.ts";
 import { cacheShape } from "./engine/layers.ts";
 import { DECODE_BLOCK, evictWritten } from "./decode/evict.ts";
-import { argmax } from "./decode/write.ts";
+import { likeliest } from "./decode/write.ts";
 import {
   attributesFor,
   documentMeanFor,
@@ -265,11 +265,11 @@ export class Reader implements Reading {
   }
 
   async likeliestAfter(tokens: number[]): Promise<number> {
-    return argmax(await this.write(tokens));
+    return likeliest(await this.write(tokens));
   }
 
   async likeliestNext(token: number): Promise<number> {
-    return argmax(await this.next(token));
+    return likeliest(await this.next(token));
   }
 
   /**

@@ -1,4 +1,5 @@
 /** Greedy decoding: the same answer every time on the same device. */
+import { ModelError } from "../errors.ts";
 import type { Reading } from "../reading.ts";
 import { withoutThinking } from "../text/thinking.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -8,6 +9,20 @@ export function argmax(logits: Float32Array): number {
   let best = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
   return best;
+}
+
+/**
+ * The same of what a model computed, on which an answer is built.
+ * @throws {ModelError} where a logit is no number: weights may be finite, and what is computed with them too large
+ */
+export function likeliest(logits: Float32Array): number {
+  let poison = 0;
+  for (let i = 0; i < logits.length; i++) poison += logits[i]! - logits[i]!;
+  if (poison === 0) return argmax(logits);
+  const bad = logits.find((logit) => !Number.isFinite(logit));
+  throw new ModelError(
+    `Cannot use this model: it computes ${bad} where numbers are needed, so its weights are damaged; fetch it again`,
+  );
 }
 
 export interface Decoded {

@@ -3,6 +3,7 @@ import { ModelError } from "../errors.ts";
 import { type Blocks8, type BlockSize, quantiseBlock } from "./blocks/quantise.ts";
 import { exactQ4_0, exactQ5_0, exactQ6_K, exactQ8_0 } from "./blocks/exact.ts";
 import { dequantise, FORMATS } from "./dequantise.ts";
+import { requireFinite } from "./finite.ts";
 import type { TensorType, WeightTensor } from "./weights.ts";
 
 /** Weights in ONNX Runtime's MatMulNBits form. */
@@ -114,14 +115,4 @@ function quantiseRows(rows: number, columns: number, rowOf: (row: number) => Flo
     }
   }
   return { bits: 8, blockSize: size, rows, columns, ...out, lossless: false };
-}
-
-function requireFinite(scales: Float32Array, name: string): void {
-  for (let i = 0; i < scales.length; i++) {
-    if (!(Math.abs(scales[i]) < Infinity)) {
-      throw new ModelError(
-        `Cannot quantise tensor ${name}: a weight or scale in it is ${scales[i]}; fetch the model again`,
-      );
-    }
-  }
 }

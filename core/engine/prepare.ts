@@ -5,6 +5,7 @@
 import type { FileSystem } from "../files.ts";
 import { type BlockMatrix, toBlocks } from "./blocks.ts";
 import { dequantise } from "./dequantise.ts";
+import { requireFinite } from "./finite.ts";
 import { type GraphFeatures, spell } from "./features.ts";
 import { writeLlama } from "./graph_llama.ts";
 import { writeLlamaWebgpu } from "./graph_webgpu.ts";
@@ -120,6 +121,7 @@ async function writeWeights(
       let at = 0;
       for (const tensor of tensors) {
         const part = dequantise(tensor.type, tensor.bytes);
+        requireFinite(part, tensor.name);
         values.set(part, at);
         at += part.length;
       }

@@ -3,7 +3,7 @@
  * `Reader`. Between reading and answering it can look at what the cache would say: passes that append nothing.
  */
 import { resolveBudget } from "../budget.ts";
-import { argmax, loops } from "../decode/write.ts";
+import { likeliest, loops } from "../decode/write.ts";
 import type { PassResult } from "../engine/engine.ts";
 import { InterruptedError } from "../errors.ts";
 import type { EngineModel } from "../model.ts";
@@ -156,7 +156,7 @@ export async function read(
     const stream = withoutThinking(tokenizer.textStream()), tokens: number[] = [];
     let text = "", logits = await reader.write([last]);
     while (true) {
-      const token = argmax(logits);
+      const token = likeliest(logits);
       tokens.push(token);
       if (tokenizer.stopIds.has(token) || loops(tokens)) break;
       text += stream.push(token);

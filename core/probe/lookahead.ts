@@ -7,7 +7,7 @@
  * Pooling is the aggregate's: `mean-maxpool` is the paper's.
  */
 import type { KvCache } from "../cache.ts";
-import { argmax } from "../decode/write.ts";
+import { likeliest } from "../decode/write.ts";
 import { type Evidence, type Probe, type ProbeContext, SINKS } from "../policy.ts";
 import { merged, onSlots } from "./evidence.ts";
 
@@ -38,7 +38,7 @@ async function write(context: ProbeContext): Promise<Evidence> {
   const parts: Evidence[] = [];
   let { logits } = await forward(before.slice(-Math.max(1, room - count)), 0);
   while (parts.length < count) {
-    const token = argmax(logits!);
+    const token = likeliest(logits!);
     if (parts.length > 0 && tokenizer.stopIds.has(token)) break;
     const step = await forward([token], 1);
     parts.push(onSlots(step.mass!, slots, 1));

@@ -1,5 +1,6 @@
 /** Finds added tokens in a text: the leftmost, of those that start there the longest. */
-import type { AddedToken } from "./tokenizer_parts.ts";
+import { ModelError } from "../errors.ts";
+import { type AddedToken, LONGEST_TOKEN } from "./tokenizer_parts.ts";
 
 /** Cuts a text into what stands between added tokens and the tokens themselves; parts without a character are left out. */
 export type AddedTokenSplitter = (text: string) => (string | AddedToken)[];
@@ -11,6 +12,12 @@ export function addedTokenSplitter(added: readonly AddedToken[]): AddedTokenSpli
   /** Lengths of the tokens that begin with a code unit, the longest first. */
   const lengths = new Map<number, number[]>();
   for (const content of byContent.keys()) {
+    if (content.length > LONGEST_TOKEN) {
+      throw new ModelError(
+        `Cannot use the model's tokenizer: its added token ${JSON.stringify(content.slice(0, 40))}… has ` +
+          `${content.length} characters; up to ${LONGEST_TOKEN} work`,
+      );
+    }
     const first = content.charCodeAt(0), known = lengths.get(first);
     if (known === undefined) lengths.set(first, [content.length]);
     else if (!known.includes(content.length)) known.push(content.length);

@@ -65,6 +65,9 @@ export interface TokenizerParts {
   addBos: boolean;
 }
 
+/** Code units of the longest added token, and of a piece that Unigram looks for at every place of a text. Those in use have up to 64. */
+export const LONGEST_TOKEN = 256;
+
 /** Tokens that the converters of GGUF take for control tokens, whatever a tokenizer.json says. */
 export function looksLikeControl(content: string): boolean {
   return /^(?:<\|.*\|>|<｜.*｜>|<unused.*>|<pad>|<mask>|<2mass>|\[@BOS@\])$/s.test(content);

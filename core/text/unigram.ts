@@ -1,4 +1,6 @@
 /** Unigram tokenization of one word: of all ways to spell it, the one with the largest sum of scores. */
+import { ModelError } from "../errors.ts";
+import { LONGEST_TOKEN } from "./tokenizer_parts.ts";
 
 /** Under the lowest score of the vocabulary by this much: what a character without a piece costs. */
 const UNKNOWN_COST = 10;
@@ -11,6 +13,12 @@ function longestPieces(ids: ReadonlyMap<string, number>): Map<number, number> {
   const longest = new Map<number, number>();
   for (const piece of ids.keys()) {
     const first = piece.charCodeAt(0);
+    if (piece.length > LONGEST_TOKEN) {
+      throw new ModelError(
+        `Cannot use the model's tokenizer: its piece ${JSON.stringify(piece.slice(0, 40))}… has ${piece.length} ` +
+          `characters; up to ${LONGEST_TOKEN} work`,
+      );
+    }
     if (piece.length > (longest.get(first) ?? 0)) longest.set(first, piece.length);
   }
   return longest;

@@ -89,7 +89,7 @@ export const gemma3: Architecture = {
       return {
         ...gemma(plain, kindsOf(keys, "layer_types", keys.value("layer_types") ?? period, plain.layers), () => ({
           tokens: keys.whole("sliding_window"),
-          ropeTheta: typeof stated === "number" && stated > 0
+          ropeTheta: typeof stated === "number" && stated > 0 && stated < Infinity
             ? stated
             : keys.positive("rope_local_base_freq", LOCAL_THETA),
         })),

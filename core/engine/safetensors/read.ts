@@ -80,8 +80,9 @@ export async function readSafetensors(file: RandomAccessFile): Promise<Safetenso
         `(and ${MAX_HEADER_BYTES} is the most that a header may have)`,
     );
   }
-  const header = parseObject(await file.read(8, headerBytes));
+  const headerText = await file.read(8, headerBytes), header = parseObject(headerText);
   if (!header) throw refuse("its header is no JSON object");
+  if (entryCount(headerText) !== Object.keys(header).length) throw refuse("its header holds an array twice");
 
   const metadata = new Map<string, string>();
   const arrays = new Map<string, StoredArray>();
@@ -127,6 +128,23 @@ export function parseObject(bytes: Uint8Array): Record<string, unknown> | null {
   } catch {
     return null; // also nesting deeper than the parser's stack
   }
+}
+
+/** Entries of a JSON object as it stands there, where `JSON.parse` keeps one of two of the same name. */
+function entryCount(json: Uint8Array): number {
+  const QUOTE = 0x22, BACKSLASH = 0x5c, COLON = 0x3a;
+  let depth = 0, count = 0, inText = false;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i]!;
+    if (inText) {
+      if (byte === BACKSLASH) i++;
+      else if (byte === QUOTE) inText = false;
+    } else if (byte === QUOTE) inText = true;
+    else if (byte === 0x7b || byte === 0x5b) depth++;
+    else if (byte === 0x7d || byte === 0x5d) depth--;
+    else if (byte === COLON && depth === 1) count++;
+  }
+  return count;
 }
 
 /** Two arrays that have bytes in common: a file may claim any number of large ones over the same few bytes. */
