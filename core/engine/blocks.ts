@@ -1,8 +1,9 @@
 /** Stored weights into the form that ONNX Runtime's MatMulNBits takes, without a loss where the format allows it. */
 import { ModelError } from "../errors.ts";
 import { type Blocks8, type BlockSize, quantiseBlock } from "./blocks/quantise.ts";
-import { exactQ4_0, exactQ5_0, exactQ6_K, exactQ8_0 } from "./blocks/exact.ts";
+import { exactQ4_0, exactQ5_0, exactQ6_K, exactQ8_0, exactScaled } from "./blocks/exact.ts";
 import { dequantise, FORMATS } from "./dequantise.ts";
+import { SCALED } from "./dequantise/scaled.ts";
 import { requireFinite } from "./finite.ts";
 import type { TensorType, WeightTensor } from "./weights.ts";
 
@@ -24,7 +25,7 @@ export interface BlockMatrix {
 
 interface ExactForm {
   bits: 4 | 8;
-  blockSize: 16 | 32;
+  blockSize: 16 | 32 | 256;
   move(bytes: Uint8Array, blocks: number, data: Uint8Array, scales: Float32Array): void;
 }
 
@@ -33,11 +34,17 @@ const EXACT_FORMS: Partial<Record<TensorType, ExactForm>> = {
   Q5_0: { bits: 8, blockSize: 32, move: exactQ5_0 },
   Q8_0: { bits: 8, blockSize: 32, move: exactQ8_0 },
   Q6_K: { bits: 8, blockSize: 16, move: exactQ6_K },
+  ...Object.fromEntries(
+    Object.entries(SCALED).map(([type, scaled]) => {
+      const { bits, scaleElements } = scaled, { blockElements, blockBytes } = FORMATS[type as keyof typeof SCALED];
+      return [type, { bits, blockSize: scaleElements, move: exactScaled(scaled, blockElements, blockBytes) }];
+    }),
+  ),
 };
 
 /**
- * Converts a matrix [rows, columns]. Q4_0, Q5_0, Q8_0 and Q6_K: lossless, no zero points. Q4_1, Q5_1, Q4_K, Q5_K, F32,
- * F16, BF16: 8 bits in blocks of 64 (of 32 where a row is no multiple of 64) with zero points, the last block of a row padded with its
+ * Converts a matrix [rows, columns]. Types whose values are a scale times an integer (Q4_0, Q5_0, Q8_0, Q6_K, and
+ * those of `dequantise/scaled.ts`): lossless, no zero points. Q4_1, Q5_1, Q2_K, Q4_K, Q5_K, F32, F16, BF16: 8 bits in blocks of 64 (of 32 where a row is no multiple of 64) with zero points, the last block of a row padded with its
  * zero point.
  *
  * @throws {ModelError} when the tensor is no matrix, its bytes do not fit its shape, or a weight is not finite.

@@ -4,8 +4,9 @@
  */
 import { ModelError } from "../errors.ts";
 import { HALF } from "./dequantise/half.ts";
-import { q4_k, q5_k, q6_k } from "./dequantise/k_quants.ts";
+import { q2_k, q4_k, q5_k, q6_k } from "./dequantise/k_quants.ts";
 import { q4_0, q4_1, q5_0, q5_1, q8_0 } from "./dequantise/legacy.ts";
+import { multiplied, SCALED } from "./dequantise/scaled.ts";
 import type { TensorType } from "./weights.ts";
 
 export interface TensorFormat {
@@ -29,9 +30,26 @@ export const FORMATS: Readonly<Record<TensorType, TensorFormat>> = {
   Q4_K: { blockElements: 256, blockBytes: 144, ggmlId: 12 },
   Q5_K: { blockElements: 256, blockBytes: 176, ggmlId: 13 },
   Q6_K: { blockElements: 256, blockBytes: 210, ggmlId: 14 },
+  Q2_K: { blockElements: 256, blockBytes: 84, ggmlId: 10 },
+  Q3_K: { blockElements: 256, blockBytes: 110, ggmlId: 11 },
+  IQ1_S: { blockElements: 256, blockBytes: 50, ggmlId: 19 },
+  IQ1_M: { blockElements: 256, blockBytes: 56, ggmlId: 29 },
+  IQ2_XXS: { blockElements: 256, blockBytes: 66, ggmlId: 16 },
+  IQ2_XS: { blockElements: 256, blockBytes: 74, ggmlId: 17 },
+  IQ2_S: { blockElements: 256, blockBytes: 82, ggmlId: 22 },
+  IQ3_XXS: { blockElements: 256, blockBytes: 98, ggmlId: 18 },
+  IQ3_S: { blockElements: 256, blockBytes: 110, ggmlId: 21 },
+  IQ4_NL: { blockElements: 32, blockBytes: 18, ggmlId: 20 },
+  IQ4_XS: { blockElements: 256, blockBytes: 136, ggmlId: 23 },
+  TQ1_0: { blockElements: 256, blockBytes: 54, ggmlId: 34 },
+  TQ2_0: { blockElements: 256, blockBytes: 66, ggmlId: 35 },
+  MXFP4: { blockElements: 32, blockBytes: 17, ggmlId: 39 },
+  NVFP4: { blockElements: 64, blockBytes: 36, ggmlId: 40 },
 };
 
-const DECODERS: Record<TensorType, (bytes: Uint8Array, out: Float32Array, blocks: number) => void> = {
+type Decode = (bytes: Uint8Array, out: Float32Array, blocks: number) => void;
+
+const DECODERS = {
   F32: f32,
   F16: f16,
   BF16: bf16,
@@ -43,7 +61,14 @@ const DECODERS: Record<TensorType, (bytes: Uint8Array, out: Float32Array, blocks
   Q4_K: q4_k,
   Q5_K: q5_k,
   Q6_K: q6_k,
-};
+  Q2_K: q2_k,
+  ...Object.fromEntries(
+    Object.entries(SCALED).map(([type, scaled]) => [
+      type,
+      multiplied(scaled, FORMATS[type as keyof typeof SCALED].blockElements),
+    ]),
+  ) as Record<keyof typeof SCALED, Decode>,
+} satisfies Record<TensorType, Decode>;
 
 /**
  * Dequantises whole blocks into `out` (made when absent), [bytes.length / blockBytes * blockElements].

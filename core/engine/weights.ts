@@ -1,7 +1,11 @@
 /** A model's weights and shape, whatever file format they come from: what `gguf.ts` and `safetensors.ts` give and the graph writer takes. */
 
 /** GGUF names; safetensors uses F32, F16 and BF16 only. */
-export type TensorType = "F32" | "F16" | "BF16" | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q4_K" | "Q5_K" | "Q6_K";
+// deno-fmt-ignore
+export type TensorType =
+  | "F32" | "F16" | "BF16" | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q2_K" | "Q3_K" | "Q4_K" | "Q5_K" | "Q6_K"
+  | "IQ1_S" | "IQ1_M" | "IQ2_XXS" | "IQ2_XS" | "IQ2_S" | "IQ3_XXS" | "IQ3_S" | "IQ4_NL" | "IQ4_XS" | "TQ1_0" | "TQ2_0"
+  | "MXFP4" | "NVFP4";
 
 export type RopeScaling =
   | { kind: "llama3"; factor: number; lowFreqFactor: number; highFreqFactor: number; originalPositions: number }

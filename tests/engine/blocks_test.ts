@@ -32,7 +32,13 @@ async function fixtureTensor(type: TensorType): Promise<WeightTensor> {
   return { name: "w", type, shape: [16, 256], bytes: await quants.bytes(`${type}.bytes`) };
 }
 
-for (const [type, bits, blockSize] of [["Q4_0", 4, 32], ["Q5_0", 8, 32], ["Q8_0", 8, 32], ["Q6_K", 8, 16]] as const) {
+// deno-fmt-ignore
+const EXACT = [
+  ["Q4_0", 4, 32], ["Q5_0", 8, 32], ["Q8_0", 8, 32], ["Q3_K", 4, 16], ["Q6_K", 8, 16], ["IQ1_S", 8, 32], ["IQ1_M", 8, 16], ["IQ2_XXS", 8, 32],
+  ["IQ2_XS", 8, 16], ["IQ2_S", 8, 16], ["IQ3_XXS", 8, 32], ["IQ3_S", 8, 32], ["IQ4_NL", 8, 32], ["IQ4_XS", 8, 32], ["TQ1_0", 4, 256],
+  ["TQ2_0", 4, 256], ["MXFP4", 8, 32], ["NVFP4", 8, 16],
+] as const;
+for (const [type, bits, blockSize] of EXACT) {
   test(`toBlocks ${type}: lossless in ${bits} bits, blocks of ${blockSize}, no zero points`, async () => {
     const tensor = await fixtureTensor(type);
     const matrix = toBlocks(tensor);
@@ -43,7 +49,7 @@ for (const [type, bits, blockSize] of [["Q4_0", 4, 32], ["Q5_0", 8, 32], ["Q8_0"
       undefined,
     ]);
     const got = valuesOf(matrix), expected = dequantise(type, tensor.bytes);
-    for (let i = 0; i < got.length; i++) assert.ok(got[i] === expected[i], `${i}: ${got[i]} ${expected[i]}`);
+    for (let i = 0; i < got.length; i++) assert.ok(got[i]! === expected[i]!, `${i}: ${got[i]} ${expected[i]}`);
   });
 }
 
@@ -77,7 +83,7 @@ function symmetricError(values: Float32Array): number {
 const squares = (got: Float32Array, expected: Float32Array) =>
   got.reduce((sum, v, i) => sum + (v - expected[i]!) ** 2, 0);
 
-for (const type of ["Q4_1", "Q5_1", "Q4_K", "Q5_K", "F32", "F16", "BF16"] as const) {
+for (const type of ["Q4_1", "Q5_1", "Q2_K", "Q4_K", "Q5_K", "F32", "F16", "BF16"] as const) {
   test(`toBlocks ${type}: a block errs less than half a 255th of its range, extreme scales too`, async () => {
     const tensor = await fixtureTensor(type);
     const expected = dequantise(type, tensor.bytes);
@@ -145,7 +151,7 @@ test("toBlocks and matrixFromFloats refuse weights that are not finite, and shap
     const tensor = { name: "layers.3.x", type: "F32" as const, shape: [1, 64], bytes: new Uint8Array(values.buffer) };
     assert.throws(() => toBlocks(tensor), { name: "ModelError", message: /layers\.3\.x/ });
   }
-  for (const type of ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"] as const) {
+  for (const type of ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"] as const) {
     const bytes = new Uint8Array(FORMATS[type].blockBytes).fill(0x7e);
     const tensor = { name: "w", type, shape: [1, FORMATS[type].blockElements], bytes };
     assert.throws(() => toBlocks(tensor), { name: "ModelError", message: /NaN/ }, type);

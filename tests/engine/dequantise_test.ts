@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dequantise, FORMATS } from "../../core/engine/dequantise.ts";
+import { codebook, type CodebookName } from "../../core/engine/dequantise/codebooks.ts";
 import { HALF } from "../../core/engine/dequantise/half.ts";
 import { readSafetensors } from "../../core/engine/safetensors.ts";
 import type { TensorType } from "../../core/engine/weights.ts";
@@ -35,6 +36,21 @@ for (const type of types) {
     );
   });
 }
+
+test("codebook: every value of every table is gguf-py's", async () => {
+  const names = [...quants.arrays.keys()].filter((name) => name.endsWith(".codebook"));
+  assert.equal(names.length, 6);
+  for (const name of names) {
+    const values = codebook(name.split(".")[0] as CodebookName);
+    assert.deepEqual(new Uint8Array(values.buffer), await quants.bytes(name), name);
+  }
+});
+
+test("dequantise knows every type that gguf-py dequantises", () => {
+  const made = [...quants.arrays.keys()].filter((name) => name.endsWith(".values")).map((name) => name.split(".")[0]!);
+  assert.equal(made.length, 26);
+  assert.deepEqual(made.toSorted(), [...types].sort());
+});
 
 test("dequantise refuses parts of blocks and arrays that are too short", () => {
   for (const type of types) {

@@ -115,7 +115,7 @@ const REFUSED: [what: string, file: GgufFile | Uint8Array, message: RegExp][] = 
   ["yarn", changed({ "llama.rope.scaling.type": text("yarn") }), /"yarn"; "none" and "linear" work/],
   ["more tokens than rows", changed({ "tokenizer.ggml.tokens": texts(Array(9).fill("t")) }), /only 5 rows/],
   ["alignment 3", changed({ "general.alignment": u32(3) }), /general\.alignment is 3/],
-  ["Q2_K", withTensor(0, { type: 10 }), /type Q2_K; F32, F16/],
+  ["Q8_K", withTensor(0, { type: 15 }), /type Q8_K; F32, F16/],
   ["type 999", withTensor(0, { type: 999 }), /type 999; F32/],
   ["Q8_0 of 4 columns", withTensor(0, { type: 8 }), /multiple of 32/],
   ["a zero dimension", withTensor(0, { shape: [0, 4] }), /shape \[0, 4\]/],

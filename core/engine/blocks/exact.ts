@@ -1,6 +1,7 @@
 /** Formats whose blocks are scale × integer: their integers move into MatMulNBits' layout and no value changes. */
 import { HALF } from "../dequantise/half.ts";
 import { fifthBits } from "../dequantise/legacy.ts";
+import type { ScaledType } from "../dequantise/scaled.ts";
 
 /** Q4_0 keeps its 4 bits (zero point 8): the nibbles of values j and j + 16 become consecutive pairs. */
 export function exactQ4_0(bytes: Uint8Array, blocks: number, data: Uint8Array, scales: Float32Array): void {
@@ -51,4 +52,24 @@ export function exactQ6_K(bytes: Uint8Array, blocks: number, data: Uint8Array, s
       }
     }
   }
+}
+
+/** Blocks that are taken apart at a time: what is held of them besides. */
+const AT_ONCE = 1024;
+
+/** Integers and scales of a type as they are: in 8 bits, zero point 128, or in 4 bits, zero point 8. */
+export function exactScaled({ bits, scaleElements, takeApart }: ScaledType, blockElements: number, blockBytes: number) {
+  return (bytes: Uint8Array, blocks: number, data: Uint8Array, scales: Float32Array): void => {
+    const integers = new Int8Array(Math.min(blocks, AT_ONCE) * blockElements), perBlock = blockElements / scaleElements;
+    for (let first = 0; first < blocks; first += AT_ONCE) {
+      const count = Math.min(AT_ONCE, blocks - first), values = count * blockElements;
+      const part = bytes.subarray(first * blockBytes, (first + count) * blockBytes);
+      takeApart(part, count, integers, scales.subarray(first * perBlock, (first + count) * perBlock));
+      const to = first * blockElements * bits / 8;
+      if (bits === 8) { for (let n = 0; n < values; n++) data[to + n] = integers[n]! + 128; }
+      else {
+        for (let n = 0; n < values; n += 2) data[to + n / 2] = (integers[n]! + 8) | ((integers[n + 1]! + 8) << 4);
+      }
+    }
+  };
 }

@@ -18,6 +18,38 @@ export function minimum6(bytes: Uint8Array, i: number, j: number): number {
   return j < 4 ? bytes[i + j + 4] & 63 : (bytes[i + j + 4] >> 4) | ((bytes[i + j] >> 6) << 4);
 }
 
+/** 16 bytes of scales (low nibbles) and minima (high), 64 bytes of two-bit numbers, d, dmin (f16): the k-th of 32 bytes are sub-blocks 2k and 2k + 1. */
+export function q2_k(bytes: Uint8Array, out: Float32Array, blocks: number): void {
+  for (let b = 0, i = 0, o = 0; b < blocks; b++, i += 84) {
+    const d = HALF[bytes[i + 80] | (bytes[i + 81] << 8)];
+    const dmin = HALF[bytes[i + 82] | (bytes[i + 83] << 8)];
+    for (let s = 0; s < 16; s++) {
+      const scale = d * (bytes[i + s] & 15), minimum = dmin * (bytes[i + s] >> 4);
+      const from = i + 16 + (s >> 3) * 32 + (s & 1) * 16, shift = s & 6;
+      for (let n = 0; n < 16; n++) out[o++] = scale * ((bytes[from + n] >> shift) & 3) - minimum;
+    }
+  }
+}
+
+/**
+ * 32 bytes of high bits, 64 bytes of two-bit numbers as in Q2_K, 12 bytes of six-bit scales, d (f16): a scale and an integer from -4 to 3 of each value
+ * (`scaled.ts`). Bit k of byte n of the high bits, where it is not set, takes 4 from value n of the k-th 32. Scales have low nibbles of 0 to 7, then high
+ * ones of 8 to 15, and of s two bits more in byte 8 + s % 4.
+ */
+export function q3_k(bytes: Uint8Array, blocks: number, integers: Int8Array, scales: Float32Array): void {
+  for (let b = 0, i = 0, o = 0; b < blocks; b++, i += 110) {
+    const d = HALF[bytes[i + 108] | (bytes[i + 109] << 8)];
+    for (let s = 0; s < 16; s++) {
+      const low = (bytes[i + 96 + (s & 7)] >> (s >> 3) * 4) & 15, high = (bytes[i + 104 + (s & 3)] >> (s >> 2) * 2) & 3;
+      scales[b * 16 + s] = d * ((low | (high << 4)) - 32);
+      const from = i + 32 + (s >> 3) * 32 + (s & 1) * 16, masks = i + (s & 1) * 16, shift = s & 6;
+      for (let n = 0; n < 16; n++) {
+        integers[o++] = ((bytes[from + n] >> shift) & 3) - ((bytes[masks + n] >> (s >> 1)) & 1 ? 0 : 4);
+      }
+    }
+  }
+}
+
 /** d, dmin (f16), 12 bytes of scales, 128 bytes of nibbles: 32 bytes hold sub-blocks 2n (low) and 2n + 1 (high). */
 export function q4_k(bytes: Uint8Array, out: Float32Array, blocks: number): void {
   for (let b = 0, i = 0, o = 0; b < blocks; b++, i += 144, o += 256) {
