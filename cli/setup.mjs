@@ -1,4 +1,4 @@
-// What `npm run setup|demo|test|golden|compile|bench|needles|questions|…` does: makes sure that the packages are there, then starts the task with the Bun
+// What `npm run setup|demo|test|golden|fuzz|compile|bench|needles|questions|…` does: makes sure that the packages are there, then starts the task with the Bun
 // that came with them. Plain Node without packages, because it runs before there are any. A second run needs no network.
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -14,6 +14,7 @@ const tasks = {
   demo: (extra) => start(["cli/demo.ts", ...extra]),
   test: runTests,
   golden: (extra) => startAnywhere("tests/golden.ts", extra),
+  fuzz: (extra) => start(["tests/fuzz.ts", ...extra]),
   compile: (extra) => start(["cli/compile.ts", ...extra]),
   bench: (extra) => start(["bench/speed.ts", ...extra]),
   needles: (extra) => start(["bench/needles.ts", ...extra]),

@@ -88,8 +88,8 @@ export async function* readMember(path: string, member: ZipMember): AsyncGenerat
       yield piece;
     }
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code?.startsWith("Z_")) throw damaged(path, `is damaged in ${name} (${message})`);
+    const { code, message } = error as { code?: unknown; message: string };
+    if (typeof code === "string" && code.startsWith("Z_")) throw damaged(path, `is damaged in ${name} (${message})`);
     throw error;
   }
   if (done < size) throw damaged(path, `unpacks ${name} to ${done} bytes, where it claims ${size}`);

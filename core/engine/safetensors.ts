@@ -134,7 +134,7 @@ async function readIndex(
     throw new ModelError(`Cannot read ${path}: its weight_map names ${names.size} files; 1 to 4096 work`);
   }
   for (const name of names) {
-    if (typeof name !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(name)) {
+    if (typeof name !== "string" || !/^[\w-][\w.-]{0,200}\.safetensors$/.test(name)) {
       const shown = JSON.stringify(name)?.slice(0, 80);
       throw new ModelError(`Cannot read ${path}: it names ${shown}; files beside it that end in .safetensors work`);
     }

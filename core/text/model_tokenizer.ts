@@ -8,17 +8,22 @@ type Json = Record<string, unknown>;
 type Stored = Pick<ModelFile, "path" | "format" | "metadata" | "beside">;
 
 /** @throws {ModelError} when it is missing, damaged or of an unsupported kind */
-export async function tokenizerOf(model: Stored): Promise<Tokenizer> {
+export async function tokenizerOf(model: Stored & Partial<Pick<ModelFile, "config">>): Promise<Tokenizer> {
   if (model.format === "gguf") return tokenizerFromGguf(model.metadata);
   const json = await tokenizerJson(model), config = await object(model, "tokenizer_config.json") ?? {};
   // ends that only the generation's settings name: Llama 3's end of a turn
   const settings = await object(model, "generation_config.json") ?? await object(model, "config.json") ?? {};
   const template = await model.beside("chat_template.jinja");
   return understood(model, () =>
-    tokenizerFromJson(json, {
-      ...config,
-      ...(template ? { chat_template: textOf(model, "chat_template.jinja", template) } : {}),
-    }, endIds(settings.eos_token_id)));
+    tokenizerFromJson(
+      json,
+      {
+        ...config,
+        ...(template ? { chat_template: textOf(model, "chat_template.jinja", template) } : {}),
+      },
+      endIds(settings.eos_token_id),
+      model.config?.vocab,
+    ));
 }
 
 /**

@@ -45,7 +45,9 @@ function single(step: NormalizerStep): Normalize {
   if (FORMS.includes(step.type)) return (text) => normalized(text, step.type);
   if (step.type === "Replace") return replace(step);
   throw new ModelError(
-    `Cannot use the model's tokenizer: its normalizer "${step.type}" cannot be followed exactly; ` +
+    `Cannot use the model's tokenizer: its normalizer ${
+      JSON.stringify(step.type).slice(0, 80)
+    } cannot be followed exactly; ` +
       `${FORMS.join(", ")}, Replace and Prepend work`,
   );
 }

@@ -155,6 +155,8 @@ class BoundedInterpreter extends Interpreter {
 
   /** Tells a node of a part's value, before what is done with it. */
   private note(frame: Frame, { type, value }: Value, size: number): void {
+    // a scope is made for each element of a loop before the first turn
+    if (frame.node.type === "For" && Array.isArray(value)) this.take(8 * value.length);
     const counts = typeof value === "number" && (frame.grows === "indent" || frame.grows === "tojson");
     const amount = counts ? Math.abs(value) : type === "IntegerValue" ? 1 : size;
     if (frame.parts++ === 0) frame.first = amount;
@@ -192,7 +194,13 @@ function understood<T>(run: () => T): T {
     return run();
   } catch (error) {
     if (error instanceof ModelError) throw error;
-    // the library calls itself for what stands in brackets
+    // the library looks for parts that are not there
+    if (error instanceof TypeError) {
+      throw new ModelError(
+        "Cannot render the model's chat template: it is cut off, or asks a value for what it has not",
+      );
+    }
+    // it calls itself for what stands in brackets
     if (error instanceof RangeError) throw refusal("it is nested too deep");
     const said = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
     throw new ModelError(`Cannot render the model's chat template: ${said.slice(0, 200)}`, { cause: error });

@@ -64,14 +64,16 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>): Token
 /**
  * Reads the tokenizer from the parsed `tokenizer.json` and `tokenizer_config.json` of a Hugging Face folder.
  * @param endIds further ids that end an answer (`eos_token_id` of `generation_config.json`)
+ * @param rows of the embedding matrix, where known
  * @throws {ModelError} when it is incomplete or of an unsupported kind.
  */
 export function tokenizerFromJson(
   tokenizerJson: unknown,
   tokenizerConfig: unknown,
   endIds: readonly number[] = [],
+  rows?: number,
 ): Tokenizer {
-  const parts = jsonParts(tokenizerJson, tokenizerConfig);
+  const parts = jsonParts(tokenizerJson, tokenizerConfig, rows);
   return makeTokenizer({ ...parts, endIds: [...parts.endIds, ...endIds] });
 }
 

@@ -1,5 +1,6 @@
 /** A GGUF file's tokenizer (`tokenizer.*` metadata) as the parts that `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
+import { quote } from "../engine/gguf/values.ts";
 import { SPACES_AS_PIECES } from "./normalizer.ts";
 import { DEEPSEEK_V3, DIGIT, GPT2, GPT4O, QWEN35, splitBy, TEKKEN, wordsWithDigits } from "./tokenizer_patterns.ts";
 import { type AddedToken, looksLikeText, type TokenizerParts } from "./tokenizer_parts.ts";
@@ -61,17 +62,17 @@ export function ggufParts(metadata: Metadata): TokenizerParts {
   if (kind === "t5") return unigramParts(metadata);
   if (kind === undefined) throw new ModelError('The model file has no tokenizer: "tokenizer.ggml.model" is missing');
   throw new ModelError(
-    `Cannot use the model's tokenizer "${kind}" ("tokenizer.ggml.model"): "gpt2" (byte-level BPE), "llama" ` +
+    `Cannot use the model's tokenizer ${shown(kind)} ("tokenizer.ggml.model"): "gpt2" (byte-level BPE), "llama" ` +
       '(SentencePiece BPE) and "t5" (Unigram) work',
   );
 }
 
 function byteLevelParts(metadata: Metadata): TokenizerParts {
-  const name = String(metadata.get("tokenizer.ggml.pre") ?? "default");
-  const pre = Object.hasOwn(PRE_TOKENIZERS, name) ? PRE_TOKENIZERS[name]! : undefined;
+  const name = metadata.get("tokenizer.ggml.pre") ?? "default";
+  const pre = typeof name === "string" && Object.hasOwn(PRE_TOKENIZERS, name) ? PRE_TOKENIZERS[name]! : undefined;
   if (pre === undefined) {
     const known = Object.keys(PRE_TOKENIZERS).join(", ");
-    throw new ModelError(`Cannot use the model's pre-tokenizer "${name}" ("tokenizer.ggml.pre"): ${known} work`);
+    throw new ModelError(`Cannot use the model's pre-tokenizer ${shown(name)} ("tokenizer.ggml.pre"): ${known} work`);
   }
   return {
     ...commonParts(metadata, texts(metadata, "tokenizer.ggml.tokens"), pre.addBos ?? false, false),
@@ -195,6 +196,8 @@ function numbers(
   }
   return list;
 }
+
+const shown = (value: unknown) => quote(JSON.stringify(value)).slice(1, -1).replaceAll('\\"', '"');
 
 function missing(key: string): ModelError {
   return new ModelError(`The model file's tokenizer is incomplete: "${key}" is missing`);

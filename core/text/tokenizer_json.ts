@@ -1,5 +1,7 @@
 /** A Hugging Face folder's `tokenizer.json` and `tokenizer_config.json` as the parts `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
+import { requireShape } from "./json_shape.ts";
+import { TOKENIZER_CONFIG, TOKENIZER_JSON } from "./tokenizer_json_shape.ts";
 import { metaspaces, preTokenizerSteps } from "./tokenizer_json_steps.ts";
 import { looksLikeControl, looksLikeText, type TokenizerParts } from "./tokenizer_parts.ts";
 
@@ -44,8 +46,16 @@ interface TokenizerConfig {
   chat_template?: string | { name: string; template: string }[];
 }
 
-/** @throws {ModelError} when the tokenizer is damaged, or not of a kind that writes text. */
-export function jsonParts(tokenizerJson: unknown, tokenizerConfig: unknown): TokenizerParts {
+/** More than the largest vocabulary; an id beyond it is damage, and would make the list of all as long. */
+const MOST_IDS = 1 << 22;
+
+/**
+ * @param rows of the embedding matrix: added tokens beyond are left out, as Gemma's for images are, which its text models have no row for
+ * @throws {ModelError} when the tokenizer is damaged, or not of a kind that writes text.
+ */
+export function jsonParts(tokenizerJson: unknown, tokenizerConfig: unknown, rows = MOST_IDS): TokenizerParts {
+  requireShape(tokenizerJson, TOKENIZER_JSON, "tokenizer.json");
+  requireShape(tokenizerConfig, TOKENIZER_CONFIG, "tokenizer_config.json");
   const json = tokenizerJson as TokenizerJson | null;
   const config = (tokenizerConfig ?? {}) as TokenizerConfig;
   const vocab = json?.model?.vocab;
@@ -55,16 +65,23 @@ export function jsonParts(tokenizerJson: unknown, tokenizerConfig: unknown): Tok
   const pieces: (string | undefined)[] = [];
   const entries = Array.isArray(vocab) ? vocab.map((entry, id) => [entry?.[0], id] as const) : Object.entries(vocab);
   for (const [piece, id] of entries) put(pieces, piece, id);
+  if (pieces.length > rows) {
+    throw new ModelError(
+      `The model's tokenizer.json is damaged: it has ${pieces.length} pieces, and the embedding matrix only ${rows} rows`,
+    );
+  }
   const spaced = [json.normalizer, json.pre_tokenizer].flatMap(flatten);
   const byteLevel = [...spaced, ...flatten(json.decoder)].some((step) => step.type === "ByteLevel");
-  const added = (json.added_tokens ?? []).map(({ id, content, special, lstrip, rstrip }) => {
-    put(pieces, content, id);
-    const control = special || looksLikeControl(content);
-    const strips = { lstrip: lstrip ?? false, rstrip: rstrip ?? false };
-    // One that takes white space away with it is no piece of text: Phi 3's `</s>`.
-    const text = !control && !byteLevel && !strips.lstrip && !strips.rstrip && looksLikeText(content);
-    return { id, content, control, text, ...strips };
-  });
+  const added = (json.added_tokens ?? []).filter(({ id }) => id < rows).map(
+    ({ id, content, special, lstrip, rstrip }) => {
+      put(pieces, content, id);
+      const control = special || looksLikeControl(content);
+      const strips = { lstrip: lstrip ?? false, rstrip: rstrip ?? false };
+      // One that takes white space away with it is no piece of text: Phi 3's `</s>`.
+      const text = !control && !byteLevel && !strips.lstrip && !strips.rstrip && looksLikeText(content);
+      return { id, content, control, text, ...strips };
+    },
+  );
 
   const normalizers = [json.normalizer, metaspaces(json.pre_tokenizer)].filter((step) =>
     step !== null && step !== undefined
@@ -98,26 +115,34 @@ export function jsonParts(tokenizerJson: unknown, tokenizerConfig: unknown): Tok
   };
 }
 
-/** More than the largest vocabulary; an id beyond it is damage, and would make the list of all as long. */
-const MOST_IDS = 1 << 22;
-
 function put(pieces: (string | undefined)[], piece: unknown, id: unknown): void {
   if (typeof piece !== "string" || typeof id !== "number" || !(id >= 0 && id < MOST_IDS && Number.isInteger(id))) {
     throw new ModelError(
-      `The model's tokenizer.json is damaged: token ${JSON.stringify(piece)} has id ${JSON.stringify(id)}`,
+      `The model's tokenizer.json is damaged: token ${shown(piece)} has id ${shown(id)}, where a text and a whole ` +
+        `number below ${MOST_IDS} work`,
     );
   }
   pieces[id] = piece;
 }
 
+const shown = (value: unknown) => JSON.stringify(value)?.slice(0, 80) ?? "missing";
+
 function model(json: Model, vocab: NonNullable<Model["vocab"]>): TokenizerParts["model"] {
   const kind = json.type ?? (Array.isArray(vocab) ? "Unigram" : "BPE");
   if (kind === "Unigram" && Array.isArray(vocab)) {
-    return { type: "Unigram", scores: Float64Array.from(vocab, (entry) => Number(entry[1])) };
+    const wrong = vocab.find(([, score]) => !Number.isFinite(score));
+    if (wrong) {
+      throw new ModelError(
+        `The model's tokenizer.json is damaged: token ${shown(wrong[0])} has score ${
+          shown(wrong[1])
+        }, where a number works`,
+      );
+    }
+    return { type: "Unigram", scores: Float64Array.from(vocab, ([, score]) => score) };
   }
-  if (kind !== "BPE") throw new ModelError(`Cannot use the model's tokenizer "${kind}": BPE and Unigram work`);
+  if (kind !== "BPE") throw new ModelError(`Cannot use the model's tokenizer ${shown(kind)}: BPE and Unigram work`);
   if (json.end_of_word_suffix || json.continuing_subword_prefix) {
-    const mark = json.end_of_word_suffix || json.continuing_subword_prefix;
+    const mark = (json.end_of_word_suffix || json.continuing_subword_prefix)!.slice(0, 40);
     throw new ModelError(
       `Cannot use the model's tokenizer: it marks parts of words with "${mark}", one without marks works`,
     );

@@ -37,7 +37,9 @@ export function preTokenizerSteps(step: object | null | undefined): SplitStep[] 
       return split(given);
   }
   throw new ModelError(
-    `Cannot use the model's pre-tokenizer "${given.type}": Split, ByteLevel, Digits, Metaspace and Sequence work`,
+    `Cannot use the model's pre-tokenizer ${
+      JSON.stringify(given.type).slice(0, 80)
+    }: Split, ByteLevel, Digits, Metaspace and Sequence work`,
   );
 }
 
@@ -58,7 +60,9 @@ function split(step: Step): SplitStep[] {
     if (behavior === "Removed" && invert) return [{ ...splitBy(pattern.Regex), behavior, invert }];
   }
   throw new ModelError(
-    `Cannot use the model's pre-tokenizer: it splits at ${JSON.stringify(pattern)} with the behavior "${behavior}"; ` +
+    `Cannot use the model's pre-tokenizer: it splits at ${
+      JSON.stringify(pattern)?.slice(0, 80) ?? "nothing"
+    } with the behavior ${JSON.stringify(behavior).slice(0, 40)}; ` +
       "regular expressions whose matches are isolated work",
   );
 }

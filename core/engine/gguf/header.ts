@@ -128,7 +128,11 @@ function alignmentOf(cursor: Cursor, metadata: Map<string, unknown>): number {
   const valid = typeof alignment === "number" && Number.isInteger(alignment) && alignment >= 8 &&
     alignment <= 1 << 20 &&
     (alignment & (alignment - 1)) === 0;
-  if (!valid) throw cursor.error(`general.alignment is ${String(alignment)}; a power of two from 8 to 2^20 works`);
+  if (!valid) {
+    throw cursor.error(
+      `general.alignment is ${quote(JSON.stringify(alignment)).slice(1, -1)}; a power of two from 8 to 2^20 works`,
+    );
+  }
   return alignment;
 }
 

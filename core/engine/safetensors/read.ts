@@ -88,7 +88,10 @@ export async function readSafetensors(file: RandomAccessFile): Promise<Safetenso
   const arrays = new Map<string, StoredArray>();
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") {
-      for (const [key, value] of Object.entries(entry ?? {})) metadata.set(key, String(value));
+      for (const [key, value] of Object.entries(entry ?? {})) {
+        if (typeof value !== "string") throw refuse("its __metadata__ holds other things than texts");
+        metadata.set(key, value);
+      }
       continue;
     }
     const array = storedArray(entry, 8 + headerBytes, file.size);
@@ -162,7 +165,9 @@ function overlapping(arrays: ReadonlyMap<string, StoredArray>): [string, string]
 function storedArray(entry: unknown, dataStart: number, fileSize: number): StoredArray | string {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   if (typeof dtype !== "string" || !Object.hasOwn(DTYPES, dtype)) {
-    return `has dtype ${JSON.stringify(dtype)?.slice(0, 40)}, where ${Object.keys(DTYPES).join(", ")} work`;
+    return `has dtype ${JSON.stringify(dtype)?.slice(0, 40) ?? "missing"}, where ${
+      Object.keys(DTYPES).join(", ")
+    } work`;
   }
   const isCount = (n: unknown): n is number => typeof n === "number" && Number.isSafeInteger(n) && n >= 0;
   if (!Array.isArray(shape) || !shape.every(isCount)) return "has no valid shape";
