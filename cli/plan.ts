@@ -1,8 +1,7 @@
 /** `palimpsest plan [files...]`: what a run would take, before it runs. The model's header and tokenizer are read, nothing is forwarded. */
 import { BudgetError, UsageError } from "../core/errors.ts";
 import type { ModelConfig } from "../core/engine/weights.ts";
-import type { KvType } from "../core/gpu_cache.ts";
-import type { StoredType } from "../core/stored_rows.ts";
+import type { KvType, StoredType } from "../core/stored_rows.ts";
 import type { WantedFeature } from "../kernels/device/adapter.ts";
 import type { KvTypeWish } from "../kernels/reading/plan.ts";
 import type { PolicyRecord, Positions, SourceRecord } from "../core/record.ts";

@@ -6,7 +6,6 @@
  */
 import { latentBytes, LatentState } from "./compensate/latent_state.ts";
 import { BudgetError } from "./errors.ts";
-import type { Rope } from "./rope.ts";
 import { BYTES_PER_ROW, type Pool, StoredRows, type StoredRun, type StoredType } from "./stored_rows.ts";
 import { slidingBytes, SlidingRows, type SlidingShape } from "./sliding_rows.ts";
 
@@ -49,6 +48,11 @@ export function numbersOf(attributes: readonly AttributeSpec[]): number {
 /** Bytes of one slot of one head: its key and value rows, source token and position (int32), and so many numbers of the policy's (f32). */
 export function bytesPerSlot({ headDim }: Pick<CacheShape, "headDim">, numbers = 0, type: StoredType = "f32"): number {
   return 2 * BYTES_PER_ROW[type](headDim) + 2 * 4 + numbers * 4;
+}
+
+/** Turns a key by `delta` positions (`rope.ts`). */
+interface Turns {
+  shift(rows: Float32Array, from: number, to: number, delta: number): void;
 }
 
 /** `source` of a slot that stands for several tokens (a centroid): such slots are protected and belong to no place of the document. */
@@ -161,7 +165,7 @@ export class KvCache {
   }
 
   /** Turns a key to another position. @param slot in the pool */
-  turn(slot: number, rope: Rope, position: number): void {
+  turn(slot: number, rope: Turns, position: number): void {
     const delta = position - this.position[slot]!;
     if (delta === 0) return;
     const key = this.allKeys.read(slot, 1);

@@ -9,13 +9,12 @@
 import type { CacheShape } from "./cache.ts";
 import { BudgetError } from "./errors.ts";
 import { GpuSlidingRows } from "./gpu_sliding_rows.ts";
+import type { KvType } from "./stored_rows.ts";
 
 /** Numbers that a wide slot has beyond the head's: one would do for its bias, but kernels like multiples of eight. */
 export const BIAS_DIMS = 8;
 /** `GPUBufferUsage` STORAGE, COPY_SRC and COPY_DST: the global itself is not there in every runtime when this file is read. */
 const USAGE = 0x80 | 0x04 | 0x08;
-/** What keys and values are stored in. Half precision wants a device with `shader-f16`, and saves half of their bytes. */
-export type KvType = "f32" | "f16";
 /** Bytes of a stored number. */
 export const NUMBER_BYTES: Readonly<Record<KvType, number>> = { f32: 4, f16: 2 };
 /**

@@ -7,8 +7,8 @@
  * and slow pairs of numbers would stay behind: turned rows are rounded up or down by chance (of the slot, its number and its position: the same in every run), so that
  * what is lost adds up to nothing.
  */
-import type { KvType } from "./gpu_cache.ts";
-
+/** What a GPU's cache stores keys and values in. Half precision wants a device with `shader-f16`. */
+export type KvType = "f32" | "f16";
 /** What a cache stores keys and values in. int8 is the CPU's only. */
 export type StoredType = KvType | "int8";
 

@@ -1,6 +1,6 @@
 /** An open GPU: the device that ONNX Runtime and the kernels share, and everything on it that is made once and used often. */
 import { DeviceError } from "../core/errors.ts";
-import type { KvType } from "../core/gpu_cache.ts";
+import type { KvType } from "../core/stored_rows.ts";
 import type { AdapterFacts, WantedFeature } from "./device/adapter.ts";
 import { Launches } from "./device/launches.ts";
 import { DeviceMemory } from "./device/memory.ts";

@@ -6,7 +6,7 @@
  * `override THREADS: u32`, the threads of a workgroup; an `override` for each of the `constants`; the entry point `main`. Rows of the cache are
  * `array<stored>`: f32 or f16, as `STORED` says; kernels compute in f32, so they read `f32(keys[i])` and write `keys[i] = stored(x)`.
  */
-import type { KvType } from "../core/gpu_cache.ts";
+import type { KvType } from "../core/stored_rows.ts";
 import type { Numbers } from "./gpu.ts";
 import type { Recording } from "./recording.ts";
 

@@ -1,5 +1,5 @@
 /** What a policy asks of a GPU in a steady state: a chunk after which the cache is compacted, and a written token. */
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import { featuresFor, type Policy } from "../../core/policy.ts";
 import { GpuReading } from "../../kernels/reading/gpu_reading.ts";

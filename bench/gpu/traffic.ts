@@ -2,7 +2,8 @@
  * What a launch of every kernel costs, as the kernels' own files say: bytes that must come from or go to the GPU's memory (what several workgroups read,
  * its caches are taken to hold), operations, and how often a workgroup that walks all slots of a head walks them.
  */
-import { type KvType, NUMBER_BYTES } from "../../core/gpu_cache.ts";
+import { NUMBER_BYTES } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import { NEARNESS } from "../../kernels/compensate/top_similar.ts";
 import type { Launch } from "../../kernels/reading/dry_gpu.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { InferenceSession } from "onnxruntime-common";
 import { DeviceError } from "../errors.ts";
-import type { KvType } from "../gpu_cache.ts";
+import type { KvType } from "../stored_rows.ts";
 import type { OnnxRuntime } from "./cpu.ts";
 import { Graph, serializeModel } from "./onnx.ts";
 

@@ -1,7 +1,6 @@
 /** What a run asks of the graph beyond the forward pass; chosen when the engine opens, so that nothing else is computed. */
 import type { PackMethod } from "../pack/method.ts";
-import type { KvType } from "../gpu_cache.ts";
-import type { StoredType } from "../stored_rows.ts";
+import type { KvType, StoredType } from "../stored_rows.ts";
 import type { Aggregation } from "./attention_mass.ts";
 
 export interface GraphFeatures {

@@ -1,5 +1,5 @@
 /** What a kernel needs to be started, made once: a pipeline per kernel and constants, a bind group per pipeline and buffers. */
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import { type AnyKernel, STORED } from "../kernel.ts";
 import { SHADER_STAGE_COMPUTE } from "./usage.ts";
 

@@ -4,7 +4,7 @@ import { FEW_ROWS } from "../../core/engine/engine.ts";
 import { activationBytes, type PassShape, weightBytes } from "../../core/engine/webgpu_memory.ts";
 import { cachedLayers } from "../../core/engine/layers.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import { needs, type Policy } from "../../core/policy.ts";
 import { dryRun } from "./dry_run.ts";
 import { gpuFeatures, repeats, REQUEST_ROWS } from "./plan.ts";

@@ -3,7 +3,7 @@ import type { Allocate, Allocation, Rooms, Sizes } from "../../core/budget.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { cachedLayers } from "../../core/engine/layers.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import type { Packs } from "../../core/pack/packs.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
 import { dryEngine, DryGpu } from "./dry_gpu.ts";

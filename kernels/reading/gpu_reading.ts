@@ -17,7 +17,8 @@ import {
   stateBytes,
 } from "../../core/policy.ts";
 import { cacheShape } from "../../core/engine/layers.ts";
-import { GpuKvCache, type KvType } from "../../core/gpu_cache.ts";
+import { GpuKvCache } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 import type { Reading } from "../../core/reading.ts";

@@ -3,7 +3,7 @@ import type { GpuFeatures } from "../../core/engine/features.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import type { Sizes } from "../../core/budget.ts";
 import { DeviceError } from "../../core/errors.ts";
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import { featuresFor, needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 import type { WantedFeature } from "../device/adapter.ts";

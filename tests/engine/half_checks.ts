@@ -7,7 +7,7 @@ import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { argmax } from "../../core/decode/write.ts";
 import { AttentionError, attentionSelfTest } from "../../core/engine/attention_self_test.ts";
 import type { OnnxRuntime } from "../../core/engine/cpu.ts";
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import { openModel } from "../../core/model.ts";
 import { parsePolicy } from "../../core/policies.ts";
 import type { DeviceMemory } from "../../kernels/device/memory.ts";

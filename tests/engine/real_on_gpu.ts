@@ -19,7 +19,7 @@ import { argmax } from "../../core/decode/write.ts";
 import { openCpu } from "../../core/engine/cpu.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { type GpuFeatures, type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu } from "../../core/engine/webgpu.ts";

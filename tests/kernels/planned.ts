@@ -11,7 +11,7 @@ import { files } from "../host.ts";
 import { fixture } from "../host.ts";
 import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { loadOnnxRuntimeWebGpu } from "../../cli/runtimes/webgpu_onnx.ts";
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { openModel } from "../../core/model.ts";
 import { parsePolicy } from "../../core/policies.ts";

@@ -12,7 +12,7 @@ import { type GpuFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { parsePolicy, policies as named } from "../../core/policies.ts";
-import type { KvType } from "../../core/gpu_cache.ts";
+import type { KvType } from "../../core/stored_rows.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
 import type { Reading } from "../../core/reading.ts";
 import { Reader, type ReaderOptions } from "../../core/reader.ts";
