@@ -4,6 +4,7 @@ import { resolveBudget } from "../core/budget.ts";
 import { KvCache } from "../core/cache.ts";
 import { DECODE_BLOCK } from "../core/decode/evict.ts";
 import { moment } from "../core/decode/moment.ts";
+import { likeliest } from "../core/decode/write.ts";
 import { redundancy, rkv } from "../core/decode/rkv.ts";
 import { DEFAULT_DECODE_BUDGET, writingRoom } from "../core/decode/room.ts";
 import type { Engine, Pass } from "../core/engine/engine.ts";
@@ -390,4 +391,12 @@ describe("room for what is written", () => {
     assert.ok(resolve(most).capacity <= trained);
     assert.throws(() => resolve(most + 1), BudgetError);
   });
+});
+
+test("likeliest: the first of the largest; logits that are no numbers are the model's fault, and no token", () => {
+  assert.equal(likeliest(Float32Array.of(-3, 2, 2, -1e38)), 1);
+  for (const bad of [NaN, Infinity, -Infinity]) {
+    const message = new RegExp(`it computes ${bad} where numbers are needed`);
+    assert.throws(() => likeliest(Float32Array.of(1, bad, 0)), { name: "ModelError", message });
+  }
 });

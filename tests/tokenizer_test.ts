@@ -241,6 +241,34 @@ test("tokenizerFromJson: Metaspace puts no space before the segments of a docume
   assert.deepEqual(tokenizer.encode("<s>a", { control: true }), [1, 4]);
 });
 
+test("tokenizerFromJson: nothing becomes an id beyond the embedding matrix; what has another form is told with its place", () => {
+  const json = (changes: object = {}) => ({
+    model: { type: "BPE", vocab: { a: 0, b: 1 }, merges: [], ...changes },
+    added_tokens: [{ id: 2, content: "<s>", special: true }, { id: 3, content: "<image>", special: true }],
+  });
+  const tokenizer = tokenizerFromJson(json(), { bos_token: "<s>" }, [], 3);
+  assert.deepEqual([tokenizer.vocabSize, tokenizer.encode("<s>a<image>", { control: true })], [3, [2, 0, 0]]);
+  const refused = (value: unknown, config: unknown, message: RegExp) =>
+    assert.throws(() => tokenizerFromJson(value, config, [], 3), { name: "ModelError", message });
+  refused(json({ vocab: { a: 0, b: 3 } }), {}, /it has 4 pieces, and the embedding matrix only 3 rows/);
+  refused(json({ vocab: 7 }), {}, /damaged: model\.vocab is 7, where an object or a list works/);
+  refused(json({ merges: [null] }), {}, /damaged: model\.merges\[0\] is null/);
+  refused({ ...json(), normalizer: {} }, {}, /damaged: normalizer has no type/);
+  refused({ ...json(), added_tokens: [{ id: "2", content: "c" }] }, {}, /added_tokens\[0\]\.id is "2", where a number/);
+  refused(
+    json(),
+    { chat_template: [{ name: "x" }] },
+    /tokenizer_config.json is damaged: chat_template\[0\] has no template/,
+  );
+  refused(json(), { bos_token: 5 }, /bos_token is 5, where a text or an object works/);
+  let nested: object = { type: "NFC" };
+  for (let i = 0; i < 5000; i++) nested = { type: "Sequence", normalizers: [nested] };
+  refused({ ...json(), normalizer: nested }, {}, /is nested more than 32 deep/);
+  const unigram = { model: { type: "Unigram", vocab: [["a", 0], ["b", null]] } };
+  refused(unigram, {}, /model\.vocab\[1\]\[1\] is null/);
+  refused({ model: { type: "Unigram", vocab: [["a".repeat(300), 0]] } }, {}, /has 300 characters; up to 256 work/);
+});
+
 test("Tokenizer: golden ids of SmolLM2", { skip: SKIP_REAL }, async () => {
   const tokenizer = await realTokenizer();
   for (const { text, ids } of golden.tokenizer_cases) {

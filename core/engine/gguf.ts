@@ -41,8 +41,10 @@ async function modelFile(
   }
   const shapeOf = (name: string) => ours.find(([own]) => own === name)?.[1].shape;
   const config = ggufConfig(file.path, architecture, metadata, shapeOf("embed_tokens"), !shapeOf("lm_head"));
-  const tensors = taken(file.path, ours, config, architecture), order = rowOrder(config, form.isInterleaved);
+  const tensors = taken(file.path, ours, config, architecture);
   checkTensors(file.path, config, tensors);
+  // sizes that the tensors do not bear out are no longer there
+  const order = rowOrder(config, form.isInterleaved);
   const factors = ROPE_FACTORS.find((name) => stored.has(name));
   if (factors) {
     config.ropeScaling = {

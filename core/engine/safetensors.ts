@@ -40,9 +40,10 @@ export async function openSafetensors(files: FileSystem, folder: string, named?:
     // a family's own default decides in transformers, and agrees with what the file holds
     if (typeof json.tie_word_embeddings !== "boolean") config.tied = !holds(opened, "lm_head.weight");
     const stored = collect(opened.values(), config.tied);
-    const tensors = taken(folder, stored, config, architecture), order = rowOrder(config, false);
+    const tensors = taken(folder, stored, config, architecture);
     const { huggingFace } = architecture;
     checkTensors(folder, config, tensors);
+    const order = rowOrder(config, false);
     return {
       format: "safetensors",
       path: folder,

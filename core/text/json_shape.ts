@@ -1,5 +1,5 @@
 /** Whether JSON that somebody else wrote has the form that is read of it: what has not is told with its place and what would work. */
-import { quote } from "../engine/gguf/values.ts";
+import { shown } from "../engine/gguf/values.ts";
 import { ModelError } from "../errors.ts";
 
 /** What may stand somewhere, where anything does: every value may also be missing or null, unless it is needed. */
@@ -28,8 +28,7 @@ export function requireShape(value: unknown, shape: Shape, file: string): void {
   function require(value: unknown, asked: Shape, place: string, depth: number): void {
     if (value === undefined || value === null) return;
     const shape = typeof asked === "function" ? asked() : asked, where = place === "" ? "it" : place;
-    const other = (works: string) =>
-      refuse(`${where} is ${quote(JSON.stringify(value)).slice(1, -1)}, where ${works} works`);
+    const other = (works: string) => refuse(`${where} is ${shown(value)}, where ${works} works`);
     if (depth > MAX_DEPTH) refuse(`${where.slice(0, 80)}… is nested more than ${MAX_DEPTH} deep`);
     if (shape === "text") {
       if (typeof value !== "string") other("a text");

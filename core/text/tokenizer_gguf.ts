@@ -1,6 +1,6 @@
 /** A GGUF file's tokenizer (`tokenizer.*` metadata) as the parts that `tokenizer.ts` builds from. */
 import { ModelError } from "../errors.ts";
-import { quote } from "../engine/gguf/values.ts";
+import { shown } from "../engine/gguf/values.ts";
 import { SPACES_AS_PIECES } from "./normalizer.ts";
 import { DEEPSEEK_V3, DIGIT, GPT2, GPT4O, QWEN35, splitBy, TEKKEN, wordsWithDigits } from "./tokenizer_patterns.ts";
 import { type AddedToken, looksLikeText, type TokenizerParts } from "./tokenizer_parts.ts";
@@ -196,8 +196,6 @@ function numbers(
   }
   return list;
 }
-
-const shown = (value: unknown) => quote(JSON.stringify(value)).slice(1, -1).replaceAll('\\"', '"');
 
 function missing(key: string): ModelError {
   return new ModelError(`The model file's tokenizer is incomplete: "${key}" is missing`);

@@ -1,4 +1,5 @@
 /** A Hugging Face folder's `tokenizer.json` and `tokenizer_config.json` as the parts `tokenizer.ts` builds from. */
+import { shown } from "../engine/gguf/values.ts";
 import { ModelError } from "../errors.ts";
 import { requireShape } from "./json_shape.ts";
 import { TOKENIZER_CONFIG, TOKENIZER_JSON } from "./tokenizer_json_shape.ts";
@@ -124,8 +125,6 @@ function put(pieces: (string | undefined)[], piece: unknown, id: unknown): void 
   }
   pieces[id] = piece;
 }
-
-const shown = (value: unknown) => JSON.stringify(value)?.slice(0, 80) ?? "missing";
 
 function model(json: Model, vocab: NonNullable<Model["vocab"]>): TokenizerParts["model"] {
   const kind = json.type ?? (Array.isArray(vocab) ? "Unigram" : "BPE");

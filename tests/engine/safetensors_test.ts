@@ -202,6 +202,12 @@ test("readSafetensors refuses hostile headers", async () => {
     [withHeader("[]"), /no JSON object/],
     [withHeader("nonsense"), /no JSON object/],
     [withHeader("[".repeat(200_000)), /no JSON object/],
+    [withHeader(`{"__metadata__":{"a":${"[".repeat(9000)}${"]".repeat(9000)}}}`), /__metadata__ holds other things/],
+    [withHeader('{"__metadata__":{"a":1}}'), /__metadata__ holds other things than texts/],
+    [
+      withHeader(`{"w":1,"\\u0077":${JSON.stringify({ dtype: "F32", shape: [2], data_offsets: [0, 8] })}}`, data),
+      /twice/,
+    ],
     [withHeader('{"w":null}'), /"w" has dtype/],
     [withHeader(entry({ dtype: "F8_E4M3" }), data), /dtype "F8_E4M3", where F64/],
     [withHeader(entry({ dtype: "constructor" }), data), /dtype/],

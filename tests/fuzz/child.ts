@@ -8,6 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { peakRssBytes } from "../../cli/host.ts";
 import { PalimpsestError } from "../../core/errors.ts";
+import { faults } from "./faults.ts";
 import { kinds } from "./kinds.ts";
 import { randomOf } from "./random.ts";
 
@@ -38,7 +39,7 @@ function fault(error: unknown, codes: readonly number[]): string | null {
   return INTERNAL.test(message) ? `a message that is no sentence: ${message}` : null;
 }
 
-const [name, seed, first, end] = process.argv.slice(2), kind = kinds.find((one) => one.name === name)!;
+const [name, seed, first, end] = process.argv.slice(2), kind = [...kinds, faults].find((one) => one.name === name)!;
 const folder = mkdtempSync(join(tmpdir(), "palimpsest-fuzz-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const attempt = await kind.prepare(folder);
@@ -47,7 +48,7 @@ for (let input = Number(first); input < Number(end); input++) {
   const started = performance.now(), before = peakRssBytes();
   let outcome: Outcome["outcome"] = "used", finding: string | null = null;
   try {
-    await attempt(randomOf(Number(seed), kind.name, input));
+    await attempt(randomOf(Number(seed), kind.name, input), input);
   } catch (error) {
     outcome = "refused";
     finding = fault(error, kind.codes);

@@ -13,10 +13,11 @@ export interface Kind {
 
 /**
  * Makes an input and opens it as the tool would.
+ * @param input its number, which decides over `random` already
  * @returns whether it could be used
  * @throws {PalimpsestError} where it is refused; anything else is a finding
  */
-export type Try = (random: Random) => Promise<boolean>;
+export type Try = (random: Random, input: number) => Promise<boolean>;
 
 /** What an input should have done, and did not. */
 export class Wrong extends Error {

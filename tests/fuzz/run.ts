@@ -5,7 +5,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Outcome } from "./child.ts";
 
-/** After as long without a word, an input hangs. */
+/** After as long without a word, an input hangs. A busy machine may need some time to start a process. */
 const HANGS_AFTER_MS = 20_000;
 /** What was collected of earlier inputs is not always given back: a process has no more of them. */
 const INPUTS_OF_A_PROCESS = 5000;
@@ -17,9 +17,10 @@ export async function runInputs(
   first: number,
   end: number,
   onOutcome: (outcome: Outcome) => void,
+  hangsAfterMs = HANGS_AFTER_MS,
 ): Promise<void> {
   for (let next = first; next < end;) {
-    next = await runProcess(kind, seed, next, Math.min(end, next + INPUTS_OF_A_PROCESS), onOutcome);
+    next = await runProcess(kind, seed, next, Math.min(end, next + INPUTS_OF_A_PROCESS), onOutcome, hangsAfterMs);
   }
 }
 
@@ -30,6 +31,7 @@ function runProcess(
   first: number,
   end: number,
   onOutcome: (outcome: Outcome) => void,
+  hangsAfterMs: number,
 ): Promise<number> {
   return new Promise((done, failed) => {
     const child = spawn(process.execPath, [join(import.meta.dirname, "child.ts"), kind, seed, first, end].map(String), {
@@ -42,7 +44,7 @@ function runProcess(
       timer = setTimeout(() => {
         hung = true;
         child.kill("SIGKILL");
-      }, HANGS_AFTER_MS);
+      }, hangsAfterMs);
     };
     alive();
     child.stderr.setEncoding("utf8").on("data", (text: string) => stderr = (stderr + text).slice(-1500));
@@ -70,9 +72,9 @@ function runProcess(
       if (next === end) return done(end);
       if (current === null) return failed(new Error(`the fuzzer's own process ended (${ended.code}): ${stderr}`));
       const finding = hung
-        ? `it hangs: nothing for ${HANGS_AFTER_MS} ms`
+        ? `it hangs: nothing for ${hangsAfterMs} ms`
         : `the process died (${ended.signal ?? ended.code}): ${stderr.trim()}`;
-      onOutcome({ input: current, outcome: "finding", finding, milliseconds: hung ? HANGS_AFTER_MS : 0 });
+      onOutcome({ input: current, outcome: "finding", finding, milliseconds: hung ? hangsAfterMs : 0 });
       done(current + 1);
     };
   });

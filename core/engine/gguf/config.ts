@@ -3,7 +3,7 @@ import { ModelError } from "../../errors.ts";
 import { ggufArchitectures } from "../architectures/all.ts";
 import type { Architecture, Keys } from "../architectures/architecture.ts";
 import { type ModelConfig, PLAIN, type RopeScaling } from "../weights.ts";
-import { quote } from "./values.ts";
+import { quote, shown } from "./values.ts";
 
 const TOP_NAMES: Record<string, string> = {
   "token_embd.weight": "embed_tokens",
@@ -164,9 +164,4 @@ export function keysOf(path: string, family: string, metadata: ReadonlyMap<strin
       if (!works.includes(found)) throw refuse(key, found, `${works.map((v) => JSON.stringify(v)).join(" or ")} works`);
     },
   };
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return "missing";
-  return typeof value === "string" ? quote(value) : quote(JSON.stringify(value)).slice(1, -1);
 }

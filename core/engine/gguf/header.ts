@@ -6,7 +6,7 @@ import type { RandomAccessFile } from "../../files.ts";
 import { FORMATS } from "../dequantise.ts";
 import type { TensorType } from "../weights.ts";
 import { Cursor } from "./cursor.ts";
-import { MAX_ARRAY_ELEMENTS, quote, readKey, readValue } from "./values.ts";
+import { MAX_ARRAY_ELEMENTS, quote, readKey, readValue, shown } from "./values.ts";
 
 /** Where a tensor lies: `offset` from the file's beginning, `shape` outermost first. */
 export interface TensorInfo {
@@ -130,7 +130,7 @@ function alignmentOf(cursor: Cursor, metadata: Map<string, unknown>): number {
     (alignment & (alignment - 1)) === 0;
   if (!valid) {
     throw cursor.error(
-      `general.alignment is ${quote(JSON.stringify(alignment)).slice(1, -1)}; a power of two from 8 to 2^20 works`,
+      `general.alignment is ${shown(alignment)}; a power of two from 8 to 2^20 works`,
     );
   }
   return alignment;

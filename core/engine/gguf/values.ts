@@ -114,6 +114,14 @@ async function readArray(cursor: Cursor, key: string, budget: { elements: number
   return values;
 }
 
+/** Any value of a file for a message, short. */
+export function shown(value: unknown): string {
+  if (value === undefined) return "missing";
+  if (typeof value === "string") return quote(value);
+  const text = JSON.stringify(value);
+  return text.length > 80 ? text.slice(0, 80) + "…" : text;
+}
+
 /** A name from the file for a message: printable and short. */
 export function quote(name: string): string {
   return JSON.stringify(name.length > 80 ? name.slice(0, 80) + "…" : name);

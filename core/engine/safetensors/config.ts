@@ -5,6 +5,7 @@
 import { ModelError } from "../../errors.ts";
 import { huggingFaceArchitectures } from "../architectures/all.ts";
 import type { Architecture, Keys } from "../architectures/architecture.ts";
+import { shown } from "../gguf/values.ts";
 import { type ModelConfig, PLAIN, type RopeScaling } from "../weights.ts";
 
 type Json = Record<string, unknown>;
@@ -151,8 +152,4 @@ function keysOf(path: string, config: Json): Keys {
 
 function object(value: unknown): Json {
   return typeof value === "object" && value !== null ? value as Json : {};
-}
-
-function shown(value: unknown): string {
-  return value === undefined ? "missing" : JSON.stringify(value).slice(0, 80);
 }
