@@ -8,8 +8,8 @@ import { type GgufHeader, readHeader, type TensorInfo } from "./gguf/header.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { checkTensors } from "./architectures/tensors.ts";
 import { architectureOf, ggufConfig, keysOf, mapName, ROPE_FACTORS, UNUSED_FACTORS } from "./gguf/config.ts";
-import { isTurned, reordered, rowOrder, taken, withGains } from "./stored_tensors.ts";
-import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
+import { isTurned, partOf, reordered, rowOrder, taken, withGains } from "./stored_tensors.ts";
+import type { ModelConfig, ModelFile, RowRange, WeightTensor } from "./weights.ts";
 
 /**
  * Opens a model: reads the header (and `rope_freqs.weight`, a few hundred bytes) and no other tensor. The file is
@@ -62,10 +62,10 @@ async function modelFile(
     config,
     metadata,
     tensors,
-    async tensor(name: string): Promise<WeightTensor> {
-      const info = tensors.get(name);
-      if (!info) throw new ModelError(`Cannot read tensor ${name}: model ${file.path} has none of that name`);
-      const bytes = await file.read(info.offset, info.byteLength);
+    async tensor(name: string, part?: RowRange): Promise<WeightTensor> {
+      const whole = tensors.get(name);
+      if (!whole) throw new ModelError(`Cannot read tensor ${name}: model ${file.path} has none of that name`);
+      const info = partOf(whole, part), bytes = await file.read(info.offset, info.byteLength);
       const ordered = order && isTurned(name) ? reordered(bytes, info.shape[0]!, order) : bytes;
       return withGains({ name, type: info.type, shape: [...info.shape], bytes: ordered }, 0, config);
     },

@@ -3,15 +3,13 @@
  * file per set of features beside it. The second start finds both.
  */
 import type { FileSystem } from "../files.ts";
-import { type BlockMatrix, toBlocks } from "./blocks.ts";
-import { dequantise } from "./dequantise.ts";
-import { requireFinite } from "./finite.ts";
 import { type GraphFeatures, spell } from "./features.ts";
 import { writeLlama } from "./graph_llama.ts";
 import { writeLlamaWebgpu } from "./graph_webgpu.ts";
-import type { BlockEntry, FloatEntry, Range, WeightIndex } from "./linear.ts";
+import type { WeightIndex } from "./linear.ts";
 import { qkvNames } from "./llama_blocks.ts";
-import type { ModelConfig, ModelFile, WeightTensor } from "./weights.ts";
+import type { ModelConfig, ModelFile } from "./weights.ts";
+import { type WeightGroups, writeWeights } from "./write_weights.ts";
 
 /** `blocks`: quantised (MatMulNBits); `f32`: everything dequantised. */
 export type WeightFormat = "blocks" | "f32";
@@ -20,8 +18,6 @@ export type WeightFormat = "blocks" | "f32";
 const WEIGHTS_VERSION = 9;
 /** Change it whenever a graph would differ over the same weights: these are large, and stay. */
 const GRAPH_VERSION = 11;
-/** External data is mapped into memory, which asks for page alignment. */
-const ALIGNMENT = 4096;
 
 /** Which ONNX Runtime runs the graph: its WebGPU device takes another attention and no branches. */
 export type GraphTarget = "cpu" | "webgpu";
@@ -54,7 +50,8 @@ export async function prepare(
   const indexPath = files.join(folder, `${stem}.json`);
   let index = await readIndex(files, indexPath);
   if (!index || !(await files.exists(weightsPath))) {
-    index = await writeWeights(files, weightsPath, model, format);
+    const entries = await writeWeights(files, weightsPath, model, format, groupsOf(config));
+    index = { version: WEIGHTS_VERSION, entries };
     const json = new TextEncoder().encode(JSON.stringify(index));
     await files.writeAtomically(indexPath, (put) => put(json));
   }
@@ -80,7 +77,7 @@ async function readIndex(files: FileSystem, path: string): Promise<WeightIndex |
 }
 
 /** Matrices that are always applied to the same input lie side by side, so that one product serves them, and their biases too. */
-function groupsOf(config: ModelConfig): { vectors: string[][]; matrices: string[][] } {
+function groupsOf(config: ModelConfig): WeightGroups {
   const vectors = [["norm"]], matrices = [["embed_tokens"]];
   if (!config.tied) matrices.push(["lm_head"]);
   for (let layer = 0; layer < config.layers; layer++) {
@@ -97,112 +94,4 @@ function groupsOf(config: ModelConfig): { vectors: string[][]; matrices: string[
     );
   }
   return { vectors, matrices };
-}
-
-async function writeWeights(
-  files: FileSystem,
-  path: string,
-  model: ModelFile,
-  format: WeightFormat,
-): Promise<WeightIndex> {
-  const index: WeightIndex = { version: WEIGHTS_VERSION, entries: {} };
-  await files.writeAtomically(path, async (put) => {
-    let offset = 0;
-    const append = async (bytes: Uint8Array): Promise<Range> => {
-      const gap = (ALIGNMENT - offset % ALIGNMENT) % ALIGNMENT;
-      if (gap > 0) await put(new Uint8Array(gap));
-      const range = { offset: offset + gap, length: bytes.length };
-      await put(bytes);
-      offset = range.offset + range.length;
-      return range;
-    };
-    const floats = async (tensors: WeightTensor[], shape: number[]): Promise<FloatEntry> => {
-      const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-      let at = 0;
-      for (const tensor of tensors) {
-        const part = dequantise(tensor.type, tensor.bytes);
-        requireFinite(part, tensor.name);
-        values.set(part, at);
-        at += part.length;
-      }
-      return { kind: "float", shape, data: await append(bytesOf(values)) };
-    };
-    const { vectors, matrices } = groupsOf(model.config);
-    const read = async (group: string[]) => {
-      const tensors = [];
-      for (const name of group) tensors.push(await model.tensor(name));
-      return tensors;
-    };
-    for (const group of vectors) {
-      const tensors = await read(group);
-      index.entries[group.join("+")] = await floats(tensors, [tensors.reduce((sum, { shape }) => sum + shape[0]!, 0)]);
-    }
-    for (const group of matrices) {
-      const tensors = await read(group);
-      const columns = tensors[0]!.shape[1]!;
-      if (format === "f32") {
-        const rows = tensors.reduce((sum, tensor) => sum + tensor.shape[0]!, 0);
-        index.entries[group.join("+")] = await floats(tensors, [rows, columns]);
-        continue;
-      }
-      const parts = tensors.map(toBlocks);
-      const joined = join(parts);
-      if (joined) index.entries[group.join("+")] = await blocks(joined, append);
-      else for (let i = 0; i < parts.length; i++) index.entries[group[i]!] = await blocks(parts[i]!, append);
-    }
-  });
-  return index;
-}
-
-async function blocks(matrix: BlockMatrix, append: (bytes: Uint8Array) => Promise<Range>): Promise<BlockEntry> {
-  return {
-    kind: "blocks",
-    bits: matrix.bits,
-    blockSize: matrix.blockSize,
-    rows: matrix.rows,
-    columns: matrix.columns,
-    data: await append(matrix.data),
-    scales: await append(bytesOf(matrix.scales)),
-    zeroPoints: matrix.zeroPoints ? await append(matrix.zeroPoints) : null,
-  };
-}
-
-/** Matrices below one another, or null where their block formats differ. */
-function join(parts: BlockMatrix[]): BlockMatrix | null {
-  const first = parts[0]!;
-  if (parts.length === 1) return first;
-  const { bits, blockSize, columns } = first;
-  if (parts.some((part) => part.bits !== bits || part.blockSize !== blockSize || part.columns !== columns)) return null;
-  const withZeroPoints = parts.some((part) => part.zeroPoints);
-  if (withZeroPoints && bits !== 8) return null;
-  const joined: BlockMatrix = {
-    bits,
-    blockSize,
-    columns,
-    rows: parts.reduce((sum, part) => sum + part.rows, 0),
-    data: concat(parts.map((part) => part.data), Uint8Array),
-    scales: concat(parts.map((part) => part.scales), Float32Array),
-    lossless: parts.every((part) => part.lossless),
-  };
-  if (withZeroPoints) {
-    joined.zeroPoints = concat(
-      parts.map((part) => part.zeroPoints ?? new Uint8Array(part.scales.length).fill(128)),
-      Uint8Array,
-    );
-  }
-  return joined;
-}
-
-function concat<T extends Uint8Array | Float32Array>(parts: T[], make: new (length: number) => T): T {
-  const out = new make(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
-function bytesOf(values: Float32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

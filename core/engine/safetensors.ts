@@ -7,7 +7,7 @@ import { checkTensors } from "./architectures/tensors.ts";
 import { architectureOf, huggingFaceConfig } from "./safetensors/config.ts";
 import { BESIDE, INDEX, WEIGHTS } from "./safetensors/folder.ts";
 import { parseObject, readSafetensors, type SafetensorsFile } from "./safetensors/read.ts";
-import { isTurned, type Place, reordered, rowOrder, taken, withGains } from "./stored_tensors.ts";
+import { isTurned, partOf, type Place, reordered, rowOrder, taken, withGains } from "./stored_tensors.ts";
 import type { ModelFile, TensorType } from "./weights.ts";
 
 export { readSafetensors, type SafetensorsFile } from "./safetensors/read.ts";
@@ -50,9 +50,10 @@ export async function openSafetensors(files: FileSystem, folder: string, named?:
       config,
       metadata: new Map(),
       tensors,
-      async tensor(name) {
-        const place = tensors.get(name);
-        if (!place) throw new ModelError(`Cannot read tensor ${name}: model ${folder} has none of that name`);
+      async tensor(name, part) {
+        const whole = tensors.get(name);
+        if (!whole) throw new ModelError(`Cannot read tensor ${name}: model ${folder} has none of that name`);
+        const place = partOf(whole, part);
         const bytes = await place.file.slice(place.offset, place.byteLength), { type, shape } = place;
         const ordered = order && isTurned(name) ? reordered(bytes, shape[0]!, order) : bytes;
         return withGains({ name, type, shape: [...shape], bytes: ordered }, huggingFace.gainsPlus ?? 0, config);

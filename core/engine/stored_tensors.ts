@@ -5,7 +5,7 @@
 import { ModelError } from "../errors.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { dequantise } from "./dequantise.ts";
-import type { ModelConfig, WeightTensor } from "./weights.ts";
+import type { ModelConfig, RowRange, WeightTensor } from "./weights.ts";
 
 /** Where a tensor stands: bytes from `offset` on, in whatever it stands. */
 export interface Place {
@@ -53,6 +53,17 @@ export function taken<P extends Place>(
   return tensors;
 }
 
+/** Where some rows of a tensor stand; all without a part. @throws {RangeError} where it has them not */
+export function partOf<P extends Place>(place: P, part: RowRange | undefined): P {
+  if (!part) return place;
+  const { first, count } = part, [rows, ...rest] = place.shape, rowBytes = place.byteLength / rows!;
+  if (!(first >= 0 && count > 0 && first + count <= rows!)) {
+    throw new RangeError(`${count} rows from ${first} on are not in a tensor of ${rows}`);
+  }
+  const offset = place.offset + first * rowBytes;
+  return { ...place, shape: [count, ...rest], offset, byteLength: count * rowBytes };
+}
+
 /**
  * For every row of a head of q or k as the graphs have it, the row of the file. Row i turns with row i + headDim / 2. Where only the first of the file's
  * rows turn, the others stand behind each half of these: pairs that turn by nothing, so graphs and kernels know whole heads only.
@@ -72,8 +83,9 @@ export function rowOrder(
   });
 }
 
-/** Rows of all heads in another order: row i of each becomes what row `order[i]` was. */
+/** Rows of whole heads in another order: row i of each becomes what row `order[i]` was. */
 export function reordered(bytes: Uint8Array, rows: number, order: Int32Array): Uint8Array {
+  if (rows % order.length !== 0) throw new RangeError(`${rows} rows are no whole heads of ${order.length}`);
   const rowBytes = bytes.length / rows, out = new Uint8Array(bytes.length);
   for (let row = 0; row < rows; row++) {
     const inHead = row % order.length, from = (row - inHead + order[inHead]!) * rowBytes;

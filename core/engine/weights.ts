@@ -81,6 +81,12 @@ export interface WeightTensor {
   bytes: Uint8Array;
 }
 
+/** Some rows of a matrix. */
+export interface RowRange {
+  first: number;
+  count: number;
+}
+
 /**
  * An opened model: a file, or the folder of several. Tensor names are Hugging Face's without `model.` and `.weight`: `embed_tokens`, `norm`, `lm_head`,
  * `layers.0.self_attn.q_proj`, `layers.0.self_attn.q_proj.bias`, `layers.0.mlp.gate_proj`, `layers.0.input_layernorm`, `layers.0.post_attention_layernorm`.
@@ -94,8 +100,11 @@ export interface ModelFile {
   readonly metadata: ReadonlyMap<string, unknown>;
   /** Names, types and shapes of all tensors, without reading them. */
   readonly tensors: ReadonlyMap<string, { type: TensorType; shape: number[]; byteLength: number }>;
-  /** Reads one tensor and nothing else. @throws {ModelError} when it is missing or the file is truncated. */
-  tensor(name: string): Promise<WeightTensor>;
+  /**
+   * Reads one tensor and nothing else, or some of its rows, of which whole heads where they are queries' or keys'.
+   * @throws {ModelError} when it is missing or the file is truncated
+   */
+  tensor(name: string, part?: RowRange): Promise<WeightTensor>;
   /** Paths of all files that the model is made of, in the order of their names. */
   readonly files: readonly string[];
   /** A small file that stands beside the weights and says how the model is used, whole. Null where there is none: a GGUF file says all itself. */
