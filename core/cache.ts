@@ -164,14 +164,27 @@ export class KvCache {
     return { keys: this.allKeys.run(start, live), values: this.allValues.run(start, live) };
   }
 
-  /** Turns a key to another position. @param slot in the pool */
-  turn(slot: number, rope: Turns, position: number): void {
-    const delta = position - this.position[slot]!;
-    if (delta === 0) return;
-    const key = this.allKeys.read(slot, 1);
-    rope.shift(key, 0, 0, delta);
-    this.allKeys.write(slot, key, position + 1);
-    this.position[slot] = position;
+  /** Turns keys of a head's first `count` slots to other positions. @param target position of a slot, counted from the head's first */
+  turn(head: number, count: number, rope: Turns, target: (slot: number) => number): void {
+    const { headDim } = this.shape, start = this.start[head]!, keys = this.allKeys.read(start, count);
+    // rows that did not turn stay as they are stored
+    let turned = 0;
+    const store = (end: number) => {
+      const first = end - turned, positions = this.position.subarray(start + first, start + end);
+      if (turned > 0) this.allKeys.write(start + first, keys.subarray(first * headDim, end * headDim), positions);
+      turned = 0;
+    };
+    for (let slot = 0; slot < count; slot++) {
+      const to = target(slot), delta = to - this.position[start + slot]!;
+      if (delta === 0) {
+        store(slot);
+        continue;
+      }
+      rope.shift(keys, slot * headDim, slot * headDim, delta);
+      this.position[start + slot] = to;
+      turned++;
+    }
+    store(count);
   }
 
   has(name: SlotAttribute): boolean {

@@ -32,10 +32,7 @@ export function compact(
     }
     if (positions === "compact") {
       const rope = ropes.of(Math.floor(head / kvHeads));
-      for (let slot = 0; slot < slots.length; slot++) {
-        const target = slot < sinks ? slot : longest - slots.length + slot;
-        cache.turn(start + slot, rope, target);
-      }
+      cache.turn(head, slots.length, rope, (slot) => slot < sinks ? slot : longest - slots.length + slot);
     }
     cache.live[head] = slots.length;
   }

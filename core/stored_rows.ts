@@ -64,28 +64,39 @@ export class StoredRows {
     return rows;
   }
 
-  /** Stores rows from one on. @param rows [count, width] @param chance of 0 for the nearest, else what decides in which direction int8 is rounded */
-  write(row: number, rows: Float32Array, chance = 0): void {
+  /** Stores rows from one on. @param rows [count, width] @param turned positions [count] of turned keys: int8 is then rounded by chance, else to the nearest */
+  write(row: number, rows: Float32Array, turned: Int32Array | null = null): void {
     const { data, width, scales } = this;
     if (!scales) {
       // what `read` gave of float32 is here already
       if (rows.buffer !== data.buffer) data.set(rows, row * width);
       return;
     }
-    for (let from = 0; from < rows.length; from += width, row++) {
+    const bits = new Int32Array(rows.buffer, rows.byteOffset, rows.length);
+    for (let from = 0, i = 0; from < rows.length; from += width, row++, i++) {
+      // without their signs, bits of floats are ordered as the floats are
       let most = 0;
-      for (let i = from; i < from + width; i++) most = Math.max(most, Math.abs(rows[i]!));
-      scales[row] = most / 127;
+      for (let n = from; n < from + width; n++) {
+        const size = bits[n]! & 0x7fffffff;
+        most = size > most ? size : most;
+      }
+      floatBits[0] = most;
+      scales[row] = float[0]! / 127;
       // of the scale as it was stored, so that reading and writing again finds the same integers
-      const factor = most > 0 ? 1 / scales[row]! : 0;
-      let state = chance === 0 ? 0 : Math.imul(chance, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b) | 1;
-      for (let i = 0, at = row * width; i < width; i++) {
+      const factor = scales[row]! > 0 ? 1 / scales[row]! : 0, at = row * width - from;
+      if (!turned) {
+        for (let n = from; n < from + width; n++) data[at + n] = rows[n]! * factor + ROUND - ROUND;
+        continue;
+      }
+      let state = Math.imul(turned[i]! + 1, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b) | 1;
+      for (let n = from; n < from + width; n++) {
         // xorshift
         state ^= state << 13;
         state ^= state >>> 17;
         state ^= state << 5;
-        const x = rows[from + i]! * factor, whole = state === 0 ? nearest(x) : Math.floor(x + (state >>> 8) / 2 ** 24);
-        data[at + i] = Math.max(-127, Math.min(127, whole));
+        // cut off above 0: quicker than Math.floor. The largest number may lie a little beyond 127
+        const whole = (rows[n]! * factor + 128 + (state >>> 8) * PER_CHANCE | 0) - 128;
+        data[at + n] = whole > 127 ? 127 : whole < -127 ? -127 : whole;
       }
     }
   }
@@ -100,6 +111,7 @@ export class StoredRows {
   }
 }
 
-/** To the nearest integer, halves to even; of numbers far below 2^51. */
-const nearest = (x: number): number => (x + ROUND) - ROUND;
+/** Added and taken away, leaves the nearest integer, halves to even, of numbers far below 2^51. */
 const ROUND = 1.5 * 2 ** 52;
+const PER_CHANCE = 2 ** -24;
+const float = new Float32Array(1), floatBits = new Int32Array(float.buffer);

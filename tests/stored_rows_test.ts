@@ -95,9 +95,9 @@ describe("KvCache", () => {
       cache = opened("int8"),
       exact = opened("f32");
     for (let step = 1; step <= 60; step++) {
-      for (let slot = 0; slot < 40; slot++) cache.turn(slot, rope, slot + 512 - 7 * step);
+      cache.turn(0, 40, rope, (slot) => slot + 512 - 7 * step);
     }
-    for (let slot = 0; slot < 40; slot++) exact.turn(slot, rope, slot + 512 - 420);
+    exact.turn(0, 40, rope, (slot) => slot + 512 - 420);
     const [mine, theirs] = [cache.keyRows(0), exact.keyRows(0)];
     for (let slot = 0; slot < 40; slot++) {
       const [a, b] = [mine, theirs].map((all) => all.subarray(slot * WIDTH, (slot + 1) * WIDTH)) as [
