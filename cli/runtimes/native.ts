@@ -19,7 +19,7 @@ export let nativeFailure: DeviceError | null = null;
  */
 export async function loadOnnxRuntimeNode(): Promise<OnnxRuntime> {
   try {
-    return withHalvesAsBits(await import("onnxruntime-node"));
+    return await import("onnxruntime-node");
   } catch (error) {
     const mapped = await writeError(cacheFolder(), error);
     if (mapped instanceof PalimpsestError) throw mapped;
@@ -28,20 +28,4 @@ export async function loadOnnxRuntimeNode(): Promise<OnnxRuntime> {
     });
     throw nativeFailure;
   }
-}
-
-/**
- * Makes tensors of float16 hold their bits as `Uint16Array`. Where there is a `Float16Array` they would become one, of which the addon sees no bytes (Bun
- * 1.4). ONNX Runtime looks for that class once, at the first tensor.
- */
-function withHalvesAsBits<Runtime extends OnnxRuntime>(runtime: Runtime): Runtime {
-  const own = Object.getOwnPropertyDescriptor(globalThis, "Float16Array");
-  if (!own) return runtime;
-  Reflect.deleteProperty(globalThis, "Float16Array");
-  try {
-    new runtime.Tensor("bool", Uint8Array.of(0), [1]);
-  } finally {
-    Object.defineProperty(globalThis, "Float16Array", own);
-  }
-  return runtime;
 }

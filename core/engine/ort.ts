@@ -269,10 +269,13 @@ export class OrtEngine implements Engine {
     return new this.tensor("float32", data, dims);
   }
 
-  /** float16 goes as its bits, which every runtime's tensors take. */
+  /** Halves go as their bits: where there is a `Float16Array`, tensors of float16 become one, of which addons of Bun and Deno see no bytes. */
   private stored(type: ElementType, data: StoredRun["data"], dims: number[]): Tensor {
-    const bits = data instanceof Float16Array ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
-    return new this.tensor(type as "float32", bits as Float32Array, dims);
+    if (data instanceof Float16Array) {
+      const bits = new Uint16Array(data.buffer, data.byteOffset, data.length);
+      return Object.assign(new this.tensor("uint16", bits, dims), { type: "float16" as const });
+    }
+    return new this.tensor(type as "float32", data as Float32Array, dims);
   }
 
   private int64(values: number[], dims: number[]): Tensor {
