@@ -5,22 +5,27 @@
  *
  *   npm run gold-answers -- --tokens 8000 --docs 8 --tasks vt,cwe,niah_single_2 --policies indexer@1028,indexmem@1024
  *
- * In a spelled policy `;` stands for the comma, and `@` gives the slots. Every figure is appended to bench/results/ as a line of JSON, and a run goes on
+ * In a spelled policy `;` stands for the comma, and `@` gives the slots or, with a unit, the bytes, and what keys and values are stored in:
+ * `question@26MiB:int8`. The documents' question is not known while they are read, but with `--aware`. Every figure is appended to bench/results/ as a line of JSON, and a run goes on
  * where one of the same settings stopped.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { evalBudget } from "../cli/eval_flags.ts";
 import { collectGarbage } from "../cli/host.ts";
 import { klDivergence, negativeLogLikelihood } from "../core/eval/fidelity.ts";
 import { haystackOf } from "../core/eval/haystack.ts";
 import { ORACLE_POLICY } from "../core/eval/measure.ts";
 import { score } from "../core/eval/metrics.ts";
-import { modelsFrom } from "../core/eval/models.ts";
+import { type Models, modelsFrom } from "../core/eval/models.ts";
 import { FULL, read } from "../core/eval/reading.ts";
 import { mean, standardError } from "../core/eval/statistics.ts";
+import { type EvalBudget, requestOf } from "../core/eval/result.ts";
 import type { Sample } from "../core/eval/task.ts";
 import { findTask } from "../core/eval/tasks.ts";
+import type { Positions } from "../core/record.ts";
+import type { StoredType } from "../core/stored_rows.ts";
 import { openForBench } from "./open.ts";
 import { mobyDick } from "./prose.ts";
 
@@ -31,6 +36,8 @@ const { values: flags } = parseArgs({
     tasks: { type: "string", default: "vt,cwe,niah_single_2" },
     policies: { type: "string", default: "indexer@1028,indexmem@1024" },
     chunk: { type: "string", default: "512" },
+    positions: { type: "string", default: "auto" },
+    aware: { type: "boolean", default: false },
     threads: { type: "string", default: "2" },
     model: { type: "string" },
   },
@@ -38,10 +45,12 @@ const { values: flags } = parseArgs({
 const [tokens, docs, chunkTokens, threads] = [flags.tokens, flags.docs, flags.chunk, flags.threads]
   .map(Number) as [number, number, number, number];
 const cells = flags.policies.split(",").map((spec) => {
-  const [policy = "", slots = "1024"] = spec.replaceAll(";", ",").split("@");
-  return { name: spec, policy, slots: Number(slots) };
+  const [policy = "", more = "1024"] = spec.replaceAll(";", ",").split("@");
+  const [budget = "", kvType = "f32"] = more.split(":") as [string, StoredType?];
+  return { name: spec, policy, kvType, budget: evalBudget(budget) };
 });
-const settings = { chunkTokens, positions: "auto", availableBytes: 16e9, collectGarbage } as const;
+const positions = flags.positions as "auto" | Positions;
+const settings = { chunkTokens, positions, availableBytes: 16e9, collectGarbage } as const;
 
 interface Result {
   task: string;
@@ -51,27 +60,51 @@ interface Result {
   nll: number;
   kl: number;
   score: number;
+  /** Slots per head, and bytes of the cache. */
+  slots?: number;
+  bytes?: number;
 }
 
 /** The right answer as it follows the prompt. */
 const goldTokens = ({ answers, answerPrefix }: Sample, encode: (text: string) => number[]) =>
   encode(`${answerPrefix === "" ? "" : " "}${answers.join(", ")}`);
 
-const models = modelsFrom((policy) => openForBench(flags.model, policy, threads));
-const { tokenizer, config: { vocab } } = await models.for(ORACLE_POLICY);
+const opened = new Map<StoredType, Models>();
+/** Models whose caches store their rows so. */
+function modelsIn(kvType: StoredType): Models {
+  const models = opened.get(kvType) ??
+    modelsFrom((policy) => openForBench(flags.model, policy, threads, undefined, kvType));
+  opened.set(kvType, models);
+  return models;
+}
+const { tokenizer, config: { vocab } } = await modelsIn("f32").for(ORACLE_POLICY);
 const haystack = haystackOf(tokenizer, mobyDick());
 
 /** Reads with one policy: the logits of the rows that write the right answer, and what is written instead of it. */
-async function answer(policy: string, slots: number | null, sample: Sample, gold: number[]) {
-  const reading = await read(await models.for(policy), sample, slots === null ? FULL : policy, slots, false, settings);
+async function answer(policy: string, budget: EvalBudget | null, kvType: StoredType, sample: Sample, gold: number[]) {
+  const request = budget && requestOf(budget, tokens), model = await modelsIn(kvType).for(policy);
+  const reading = await read(
+    model,
+    sample,
+    request ? policy : FULL,
+    request,
+    request !== null && flags.aware,
+    settings,
+  );
   const { logits } = await reading.forced(gold, false),
     { text } = await reading.write(sample.maxNewTokens, () => false);
-  return { logits: logits!, score: score(text, sample) };
+  return {
+    logits: logits!,
+    score: score(text, sample),
+    slots: reading.budgetSlots,
+    bytes: reading.costs.kvBytes,
+  };
 }
 
 const folder = join(import.meta.dirname, "results");
 mkdirSync(folder, { recursive: true });
-const file = join(folder, `gold-answers-${tokens}-${chunkTokens}.jsonl`);
+const settled = [tokens, chunkTokens, ...(positions === "auto" ? [] : [positions]), ...(flags.aware ? ["aware"] : [])];
+const file = join(folder, `gold-answers-${settled.join("-")}.jsonl`);
 const results: Result[] = existsSync(file)
   ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Result)
   : [];
@@ -85,17 +118,16 @@ for (let document = 0; document < docs; document++) {
     if (missing.length === 0) continue;
     const sample = findTask(task).make(haystack, tokens, 1000 + document);
     const gold = goldTokens(sample, (text) => tokenizer.encode(text, { control: false }));
-    const full = await answer(ORACLE_POLICY, null, sample, gold);
-    const note = (policy: string, logits: Float32Array, score: number) => {
+    const full = await answer(ORACLE_POLICY, null, "f32", sample, gold);
+    const note = (policy: string, { logits, ...found }: Awaited<ReturnType<typeof answer>>) => {
       const nll = negativeLogLikelihood(logits, gold, vocab), kl = klDivergence(full.logits, logits, vocab);
-      const result = { task, document, policy, nll, kl, score };
+      const result = { task, document, policy, nll, kl, ...found };
       results.push(result);
       appendFileSync(file, JSON.stringify(result) + "\n");
     };
-    if (!done("full")) note("full", full.logits, full.score);
-    for (const { name, policy, slots } of missing) {
-      const { logits, score } = await answer(policy, slots, sample, gold);
-      note(name, logits, score);
+    if (!done("full")) note("full", full);
+    for (const { name, policy, budget, kvType } of missing) {
+      note(name, await answer(policy, budget, kvType, sample, gold));
     }
     console.error(`${task} ${document + 1} of ${docs}`);
   }
@@ -104,8 +136,8 @@ for (let document = 0; document < docs; document++) {
 const spellMean = (values: number[], digits = 3) =>
   `${mean(values).toFixed(digits)} ± ${(standardError(values) ?? 0).toFixed(digits)}`;
 console.log(
-  `| task, ${tokens} tokens | policy | documents | score | NLL of the right answer | − first | KL | − first |\n` +
-    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+  `| task, ${tokens} tokens | policy | slots | MiB | documents | score | NLL of the right answer | − first | KL | − first |\n` +
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
 );
 for (const task of names) {
   for (const policy of ["full", ...cells.map(({ name }) => name)]) {
@@ -124,7 +156,9 @@ for (const task of names) {
       spellMean(mine.map(({ kl }) => kl)),
       difference(({ kl }) => kl),
     ];
-    console.log(`| ${task} | \`${policy}\` | ${mine.length} | ${columns.join(" | ")} |`);
+    const of = (one: (result: Result) => number | undefined) => mean(mine.map((result) => one(result) ?? NaN));
+    const size = [of(({ slots }) => slots).toFixed(0), (of(({ bytes }) => bytes) / 2 ** 20).toFixed(1)];
+    console.log(`| ${task} | \`${policy}\` | ${size.join(" | ")} | ${mine.length} | ${columns.join(" | ")} |`);
   }
 }
-await models.close();
+for (const models of opened.values()) await models.close();

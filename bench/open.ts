@@ -5,6 +5,7 @@ import { packFiles } from "../cli/packs.ts";
 import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import { resolveModel } from "../cli/store.ts";
 import type { GraphFeatures } from "../core/engine/features.ts";
+import type { StoredType } from "../core/stored_rows.ts";
 import { type EngineModel, openModel } from "../mod.ts";
 
 /** @param features where several policies will use the model */
@@ -13,6 +14,7 @@ export async function openForBench(
   policy: string,
   threads: number,
   features?: GraphFeatures,
+  kvType: StoredType = "f32",
 ): Promise<EngineModel> {
   const cache = cacheFolder();
   const { path, sha256 } = await resolveModel(cache, model ?? process.env["PALIMPSEST_TEST_MODEL"] ?? "smollm2-135m");
@@ -24,6 +26,7 @@ export async function openForBench(
     cacheFolder: cache,
     files,
     policy,
+    kvType,
     packs: packFiles,
     ...(features ? { features } : {}),
     runtimes: { native: loadOnnxRuntimeNode, wasm: loadOnnxRuntimeNode },

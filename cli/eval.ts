@@ -20,7 +20,6 @@ import {
   measurePolicy,
   modelsFrom,
   ORACLE_POLICY,
-  parseEvalBudget,
   parsePolicy,
   parseTasksFile,
   type PlannedSample,
@@ -31,7 +30,7 @@ import {
   spellEvalBudget,
 } from "../mod.ts";
 import { openDocuments } from "./documents.ts";
-import { list, numbers, oneNumber, policyList } from "./eval_flags.ts";
+import { evalBudget, list, numbers, oneNumber, policyList } from "./eval_flags.ts";
 import { jsonLines, storeError } from "./eval_store.ts";
 import { cacheFolder } from "./folders.ts";
 import { availableBytes, collectGarbage } from "./host.ts";
@@ -76,7 +75,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
   policies.forEach((policy) => parsePolicy(policy));
   const protocols: Protocol[] = flags.protocol === "both" ? ["aware", "agnostic"] : [flags.protocol];
   refuseUselessPlan(policies, protocols);
-  const budgets = list("--kv-budget", flags.kvBudget, ["25%"]).map(parseEvalBudget);
+  const budgets = list("--kv-budget", flags.kvBudget, ["25%"]).map(evalBudget);
   const lengths = numbers("--length", flags.length, 2000, 100).sort((a, b) => a - b);
   const samples = oneNumber("--samples", flags.samples, 20, 1), seed = oneNumber("--seed", flags.seed, 1, 0);
   const tasks = list("--task", flags.task, flags.tasks ? [] : DEFAULT_TASKS).map(findTask);

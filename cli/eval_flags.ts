@@ -1,6 +1,8 @@
 /** The lists that `eval`'s flags hold. */
 import { Option } from "@commander-js/extra-typings";
 import { UsageError } from "../core/errors.ts";
+import { type EvalBudget, parseEvalBudget } from "../core/eval/result.ts";
+import { parseBudget } from "./budget_flag.ts";
 
 const add = (text: string, before: string[] | undefined): string[] => [...before ?? [], text];
 
@@ -10,7 +12,10 @@ export const evalOptions = {
     new Option("--policy <list>", "policies to compare: question,snapkv, or stage=variant spellings parted by ;")
       .argParser(add),
   budgets: () =>
-    new Option("--kv-budget <list>", "budgets in slots or as a share of the document: 512,25% (default: 25%)")
+    new Option(
+      "--kv-budget <list>",
+      "budgets in slots, as a share of the document or in bytes: 512,25%,32MiB (default: 25%)",
+    )
       .argParser(add),
   lengths: () => new Option("--length <list>", "tokens of the documents (default: 2000)").argParser(add),
   tasks: () =>
@@ -35,6 +40,10 @@ export const evalOptions = {
   html: () => new Option("--html <file>", "write the report here"),
   fresh: () => new Option("--fresh", "measure everything again, also what is there from an earlier run"),
 };
+
+/** A budget in one of `eval`'s three ways. @throws {UsageError} */
+export const evalBudget = (text: string): EvalBudget =>
+  /^[\d.\s]+[a-z]+\s*$/i.test(text) ? parseBudget(text) : parseEvalBudget(text);
 
 const split = (texts: readonly string[]) => texts.flatMap((text) => text.split(",")).map((part) => part.trim());
 

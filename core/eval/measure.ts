@@ -9,7 +9,7 @@ import { needs } from "../policy.ts";
 import { hitRate, klDivergence, topOneAgreement } from "./fidelity.ts";
 import { score } from "./metrics.ts";
 import { FULL, read, type Reading, type ReadingSettings } from "./reading.ts";
-import { type EvalBudget, type EvalResult, type Protocol, slotsOf } from "./result.ts";
+import { type EvalBudget, type EvalResult, type Protocol, requestOf } from "./result.ts";
 import type { Sample } from "./task.ts";
 import { withoutThinking } from "../text/thinking.ts";
 
@@ -77,8 +77,8 @@ export async function measurePolicy(
   settings: ReadingSettings,
 ): Promise<Measured> {
   const model = await models(cell.policy), { vocab } = model.config;
-  const slots = slotsOf(cell.budget, reference.measured.contextTokens);
-  const reading: Reading = await read(model, sample, cell.policy, slots, cell.protocol === "aware", settings);
+  const request = requestOf(cell.budget, reference.measured.contextTokens);
+  const reading: Reading = await read(model, sample, cell.policy, request, cell.protocol === "aware", settings);
   const { logits } = await reading.forced(reference.tokens, false);
   const { text } = await reading.write(sample.maxNewTokens, (text) => complete(sample, text));
   return {

@@ -2,7 +2,7 @@
  * One sample's reading, as `ask` does it: chat template, document in chunks under a policy, the question behind it. The only file of `eval` that drives a
  * `Reader`. Between reading and answering it can look at what the cache would say: passes that append nothing.
  */
-import { resolveBudget } from "../budget.ts";
+import { type BudgetRequest, resolveBudget } from "../budget.ts";
 import { likeliest, loops } from "../decode/write.ts";
 import type { PassResult } from "../engine/engine.ts";
 import { InterruptedError } from "../errors.ts";
@@ -67,7 +67,7 @@ export interface Written {
 export const FULL = "full";
 
 /**
- * @param slots budget per KV head; null for `full`, which takes what it needs
+ * @param request budget of the cache; null for `full`, which takes what it needs
  * @param aware the policy knows the question while it reads
  * @throws {BudgetError} when the budget is too small or does not fit in memory
  * @throws {InterruptedError} when the signal aborts
@@ -76,7 +76,7 @@ export async function read(
   model: EngineModel,
   sample: Pick<Sample, "context" | "question" | "answerPrefix" | "maxNewTokens">,
   spec: string,
-  slots: number | null,
+  request: BudgetRequest,
   aware: boolean,
   settings: ReadingSettings,
 ): Promise<Reading> {
@@ -87,13 +87,13 @@ export async function read(
     ...head,
     ...tokenizer.encode(sample.context, { control: false }),
   ];
-  const request = { instruction: sample.question, opening: sample.answerPrefix };
-  const reserve = plainTail(tokenizer, request).length + policy.recall.tokens + sample.maxNewTokens;
-  const positions = slots === null ? "original" : settings.positions;
+  const asked = { instruction: sample.question, opening: sample.answerPrefix };
+  const reserve = plainTail(tokenizer, asked).length + policy.recall.tokens + sample.maxNewTokens;
+  const positions = request === null ? "original" : settings.positions;
   const budget = resolveBudget({
     config,
     policy,
-    request: { slots: slots ?? Math.max(document.length, 64) },
+    request: request ?? { slots: Math.max(document.length, 64) },
     chunkTokens,
     reserve,
     // the full cache is the reference also where it would pass the trained positions
@@ -109,7 +109,7 @@ export async function read(
     reserve,
     positions,
     questionTokens: aware ? questionTokens(tokenizer, sample.question) : [],
-    answerTokens: answerTokens(tokenizer, request),
+    answerTokens: answerTokens(tokenizer, asked),
     headTokens: head.length,
     tokenizer,
   });
@@ -132,7 +132,7 @@ export async function read(
     peakLiveSlots: cache.peakLive,
   };
   const kept = Array.from(cache.live, (_, head) => cache.sources(head).slice());
-  const { tokens: tail } = await recalledTail(reader, tokenizer, request, head.length);
+  const { tokens: tail } = await recalledTail(reader, tokenizer, asked, head.length);
   const last = tail.at(-1)!;
   await reader.write(tail.slice(0, -1));
   return {

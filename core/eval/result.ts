@@ -6,8 +6,8 @@ import type { MetricName } from "./task.ts";
 /** `aware`: the policy knows the question while the document is read. `agnostic`: it does not. */
 export type Protocol = "aware" | "agnostic";
 
-/** Slots per KV head, or a share of the document's tokens. */
-export type EvalBudget = { slots: number } | { share: number };
+/** Slots per KV head, a share of the document's tokens, or bytes of the whole cache. */
+export type EvalBudget = { slots: number } | { share: number } | { bytes: number };
 
 export interface EvalResult {
   /** Names sample, model and settings: what has a line in the file is not measured again. */
@@ -44,20 +44,25 @@ export interface EvalResult {
   costs: Costs;
 }
 
-/** "512" or "25%". @throws {UsageError} for anything else */
+/** "512" or "25%"; bytes are read where `--kv-budget` is. @throws {UsageError} for anything else */
 export function parseEvalBudget(text: string): EvalBudget {
   const found = /^\s*(\d+(?:\.\d+)?)\s*(%?)\s*$/.exec(text), value = Number(found?.[1]);
   if (found?.[2] === "%" && value > 0 && value <= 100) return { share: value / 100 };
   if (found?.[2] === "" && Number.isInteger(value) && value > 0) return { slots: value };
   throw new UsageError(
-    `eval's --kv-budget takes slots (512) or a share of the document (25%), or a list of them; current value is ` +
+    `eval's --kv-budget takes slots (512), a share of the document (25%) or bytes (32MiB), or a list of them; current value is ` +
       JSON.stringify(text),
   );
 }
 
-export const spellEvalBudget = (budget: EvalBudget): string =>
-  "share" in budget ? `${+(100 * budget.share).toFixed(4)}%` : String(budget.slots);
+export function spellEvalBudget(budget: EvalBudget): string {
+  if ("share" in budget) return `${+(100 * budget.share).toFixed(4)}%`;
+  if ("slots" in budget) return String(budget.slots);
+  return budget.bytes % MIB === 0 ? `${budget.bytes / MIB}MiB` : `${budget.bytes}B`;
+}
+
+const MIB = 2 ** 20;
 
 /** @param contextTokens of the document that a share is taken of */
-export const slotsOf = (budget: EvalBudget, contextTokens: number): number =>
-  "share" in budget ? Math.round(budget.share * contextTokens) : budget.slots;
+export const requestOf = (budget: EvalBudget, contextTokens: number): { slots: number } | { bytes: number } =>
+  "share" in budget ? { slots: Math.round(budget.share * contextTokens) } : budget;

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Measured, Reference } from "../../core/eval/measure.ts";
-import { type EvalBudget, type EvalResult, parseEvalBudget, slotsOf, spellEvalBudget } from "../../core/eval/result.ts";
+import {
+  type EvalBudget,
+  type EvalResult,
+  parseEvalBudget,
+  requestOf,
+  spellEvalBudget,
+} from "../../core/eval/result.ts";
 import { type EvalEvent, type EvalPlan, type Measurer, plannedSamples, runEval } from "../../core/eval/run.ts";
 import type { Sample } from "../../core/eval/task.ts";
 import { costs } from "./results.ts";
@@ -165,7 +171,11 @@ test("parseEvalBudget: slots or a share of the document, spelled back the same",
     "12.5%",
     "100%",
   ]);
-  assert.deepEqual([slotsOf({ share: 0.125 }, 2000), slotsOf({ slots: 512 }, 2000)], [250, 512]);
+  assert.deepEqual(
+    [{ share: 0.125 }, { slots: 512 }, { bytes: 2 ** 25 }].map((budget) => requestOf(budget, 2000)),
+    [{ slots: 250 }, { slots: 512 }, { bytes: 2 ** 25 }],
+  );
+  assert.deepEqual([{ bytes: 32 * 2 ** 20 }, { bytes: 1000 }].map(spellEvalBudget), ["32MiB", "1000B"]);
   for (const bad of ["", "0", "0%", "101%", "12.5", "-5", "64MiB", "x"]) {
     assert.throws(() => parseEvalBudget(bad), { name: "UsageError", message: /512.*25%/ }, bad);
   }
