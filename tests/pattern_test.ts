@@ -96,7 +96,8 @@ test("normalizerOf: a text that would become very long, and replacements of anot
   assert.equal(normalizerOf(by("$`$&"))("xay"), "x$`$&y");
   assert.equal(normalizerOf(by("-", { Regex: "a{2,}" }))("aaxa"), "-xa");
   for (const step of [by(7), by("b", { String: "" }), by("b", {}), by("b", null), by("b", { Regex: 7 })]) {
-    assert.throws(() => normalizerOf(step), { name: "ModelError", message: /its normalizer replaces/ });
+    assert.throws(() => normalizerOf(step), { name: "ModelError", message: /its normalizer replaces \S/ });
   }
+  assert.throws(() => normalizerOf({ type: "Replace" }), { name: "ModelError", message: /replaces missing by "";/ });
   assert.throws(() => normalizerOf({ type: "Sequence", normalizers: Array(99).fill(by("b")) }), /more than 64 steps/);
 });

@@ -1,4 +1,5 @@
 /** The normalizers of a tokenizer.json that rewrite a text without regard to what stands around it. */
+import { shown } from "../engine/gguf/values.ts";
 import { ModelError } from "../errors.ts";
 import { type Matches, matchesOf } from "./pattern.ts";
 import { LATE_MARKS } from "./unicode.ts";
@@ -68,8 +69,8 @@ function replace({ pattern, content = "" }: Replacement): Normalize {
     return (text, most) => joined(between(matches, text), content, most);
   }
   throw new ModelError(
-    `Cannot use the model's tokenizer: its normalizer replaces ${JSON.stringify(pattern)?.slice(0, 60)} by ${
-      JSON.stringify(content)?.slice(0, 60)
+    `Cannot use the model's tokenizer: its normalizer replaces ${shown(pattern)} by ${
+      shown(content)
     }; a text or a regular expression, and a text in its place, work`,
   );
 }

@@ -45,7 +45,7 @@ import { probeForm } from "./probe.ts";
 import { asking, liveOf } from "./recall.ts";
 import { selectForms } from "./select.ts";
 import { Slots } from "./slots.ts";
-import { checkedLikeliestOf, likeliestOf, logitsOf, type Take } from "./successor.ts";
+import { likeliestOf, logitsOf, type Take } from "./successor.ts";
 import type { ValueNorms } from "./value_norms.ts";
 
 /** Ids of the text that stay known before what no slot stands near is forgotten: looking costs a read-back of all sources. */
@@ -366,7 +366,7 @@ export class GpuReading implements Reading {
   }
 
   likeliestAfter(tokens: number[]): Promise<number> {
-    return this.forwardTail(tokens, checkedLikeliestOf);
+    return this.forwardTail(tokens, likeliestOf);
   }
 
   likeliestNext(token: number): Promise<number> {

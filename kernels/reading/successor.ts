@@ -1,6 +1,5 @@
 /** What comes back of the logits of a pass's last token, which stay on the GPU: all of them, or only the likeliest token's id. */
 import { argmax } from "../decode/argmax.ts";
-import { likeliest } from "../../core/decode/write.ts";
 import type { GpuMemory } from "./compaction.ts";
 
 /** @param logits float32 [vocab] */
@@ -9,9 +8,6 @@ export type Take<T> = (memory: GpuMemory, logits: GPUBuffer) => Promise<T>;
 /** The whole row. */
 export const logitsOf: Take<Float32Array> = ({ gpu, engine }, logits) =>
   gpu.read(logits, new Float32Array(engine.config.vocab));
-
-/** The likeliest token's id, all logits looked at: what is no number with one token is none with the next, so the first of an answer will do. */
-export const checkedLikeliestOf: Take<number> = async (memory, logits) => likeliest(await logitsOf(memory, logits));
 
 /** The id of the largest, the first of equals: 4 bytes. */
 export const likeliestOf: Take<number> = async ({ gpu, engine, slots }, logits) => {

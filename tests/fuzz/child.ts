@@ -25,7 +25,7 @@ const MOST_MS = 5000, MOST_BYTES = 400e6, MOST_CHARACTERS = 700;
 
 /** What an engine says of programs that did not expect something: no sentence for users. */
 const INTERNAL =
-  /\bundefined\b(?<!or undefined)(?! values)|is not a function(?!: got)|is not iterable|call stack|null is not|NaN is not|Cannot (?:read propert|convert)|\bat \S+:\d+|\[object /;
+  /\bundefined\b(?<!or undefined)(?! values)|is not a function(?!: got)|(?<!object )is not iterable|call stack|null is not|NaN is not|Cannot (?:read propert|convert(?! to JSON))|\bat \S+:\d+|\[object /;
 
 function tell(line: object) {
   writeSync(1, JSON.stringify(line) + "\n");
