@@ -1,4 +1,4 @@
-/** `palimpsest models [list|rm|path]`: what is in the store. */
+/** `palimpsest models [list|rm|path]`: what is in the store. `recommend` is in a file of its own. */
 import { cacheFolder } from "./folders.ts";
 import { readableBytes } from "./numbers.ts";
 import { writeJson, writeOut } from "./output.ts";
@@ -20,7 +20,7 @@ export async function listModels(flags: ModelsFlags): Promise<void> {
       schema: "palimpsest.models/1",
       command: "models",
       default: defaultModel,
-      models: stored.map(({ name, path, sha256, size, source, pulled }) => ({
+      models: stored.map(({ name, path, sha256, size, source, pulled, hub }) => ({
         name,
         path,
         sha256,
@@ -28,6 +28,7 @@ export async function listModels(flags: ModelsFlags): Promise<void> {
         source,
         pulled,
         fingerprint: findRegistered(name)?.fingerprint ?? null,
+        ...(hub ? { hub } : {}),
       })),
       available: available.map(({ name, summary, license, size }) => ({ name, summary, license, size })),
     });

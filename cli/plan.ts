@@ -20,7 +20,7 @@ import { packFiles } from "./packs.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import { interruption } from "./signals.ts";
-import { readSpeed } from "./speeds.ts";
+import { readSpeed, roughSpeed } from "./speeds.ts";
 import { resolveModel } from "./store.ts";
 
 /** What `plan --json` prints. */
@@ -152,7 +152,9 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     });
     const sha256 = chosen.sha256 ?? await modelSha256(withKnownHashes(cache), model);
     const speed = await readSpeed(cache, sha256, isOnGpu ? "webgpu" : flags.device === "wasm" ? "wasm" : "cpu");
-    const rough = roughSpeed(model.tensors.values());
+    let parameters = 0;
+    for (const { shape } of model.tensors.values()) parameters += shape.reduce((a, b) => a * b, 1);
+    const rough = roughSpeed(parameters, defaultThreads());
     const read = tokens + headTokens;
     const gpu = isOnGpu
       ? await (await import("../kernels/reading/device_memory.ts")).deviceMemory(
@@ -263,13 +265,6 @@ function positionsOf(
 ): Positions {
   if (flag !== "auto") return flag;
   return tokens > slots && tokens + overhead > trained ? "compact" : "original";
-}
-
-/** Before any run: a core does about 60 billion multiplications a second on packed weights, and one token reads all of them once. */
-function roughSpeed(tensors: Iterable<{ shape: readonly number[] }>): { prefill: number; decode: number } {
-  let parameters = 0;
-  for (const { shape } of tensors) parameters += shape.reduce((a, b) => a * b, 1);
-  return { prefill: 60e9 * defaultThreads() / parameters, decode: 10e9 / parameters };
 }
 
 /** The plan in words. */

@@ -165,6 +165,11 @@ Nothing but \`pull\` uses the network.`,
     .description("list the models (the same as without a word)")
     .addOption(options.jsonOption())
     .action(async (_flags, command) => (await import("./models.ts")).listModels(command.optsWithGlobals()));
+  models.command("recommend")
+    .description("name a good model for this machine's memory")
+    .addOption(new Option("--memory <bytes>", "for so much memory instead (8GiB)").argParser(options.memory))
+    .addOption(options.jsonOption())
+    .action(async (_flags, command) => (await import("./recommend.ts")).recommend(command.optsWithGlobals()));
   models.command("rm")
     .description("remove a model and what was prepared from it")
     .argument("<name>", "a pulled model")

@@ -128,6 +128,7 @@ function tell(model: StoredModel, downloaded: boolean, flags: PullFlags): void {
     });
   }
   const how = downloaded ? `fetched from ${source}, checksum verified` : `already here, from ${source}`;
-  createRenderer(flags).remark(`${name} ${how} (${readableBytes(size)})`);
+  const use = name === defaultModel ? "" : `, to use it: palimpsest ask -m ${name}`;
+  createRenderer(flags).remark(`${name} ${how} (${readableBytes(size)})${use}`);
   writeOut(`${path}\n`);
 }

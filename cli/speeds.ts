@@ -17,6 +17,11 @@ export async function readSpeed(cache: string, sha256: string, device: string): 
   return (await readAll(cache))[`${sha256.slice(0, 16)} ${device}`] ?? null;
 }
 
+/** Before any run: a core does about 60 billion multiplications a second on packed weights, and one token reads all of them once. */
+export function roughSpeed(parameters: number, threads: number): Speed {
+  return { prefill: 60e9 * threads / parameters, decode: 10e9 / parameters };
+}
+
 /** Remembers a run long enough to say something; failing to is no failure of the run. */
 export async function rememberSpeed(cache: string, record: AnswerRecord): Promise<void> {
   const { prefillTokens, prefillMs, decodeTokens, decodeMs } = record.timing;

@@ -30,6 +30,8 @@ export interface Behaviour {
   breakAfter?: number;
   /** Breaks only so many answers. */
   breaks?: number;
+  /** Of every connection. */
+  bytesPerSecond?: number;
   /** Sends the whole file whatever range is asked for. */
   ignoresRanges?: boolean;
   /** Answers so many requests for a file with 503 first. */
@@ -92,7 +94,14 @@ export async function withHub(behaviour: Behaviour, use: (hub: LocalHub) => Prom
     response.writeHead(partial ? 206 : 200, { ...headers, "content-length": body.length, ...(partial ? range : {}) });
     if (!isLook && behaviour.breakAfter !== undefined && body.length > behaviour.breakAfter && breaks-- > 0) {
       response.write(body.subarray(0, behaviour.breakAfter), () => setTimeout(() => response.destroy(), 50));
-    } else response.end(body);
+    } else if (behaviour.bytesPerSecond && !isLook) drip(response, body, behaviour.bytesPerSecond / 20);
+    else response.end(body);
+  }
+
+  function drip(response: ServerResponse, body: Uint8Array, bytes: number): void {
+    if (body.length <= bytes || response.destroyed) return void response.end(body);
+    response.write(body.subarray(0, bytes));
+    setTimeout(() => drip(response, body.subarray(bytes), bytes), 50);
   }
 
   const json = (response: ServerResponse, value: unknown, headers: Record<string, string> = {}) =>

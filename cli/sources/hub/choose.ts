@@ -19,24 +19,13 @@ export interface Choice {
 }
 
 /**
- * Quantisations that can be run, best first. The engine keeps weights in 8 bits, whatever the file has: Q8_0 loses nothing to that, and what has fewer bits
- * is smaller on the way and on the disk only. Full precision comes last: it is rounded to 8 bits all the same.
+ * Quantisations, best first. The engine keeps weights in 8 bits, whatever the file has: Q8_0 loses nothing to that, and what has fewer bits
+ * is smaller on the way and on the disk only. Full precision is rounded to 8 bits all the same; what is not here has fewer than 3 bits, or a name that says nothing.
  */
 const quantisations = [
-  "Q8_0",
-  "Q4_K_M",
-  "Q6_K",
-  "Q5_K_M",
-  "Q5_K_S",
-  "Q4_K_S",
-  "Q5_1",
-  "Q5_0",
-  "Q4_1",
-  "Q4_0",
-  "F16",
-  "BF16",
-  "F32",
-];
+  "Q8_0 Q4_K_M Q6_K Q5_K_M Q5_K_S Q4_K_S Q5_1 Q5_0 Q4_1 IQ4_XS IQ4_NL Q4_0 MXFP4",
+  "Q3_K_L Q3_K_M F16 BF16 F32",
+].flatMap((labels) => labels.split(" "));
 /** Above it Q4_K_M, a good half of Q8_0, is worth its loss. */
 const largestQ8 = 4 * 1024 ** 3;
 
@@ -44,7 +33,7 @@ const splitPart = /-\d{5}-of-(\d{5})\.gguf$/i;
 
 /**
  * @param wanted a file's path, or the name of a quantisation; null for what suits best
- * @throws {ModelError} where there is no such file, or none that can be run
+ * @throws {ModelError} where there is no such file, or no model
  */
 export function choose(repository: Repository, wanted: string | null): Choice {
   const files = repository.files.filter((file) => isPlainPath(file.path));
@@ -77,22 +66,17 @@ function chooseNamed(name: string, files: HubFile[], wanted: string): Choice {
 }
 
 function chooseBest(name: string, files: HubFile[]): Choice {
-  const gguf = files.filter((file) => isModel(file.path));
-  const whole = gguf.filter((file) => !splitPart.test(file.path) && rankOf(file) !== null);
-  const [best] = whole.sort((a, b) => rankOf(a)! - rankOf(b)! || a.path.length - b.path.length);
-  if (best) {
-    const others = whole.filter((file) => file !== best).map((file) => file.path);
-    const why = others.length === 0 ? null : `${name} has ${whole.length} GGUF files that work, ${best.path} ` +
-      `(${readableBytes(best.size)}) is taken; the others: ${shown(others)}`;
-    return { file: best.path, files: [best], why, others };
+  const gguf = files.filter((file) => isModel(file.path)), whole = gguf.filter((file) => !splitPart.test(file.path));
+  const [best] = whole.sort((a, b) => rankOf(a) - rankOf(b) || b.size - a.size);
+  if (!best) {
+    const made = folder(name, files, gguf.length > 0);
+    if (!made) refuseParts(name, gguf[0]!.path);
+    return made!;
   }
-  const made = folder(name, files, gguf.length > 0);
-  if (made) return made;
-  refuseParts(name, gguf.find((file) => splitPart.test(file.path))?.path ?? "");
-  throw new ModelError(
-    `The GGUF files of ${name} have quantisations that cannot be run: ${shown(gguf.map((file) => file.path))}; ` +
-      `${quantisations.join(", ")} work`,
-  );
+  const others = whole.filter((file) => file !== best).map((file) => file.path);
+  const why = others.length === 0 ? null : `${name} has ${whole.length} GGUF files, ${best.path} ` +
+    `(${readableBytes(best.size)}) is taken; the others: ${shown(others)}`;
+  return { file: best.path, files: [best], why, others };
 }
 
 /** A model in safetensors. Which shards belong to it, its index will say. @param mayFail there is something else to tell */
@@ -138,13 +122,11 @@ export function quantisationOf(path: string): string | null {
   return found?.toUpperCase().replace(/^FP/, "F") ?? null;
 }
 
-/** Place among those that can be run; null for those that cannot. */
-function rankOf({ path, size }: HubFile): number | null {
-  const label = quantisationOf(path);
-  if (label === null) return quantisations.length;
-  const rank = quantisations.indexOf(label);
-  if (rank < 0) return /^Q[4-8]_K_(L|XL)$/.test(label) ? quantisations.length + 1 : null;
-  return label === "Q8_0" && size > largestQ8 ? 1.5 : rank;
+/** Place in the order of choice, the first the best. */
+function rankOf({ path, size }: HubFile): number {
+  const label = quantisationOf(path) ?? "", rank = quantisations.indexOf(label);
+  if (label === "Q8_0" && size > largestQ8) return quantisations.indexOf("Q4_K_M") + 0.5;
+  return rank < 0 ? quantisations.length : rank;
 }
 
 function works(files: HubFile[]): string {

@@ -71,11 +71,11 @@ async function inPieces(task: Download, handle: FileHandle): Promise<boolean> {
   const all = AbortSignal.any([signal, stop.signal]);
   const left = missingRanges(part.done, [0, file.size]), share = Math.ceil(byteCount(left) / connections);
   const queue = pieces(left, Math.min(mostPiece, Math.max(leastPiece, share)));
-  let ignored = false;
+  let ignored = false, final: unknown = null;
 
   async function worker(): Promise<void> {
-    const { failed, came } = patience(signal);
-    for (let piece = queue.shift(); piece && !ignored; piece = queue.shift()) {
+    const { failed, came } = patience(all);
+    for (let piece = queue.shift(); piece && !stop.signal.aborted; piece = queue.shift()) {
       const wanted: Range = piece;
       try {
         const answer = await ask(task, wanted, all);
@@ -86,24 +86,19 @@ async function inPieces(task: Download, handle: FileHandle): Promise<boolean> {
         }
         await store(task, handle, answer, wanted, all, came);
       } catch (error) {
-        if (ignored) return;
-        signal.throwIfAborted();
         queue.unshift(...missingRanges(part.done, wanted));
-        await failed(error).catch((final) => {
+        await failed(error).catch((last) => {
+          // the first that gives up stops the others, whose errors are only echoes
+          if (!stop.signal.aborted) final = last;
           stop.abort();
-          throw final;
         });
       }
     }
   }
 
-  const workers = Array.from({ length: Math.min(connections, queue.length) }, worker);
-  const ended = await Promise.allSettled(workers);
+  await Promise.all(Array.from({ length: Math.min(connections, queue.length) }, worker));
   signal.throwIfAborted();
-  // the one that gave up stopped the others: theirs are only echoes
-  const failures = ended.flatMap((one) => one.status === "rejected" ? [one.reason] : []);
-  const cause = failures.find((error) => error instanceof ModelError) ?? failures[0];
-  if (cause && !ignored) throw cause;
+  if (final) throw final;
   return !ignored;
 }
 

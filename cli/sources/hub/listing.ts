@@ -143,8 +143,9 @@ async function nearRepository(hub: Hub, name: string): Promise<string | null> {
     } catch {
       continue;
     }
-    const near = nearestName(name, names) ??
-      names.find((one) => one.split("/")[1]?.toLowerCase() === own.toLowerCase());
+    const typed = name.toLowerCase(), ownPart = own.toLowerCase();
+    const near = nearestName(name, names) ?? names.find((one) => one.toLowerCase().startsWith(typed)) ??
+      names.find((one) => one.split("/")[1]?.toLowerCase() === ownPart);
     if (near) return near;
   }
   return null;
