@@ -1,7 +1,7 @@
 /** The machine below `core/`: files, memory and cores, over Node's API, which Bun and Deno both have. */
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
-import { access, mkdir, open, readdir, readFile, rename, rm, statfs } from "node:fs/promises";
+import { access, mkdir, open, readdir, rename, rm, statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -12,6 +12,9 @@ import { forgetTemporary, temporaryName } from "./temporary.ts";
 
 /** The file system that `core/` is given. Its files are models and what is made of them: read errors are ModelErrors. */
 export const files: FileSystem = { open: openFile, exists, list, readFile: readWhole, writeAtomically, join, sha256 };
+
+/** Reads end at 2 GB in places, whole files too. */
+const MOST_AT_ONCE = 1 << 30;
 
 async function openFile(path: string): Promise<RandomAccessFile> {
   const handle = await open(path, "r").catch((error) => {
@@ -25,7 +28,7 @@ async function openFile(path: string): Promise<RandomAccessFile> {
       const bytes = new Uint8Array(length);
       let done = 0;
       while (done < length) {
-        const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
+        const { bytesRead } = await handle.read(bytes, done, Math.min(MOST_AT_ONCE, length - done), offset + done);
         if (bytesRead === 0) {
           throw new ModelError(
             `${path} ends at byte ${size}, but ${length} bytes at ${offset} were asked for: it is truncated`,
@@ -52,9 +55,14 @@ async function list(path: string): Promise<string[] | null> {
 }
 
 async function readWhole(path: string): Promise<Uint8Array> {
-  return await readFile(path).catch((error) => {
-    throw modelReadError(path, error);
-  });
+  const file = await openFile(path);
+  try {
+    return await file.read(0, file.size);
+  } catch (error) {
+    throw error instanceof ModelError ? error : modelReadError(path, error);
+  } finally {
+    await file.close();
+  }
 }
 
 async function sha256(path: string): Promise<string> {

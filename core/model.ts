@@ -5,6 +5,7 @@ import type { GraphFeatures } from "./engine/features.ts";
 import { openModelFile } from "./engine/open.ts";
 import { prepare, type PreparedModel, type WeightFormat } from "./engine/prepare.ts";
 import { openWasm } from "./engine/wasm.ts";
+import { refuseLargeWeights, WASM_BYTES, type WeightLimits } from "./engine/weight_groups.ts";
 import type { ModelConfig, ModelFile } from "./engine/weights.ts";
 import { type Allocate, cpuAllocation, type Rooms } from "./budget.ts";
 import { DeviceError, UsageError } from "./errors.ts";
@@ -65,7 +66,7 @@ export interface GpuOpener {
   unsupported(policy: Policy): string | null;
   /**
    * @param policy one that is supported
-   * @param prepared writes weights and graph, or finds them; called when there is a device for them
+   * @param prepared writes weights and graph, or finds them; called when there is a device for them, and refuses what is larger than that takes
    * @param takesNotes `Reading.aside` will be called
    * @throws {DeviceError} when no GPU may be used, or it cannot run the model
    */
@@ -73,7 +74,7 @@ export interface GpuOpener {
     model: ModelFile,
     policy: Policy,
     files: FileSystem,
-    prepared: (features: GraphFeatures) => Promise<PreparedModel>,
+    prepared: (features: GraphFeatures, limits: WeightLimits) => Promise<PreparedModel>,
     takesNotes: boolean,
     packs: Packs,
   ): Promise<OpenedGpu>;
@@ -177,7 +178,10 @@ async function openGpu(
   { device, files, weights = "blocks", takesNotes = false, onNote }: OpenModelOptions,
 ): Promise<OpenedGpu | null> {
   if (!opener) return null;
-  const prepared = (features: GraphFeatures) => prepare(files, folder, model, weights, features, "webgpu");
+  const prepared = (features: GraphFeatures, limits: WeightLimits) => {
+    refuseLargeWeights(model, weights, limits);
+    return prepare(files, folder, model, weights, features, "webgpu");
+  };
   try {
     return await opener.open(model, policy, files, prepared, takesNotes, packs);
   } catch (error) {
@@ -199,6 +203,10 @@ async function openEngine(
     const format = options.weights ?? (kind === "cpu" ? "blocks" : "f32");
     // a missing runtime must be known before minutes go into preparing weights for it
     const runtime = kind === "cpu" ? await options.runtimes.native() : await options.runtimes.wasm();
+    if (kind === "wasm") {
+      const limits = { device: "ONNX Runtime WebAssembly", oneBytes: WASM_BYTES, allBytes: WASM_BYTES };
+      refuseLargeWeights(model, format, limits);
+    }
     const prepared = await prepare(files, folder, model, format, features);
     return kind === "cpu"
       ? openCpu(runtime, prepared, config, features, options.threads ?? 0, packs)

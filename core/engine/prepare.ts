@@ -7,9 +7,9 @@ import { type GraphFeatures, spell } from "./features.ts";
 import { writeLlama } from "./graph_llama.ts";
 import { writeLlamaWebgpu } from "./graph_webgpu.ts";
 import type { WeightIndex } from "./linear.ts";
-import { qkvNames } from "./llama_blocks.ts";
-import type { ModelConfig, ModelFile } from "./weights.ts";
-import { type WeightGroups, writeWeights } from "./write_weights.ts";
+import { groupsOf } from "./weight_groups.ts";
+import type { ModelFile } from "./weights.ts";
+import { writeWeights } from "./write_weights.ts";
 
 /** `blocks`: quantised (MatMulNBits); `f32`: everything dequantised. */
 export type WeightFormat = "blocks" | "f32";
@@ -74,24 +74,4 @@ async function readIndex(files: FileSystem, path: string): Promise<WeightIndex |
   } catch {
     return null; // a damaged index is written anew
   }
-}
-
-/** Matrices that are always applied to the same input lie side by side, so that one product serves them, and their biases too. */
-function groupsOf(config: ModelConfig): WeightGroups {
-  const vectors = [["norm"]], matrices = [["embed_tokens"]];
-  if (!config.tied) matrices.push(["lm_head"]);
-  for (let layer = 0; layer < config.layers; layer++) {
-    const w = `layers.${layer}.`;
-    vectors.push([`${w}input_layernorm`], [`${w}post_attention_layernorm`]);
-    if (config.normsBehind) vectors.push([`${w}pre_feedforward_layernorm`], [`${w}post_feedforward_layernorm`]);
-    if (config.qkvBias) vectors.push(qkvNames(layer).map((name) => `${name}.bias`));
-    if (config.qkNorm) vectors.push([`${w}self_attn.q_norm`], [`${w}self_attn.k_norm`]);
-    matrices.push(
-      qkvNames(layer),
-      [`${w}self_attn.o_proj`],
-      [`${w}mlp.gate_proj`, `${w}mlp.up_proj`],
-      [`${w}mlp.down_proj`],
-    );
-  }
-  return { vectors, matrices };
 }

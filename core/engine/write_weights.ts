@@ -8,13 +8,8 @@ import { dequantise } from "./dequantise.ts";
 import { requireFinite } from "./finite.ts";
 import type { BlockEntry, FloatEntry, Range, WeightIndex } from "./linear.ts";
 import type { WeightFormat } from "./prepare.ts";
+import { infoOf, joinable, type WeightGroups } from "./weight_groups.ts";
 import type { ModelFile, WeightTensor } from "./weights.ts";
-
-/** Names of tensors that are stored as one. */
-export interface WeightGroups {
-  vectors: string[][];
-  matrices: string[][];
-}
 
 /** External data is mapped into memory, which asks for page alignment. */
 const ALIGNMENT = 4096;
@@ -60,8 +55,6 @@ class Ranges {
   }
 }
 
-const infoOf = (model: ModelFile, name: string) => model.tensors.get(name)!;
-
 /** The tensor, some of its rows at a time: whole heads, as their rows may stand in another order than the file's. */
 async function* rowsOf(model: ModelFile, name: string): AsyncGenerator<WeightTensor> {
   const { shape: [rows, columns = 0] } = infoOf(model, name), { headDim } = model.config;
@@ -89,19 +82,6 @@ async function writeFloats(out: Ranges, model: ModelFile, group: string[]): Prom
     shape: [shapes.reduce((sum, [first]) => sum + first!, 0), ...rest],
     data: await out.add(values()),
   };
-}
-
-/** The whole group where its matrices can stand below one another; else each alone. */
-function joinable(model: ModelFile, group: string[]): string[][] {
-  const forms = group.map((name) => {
-    const { type, shape } = infoOf(model, name);
-    return { columns: shape[1]!, ...blockForm(type, shape[1]!) };
-  });
-  const first = forms[0]!, withZeroPoints = forms.some(({ zeroPoints }) => zeroPoints);
-  const isOne = forms.every(({ bits, blockSize, columns }) =>
-    bits === first.bits && blockSize === first.blockSize && columns === first.columns
-  );
-  return isOne && !(withZeroPoints && first.bits !== 8) ? [group] : group.map((name) => [name]);
 }
 
 /** Matrices of one block format, one below the other. Scales and zero points, small beside the data, wait for their end. */

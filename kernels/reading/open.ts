@@ -3,6 +3,7 @@ import type { OnnxRuntime } from "../../core/engine/cpu.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import { AttentionError } from "../../core/engine/attention_self_test.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
+import { WASM_BYTES } from "../../core/engine/weight_groups.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import { DeviceError } from "../../core/errors.ts";
 import { NUMBER_BYTES } from "../../core/gpu_cache.ts";
@@ -48,7 +49,8 @@ export function gpuOpener(
       try {
         const features = gpuFeatures(policy, takesNotes), onnx = await runtime.onnx();
         const openIn = async (kvType: KvType): Promise<WebgpuEngine> => {
-          const all = { ...features, kvType }, weights = await prepared(all);
+          const all = { ...features, kvType }, device = `The GPU "${gpu.adapter.name}"`;
+          const weights = await prepared(all, { device, oneBytes: largestBuffer(gpu), allBytes: WASM_BYTES });
           gpu.kvType = kvType;
           return await gpu.allocating(
             "memory for the model's weights",
@@ -102,6 +104,9 @@ export function openNorms(gpu: Gpu, engine: WebgpuEngine, model: ModelFile): Pro
   });
 }
 
+const largestBuffer = ({ limits }: Gpu): number =>
+  Math.min(limits["maxBufferSize"]!, limits["maxStorageBufferBindingSize"]!);
+
 /** A layer's keys are one buffer, and those of all heads together may be larger than the device allows. @throws {DeviceError} with the slots that fit */
 function refuseTooLong(
   gpu: Gpu,
@@ -112,7 +117,7 @@ function refuseTooLong(
   const { budget: { slots }, chunkTokens, reserve } = options;
   const row = NUMBER_BYTES[features.kvType] * slotDim;
   const bytes = (slots: number) => config.kvHeads * row * gpuCapacity(policy, { slots, chunkTokens, reserve });
-  const most = Math.min(gpu.limits["maxBufferSize"]!, gpu.limits["maxStorageBufferBindingSize"]!);
+  const most = largestBuffer(gpu);
   if (bytes(slots) <= most) return;
   const fit = Math.floor((most - bytes(0)) / (bytes(1) - bytes(0)));
   throw new DeviceError(

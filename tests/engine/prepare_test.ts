@@ -8,6 +8,7 @@ import { toBlocks } from "../../core/engine/blocks.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import { NO_FEATURES } from "../../core/engine/features.ts";
 import type { WeightIndex } from "../../core/engine/linear.ts";
+import { refuseLargeWeights } from "../../core/engine/weight_groups.ts";
 import { openModelFile } from "../../core/engine/open.ts";
 import { prepare } from "../../core/engine/prepare.ts";
 import { files, fixture, randomNumbers } from "../host.ts";
@@ -107,6 +108,33 @@ for (const path of ["gguf/llama3rope.q4_0.gguf", "golden/models/phi3"]) {
       await assert.rejects(model.tensor("embed_tokens", { first: vocab - 1, count: 2 }), RangeError);
     } finally {
       await model.close();
+    }
+  });
+}
+
+for (const [path, format] of [["llama", "f32"], ["llama", "blocks"], ["phi3", "blocks"]] as const) {
+  test(`refuseLargeWeights (${path}, ${format}): from the file that is written on, not before, and all at once`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "palimpsest-large-"));
+    const model = await openModelFile(files, fixture(`golden/models/${path}`));
+    try {
+      const { weightsPath } = await prepare(files, folder, model, format, NO_FEATURES);
+      const index: WeightIndex = JSON.parse(await readFile(weightsPath.replace(/\.weights$/, ".json"), "utf8"));
+      const largest = Math.max(...Object.values(index.entries).map(({ data }) => data.length));
+      const limits = { device: "A small device", oneBytes: largest, allBytes: Infinity };
+      refuseLargeWeights(model, format, limits);
+      const told = {
+        name: "DeviceError",
+        message: new RegExp(`^A small device .*${largest - 1} .* takes ${largest}; --device cpu`),
+      };
+      assert.throws(() => refuseLargeWeights(model, format, { ...limits, oneBytes: largest - 1 }), told);
+      const { size } = await files.open(weightsPath).then((file) => file.close().then(() => file));
+      assert.throws(() => refuseLargeWeights(model, format, { ...limits, allBytes: size / 2 }), {
+        name: "DeviceError",
+      });
+      refuseLargeWeights(model, format, { ...limits, allBytes: size });
+    } finally {
+      await model.close();
+      await rm(folder, { recursive: true, force: true });
     }
   });
 }
