@@ -28,6 +28,7 @@ const tasks = {
   sections: (extra) => start(["bench/sections.ts", ...extra]),
   "gpu-cost": (extra) => start(["bench/gpu_cost.ts", ...extra]),
   "gpu-speed": (extra) => startAnywhere("bench/gpu_speed.ts", extra),
+  big: (extra) => start(["bench/big.ts", ...extra]),
   tokenizers: (extra) => startAnywhere("bench/tokenizers.ts", extra),
   "real-on-gpu": (extra) => {
     const env = withTestModel();
