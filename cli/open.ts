@@ -20,6 +20,8 @@ export interface OpenFlags {
   cacheFolder: string;
   threads: number | undefined;
   renderer: Renderer;
+  /** Default: what the device executes. */
+  weights?: OpenEngineOptions["weights"];
 }
 
 /** @param device on which an `Engine` runs */
@@ -59,11 +61,12 @@ export async function openAnywhere(
   return await openModel(options).finally(flags.renderer.clear);
 }
 
-function optionsOf({ path, sha256 }: Stored, { policy, cacheFolder, threads, renderer }: OpenFlags) {
+function optionsOf({ path, sha256 }: Stored, { policy, cacheFolder, threads, renderer, weights }: OpenFlags) {
   return {
     path,
     ...(sha256 ? { sha256 } : {}),
     ...(threads ? { threads } : {}),
+    ...(weights ? { weights } : {}),
     cacheFolder,
     files: withKnownHashes(cacheFolder),
     policy,

@@ -157,10 +157,22 @@ Nothing but \`pull\` uses the network.`,
     .action(async (model, flags) => (await import("./pull.ts")).pull(model, flags));
 
   const models = program.command("models")
-    .summary("list, remove and find models")
-    .description("List the models on this machine and those that can be pulled.")
+    .summary("list, remove, find and check models")
+    .description("List the models on this machine and those that can be pulled, or check how one is executed.")
+    .addOption(
+      new Option("--check [name|path]", "what executing its weights in 8 bits costs, against f32: KL and agreement"),
+    )
+    .addOption(new Option("--text <file>", "with --check: the text that is read (default: a page of Moby-Dick)"))
+    .addOption(new Option("--fresh", "with --check: measure again what is known already"))
+    .addOption(options.threadsOption())
     .addOption(options.jsonOption())
-    .action(async (flags) => (await import("./models.ts")).listModels(flags));
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .action(async (flags) => {
+      if (flags.check) return (await import("./check_model.ts")).checkModel(flags.check, flags);
+      (await import("./check_model.ts")).refuseCheckFlags(flags);
+      await (await import("./models.ts")).listModels(flags);
+    });
   models.command("list")
     .description("list the models (the same as without a word)")
     .addOption(options.jsonOption())

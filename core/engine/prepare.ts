@@ -18,6 +18,8 @@ export type WeightFormat = "blocks" | "f32";
 const WEIGHTS_VERSION = 9;
 /** Change it whenever a graph would differ over the same weights: these are large, and stay. */
 const GRAPH_VERSION = 11;
+/** For what is remembered of models as they are executed. */
+export const PREPARED_VERSION = `${WEIGHTS_VERSION}.${GRAPH_VERSION}`;
 
 /** Which ONNX Runtime runs the graph: its WebGPU device takes another attention and no branches. */
 export type GraphTarget = "cpu" | "webgpu";
