@@ -14,6 +14,7 @@ export class DocumentMean {
   /** Embedding of the newest token, [hidden]. */
   readonly last: Float32Array;
 
+  /** The most salient first. */
   private candidates: Occurrence[] = [];
 
   /** @param before tokens that come before the document, such as the chat template's @param salience what says which tokens are salient, if any is asked for */
@@ -45,13 +46,13 @@ export class DocumentMean {
 
   /** The most salient tokens so far, in the order of their last occurrence. */
   salient(count: number): number[] {
-    return this.mostOf(this.candidates, count).map(({ token }) => token);
+    return tokensOf(this.candidates.slice(0, count));
   }
 
   /** Those of tokens that stand behind the document. */
   salientBehind(tokens: readonly number[], count: number): number[] {
     const found = occurrences(tokens, this.count).values();
-    return this.mostOf(found, count, this.count + tokens.length).map(({ token }) => token);
+    return tokensOf(this.mostOf(found, count, this.count + tokens.length));
   }
 
   private mostOf(found: Iterable<Occurrence>, count: number, length = this.count): Occurrence[] {
@@ -63,6 +64,9 @@ export class DocumentMean {
     return Float32Array.from(this.sum, (value) => value / Math.max(1, this.count));
   }
 }
+
+/** In the order of their last occurrence. */
+const tokensOf = (found: Occurrence[]): number[] => found.sort((a, b) => a.last - b.last).map(({ token }) => token);
 
 /** Bytes of the state between chunks: sums, an embedding, and of every candidate the token and two places. */
 export const documentMeanBytes = (hidden: number): number => hidden * (8 + 4) + CANDIDATES * 3 * 4;
