@@ -172,7 +172,6 @@ const looks: Record<string, Look> = {
     return compaction.askWith(roleTokens({ answerTokens, tokenizer, positionsLeft }), wanted(compaction), "mass.role");
   },
   judgeq: soft(judgeqRows, "mass.judgeq"),
-  // the same rows: here a pass that is not appended costs nothing of its own but its rows
   metasoft: soft(metasoftRows, "mass.metasoft"),
   h2o: (compaction) => {
     const { memory: { slots }, moment: { rows }, shape: { heads, stride }, recording } = compaction,
