@@ -5,7 +5,8 @@
  *
  *   npm run costs -- --tokens 4096 --budget 1024 --rounds 3 --threads 2 [--policies "snapkv,h2o;probe=window+role"] [--write]
  *
- * Medians over rounds. `--write` puts the shares where `palimpsest policies` shows them. Nothing else may run meanwhile.
+ * The share of processor time is all that the reading took beyond the bare ones, moving rows not counted, as these move theirs too: other load hardly
+ * touches it. Medians over rounds. `--write` puts the shares where `palimpsest policies` shows them. Nothing else may run meanwhile.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -50,11 +51,14 @@ const QUESTION = "\n\nWhat does the captain tell the crew about the white whale,
 interface Reading {
   all: number;
   policy: number;
+  /** Of all processors, which other load hardly touches. */
+  cpu: number;
 }
 
-/** With what it took beyond the passes of the bare readings beside it. */
+/** With what it took beyond the passes of the bare readings beside it, and beyond the processor time of these readings. */
 interface Compared extends Reading {
   beyond: number;
+  cpuBeyond: number;
 }
 
 async function read(model: EngineModel, name: string, ids: number[]): Promise<Reading> {
@@ -79,14 +83,15 @@ async function read(model: EngineModel, name: string, ids: number[]): Promise<Re
     answerTokens: answerTokens(model.tokenizer, { instruction: "" }),
     tokenizer: model.tokenizer,
   });
-  const started = performance.now();
+  const started = performance.now(), cpu = process.cpuUsage();
   for (let from = 0; from < ids.length; from += chunkTokens) await reader.read(ids.slice(from, from + chunkTokens));
-  return { all: performance.now() - started, policy: reader.policyMs };
+  const { user, system } = process.cpuUsage(cpu);
+  return { all: performance.now() - started, policy: reader.policyMs, cpu: (user + system) / 1000 };
 }
 
 const featuresOf = (name: string) => spell(featuresFor(parsePolicy(name)));
 const byFeatures = Map.groupBy(names, featuresOf);
-const rows = new Map<string, Compared & { share: number }>();
+const rows = new Map<string, Compared & { share: number; cpuShare: number }>();
 const plain = await openForBench(flags.model, BASELINE, threads);
 const ids = plain.tokenizer.encode(mobyDick().slice(0, 8 * tokens), { control: false }).slice(0, tokens);
 const chunks = ids.length / chunkTokens;
@@ -100,9 +105,12 @@ for (const [features, group] of byFeatures) {
     for (const name of group) {
       const reading = await read(model, name, ids), after = await read(plain, BASELINE, ids);
       const passes = mean([before, after].map(({ all, policy }) => all - policy));
+      const cpuBeyond = reading.cpu - mean([before, after].map(({ cpu }) => cpu));
       before = after;
       // the first round warms up
-      if (round >= 0) seen.set(name, [...seen.get(name) ?? [], { ...reading, beyond: reading.all - passes }]);
+      if (round >= 0) {
+        seen.set(name, [...seen.get(name) ?? [], { ...reading, beyond: reading.all - passes, cpuBeyond }]);
+      }
     }
   }
   for (const [name, readings] of seen) {
@@ -111,24 +119,30 @@ for (const [features, group] of byFeatures) {
       all: middle(({ all }) => all),
       policy: middle(({ policy }) => policy),
       beyond: middle(({ beyond }) => beyond),
+      cpu: middle(({ cpu }) => cpu),
+      cpuBeyond: middle(({ cpuBeyond }) => cpuBeyond),
       share: middle(({ all, beyond }) => beyond / all),
+      cpuShare: middle(({ cpu, cpuBeyond }) => cpuBeyond / cpu),
     };
     rows.set(name, row);
-    process.stderr.write(`${name}: ${(100 * row.share).toFixed(1)} %\n`);
+    process.stderr.write(
+      `${name}: ${(100 * row.share).toFixed(1)} %, of processor time ${(100 * row.cpuShare).toFixed(1)} %\n`,
+    );
   }
   if (!isPlain) await model.close();
 }
 await plain.close();
 
 console.log(
-  "| policy | cost per chunk, ms | share of reading | of it in the chunk's pass, ms | tok/s |\n| --- | ---: | ---: | ---: | ---: |",
+  "| policy | cost per chunk, ms | share of reading | of it in the chunk's pass, ms | share of processor time | tok/s |\n" +
+    "| --- | ---: | ---: | ---: | ---: | ---: |",
 );
 for (const name of names) {
-  const { all, policy, beyond, share } = rows.get(name)!;
+  const { all, policy, beyond, share, cpuShare } = rows.get(name)!;
   console.log(
     `| \`${name}\` | ${(beyond / chunks).toFixed(0)} | ${(100 * share).toFixed(1)} % | ${
       Math.max(0, (beyond - policy) / chunks).toFixed(0)
-    } | ${(1000 * ids.length / all).toFixed(0)} |`,
+    } | ${(100 * cpuShare).toFixed(1)} % | ${(1000 * ids.length / all).toFixed(0)} |`,
   );
 }
 if (flags.write) {
