@@ -109,7 +109,7 @@ export class WeightWriter {
 
   /**
    * `y` = x times some columns of a matrix, transposed: what x contributes when it stands at those columns of a longer input. Several places give their
-   * outputs side by side, [..., rows of all]. Where the matrix is stored in blocks, in 8 bits on both sides (x's scale is that of all its rows), which
+   * outputs side by side, [..., rows of all]. Where the matrix is stored in blocks, in 8 and 7 bits (x's scale is that of all its rows), which
    * takes two thirds of the time of float32; MatMulNBits is a third slower than float32 for rows as short as these.
    * @param from first column of each place
    * @param x [..., count]
@@ -126,7 +126,7 @@ export class WeightWriter {
     return this.graph.node("DynamicQuantizeMatMul", [x, bytes, scales], [y], {}, MS);
   }
 
-  /** A matrix [rows, count] of the outermost graph in 8 bits and transposed, int8 [count, rows], with a scale for each of its rows, made once. */
+  /** A matrix [rows, count] of the outermost graph in 7 bits and transposed, int8 [count, rows], with a scale for each of its rows, made once. */
   private bytes(matrix: string): { bytes: string; scales: string } {
     const { root } = this, scales = `${matrix}.scales8`;
     const bytes = this.once(`${matrix}.bytes`, (out) => {
@@ -134,7 +134,8 @@ export class WeightWriter {
       const largest = root.node("ReduceMax", [sizes, this.int64(1)], [`${out}.largest`], { keepdims: 0 });
       // a row of zeros has any scale but zero
       const some = root.constant(`${out}.least`, "float32", [], Float32Array.of(1e-30));
-      const most = root.constant(`${out}.most`, "float32", [], Float32Array.of(127));
+      // no more: processors without VNNI add two products of a byte and such a number in 16 bits, and stop at 32,767
+      const most = root.constant(`${out}.most`, "float32", [], Float32Array.of(64));
       root.node("Div", [root.node("Max", [largest, some], [`${out}.range`]), most], [scales]);
       const turned = root.node("Transpose", [matrix], [`${out}.turned`], { perm: [1, 0] });
       const whole = root.node("Round", [root.node("Div", [turned, scales], [`${out}.scaled`])], [`${out}.whole`]);

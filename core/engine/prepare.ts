@@ -17,7 +17,7 @@ export type WeightFormat = "blocks" | "f32";
 /** Change it whenever the weights' bytes or their index would differ: older files are then ignored. */
 const WEIGHTS_VERSION = 9;
 /** Change it whenever a graph would differ over the same weights: these are large, and stay. */
-const GRAPH_VERSION = 11;
+const GRAPH_VERSION = 12;
 /** For what is remembered of models as they are executed. */
 export const PREPARED_VERSION = `${WEIGHTS_VERSION}.${GRAPH_VERSION}`;
 

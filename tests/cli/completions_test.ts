@@ -28,7 +28,7 @@ test("complete: commands, sub-commands, flags, choices, policies and models", as
   const commands = ["ask", "summarize", "plan", "eval", "pull", "models", "policies", "doctor", "completions"];
   assert.deepEqual(names(await complete("")), commands);
   assert.deepEqual(names(await complete("su")), ["summarize"]);
-  assert.deepEqual(names(await complete("models", "")), ["list", "rm", "path"]);
+  assert.deepEqual(names(await complete("models", "")), ["list", "recommend", "rm", "path"]);
   assert.ok(names(await complete("ask", "--")).includes("--kv-budget"));
   assert.deepEqual(names(await complete("ask", "--po")), ["--policy", "--positions"]);
   assert.deepEqual(names(await complete("ask", "--positions", "")), ["auto", "original", "compact"]);
