@@ -4,7 +4,7 @@
  */
 export { answer, type AnswerRequest } from "./core/answer.ts";
 export { bytesPerSlot } from "./core/cache.ts";
-export { type BudgetRequest, DEFAULT_BUDGET, defaultChunk, resolveBudget } from "./core/budget.ts";
+export { type BudgetRequest, DEFAULT_BUDGET, defaultChunk, resolveBudget, widenedBytes } from "./core/budget.ts";
 export { type Source } from "./core/text/document.ts";
 export * from "./core/errors.ts";
 export type { FileSystem, RandomAccessFile } from "./core/files.ts";

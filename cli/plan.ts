@@ -36,6 +36,8 @@ export interface PlanRecord {
     bytes: number;
     /** What keys and values are stored in. */
     type: StoredType;
+    /** Beside `bytes`, what a pass holds in f32 of rows that are not computed with as they are stored. */
+    widenedBytes: number;
     /** Written slots that stay; null where everything that is written stays. */
     decodeBudgetSlots: number | null;
     compactions: number;
@@ -80,7 +82,7 @@ export async function plan(names: string[], flags: PlanFlags): Promise<void> {
 
 async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord> {
   const [
-    { defaultChunk, defaultPolicies, parsePolicy, resolveBudget },
+    { defaultChunk, defaultPolicies, parsePolicy, resolveBudget, widenedBytes },
     { openModelFile },
     { modelSha256 },
     { cacheShape },
@@ -186,6 +188,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
         capacitySlots: budget.capacity,
         bytes: gpu?.kv ?? budget.bytes,
         type: kvType,
+        widenedBytes: isOnGpu ? 0 : widenedBytes(config, budget.capacity, kvType),
         decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
         compactions: policy.evicts ? compactionsOf(read, budget.slots, chunkTokens) : 0,
         compression: read / budget.slots,
@@ -290,7 +293,7 @@ export function planLines(record: PlanRecord): string {
         kv.type === "f32" ? "" : ` in ${kv.type}`
       }, ${readableCount(kv.capacitySlots)} allocated${
         kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.decodeBudgetSlots)} of them for what is written`
-      }`,
+      }${kv.widenedBytes > 0 ? `; ${readableBytes(kv.widenedBytes)} of them wide at a time` : ""}`,
     ],
     ...(kv.slidingLayers
       ? [[

@@ -182,6 +182,7 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
         capacitySlots: budget.capacity,
         bytes: reader.kvBytes,
         type: reader.kvType,
+        widenedBytes: reader.widenedBytes,
         compactions: reader.compactions,
         peakLiveSlots: reader.peakLiveSlots,
         evictedSlots: reader.evicted,

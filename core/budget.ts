@@ -7,7 +7,7 @@ import type { ModelConfig } from "./engine/weights.ts";
 import { BudgetError, UsageError } from "./errors.ts";
 import { slidingBytes } from "./sliding_rows.ts";
 import type { Packs } from "./pack/packs.ts";
-import type { StoredType } from "./stored_rows.ts";
+import { BYTES_PER_ROW, type StoredType } from "./stored_rows.ts";
 import { attributesFor, latentRankFor, leastBudget, type Policy, stateBytes } from "./policy.ts";
 
 /** What `--kv-budget` asked for: slots per KV head that survive a compaction, or bytes that bound the whole cache. */
@@ -65,6 +65,18 @@ export interface Allocation {
   /** Slots per KV head. */
   capacity: number;
   bytes: number;
+}
+
+/**
+ * What a pass holds beside the cache, in f32, of rows that a CPU cannot compute with as they are stored: keys and values of one layer at a time, whose
+ * heads have so many slots each. It belongs to the pass, like the copies that attention makes of a head's rows in any type, and to no budget.
+ */
+export function widenedBytes(
+  { kvHeads, headDim }: Pick<ModelConfig, "kvHeads" | "headDim">,
+  slots: number,
+  type: StoredType,
+): number {
+  return type === "f32" ? 0 : kvHeads * slots * 2 * BYTES_PER_ROW.f32(headDim);
 }
 
 /** What a reading with so many slots per KV head after a compaction takes: as many bytes more for every slot more. */

@@ -2,7 +2,7 @@
  * A reading over arrays: the state of a prompt that flows through the cache. `read` forwards a chunk and compacts when live slots exceed the budget; `write`
  * forwards the question and what is generated. This is the pipeline from forward to compact.
  */
-import type { Budget } from "./budget.ts";
+import { type Budget, widenedBytes } from "./budget.ts";
 import { KvCache, MEMORY_SOURCE } from "./cache.ts";
 import { compact } from "./compact.ts";
 import { type Engine, FEW_ROWS } from "./engine/engine.ts";
@@ -91,6 +91,10 @@ export class Reader implements Reading {
 
   get kvBytes(): number {
     return this.cache.bytes + stateBytes(this.policy, this.engine.config);
+  }
+
+  get widenedBytes(): number {
+    return widenedBytes(this.engine.config, this.cache.capacity, this.kvType);
   }
 
   get liveSlots(): number {

@@ -22,6 +22,8 @@ export interface Reading extends Disposable {
   readonly kvType: StoredType;
   /** Bytes that were allocated for the cache. */
   readonly kvBytes: number;
+  /** What a pass holds beside them in f32 of rows that are not computed with as they are stored. */
+  readonly widenedBytes: number;
   /** Live slots per head, the mean over all heads; and the most that it ever was. */
   readonly liveSlots: number;
   readonly peakLiveSlots: number;

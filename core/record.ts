@@ -28,6 +28,8 @@ export interface AnswerRecord {
     bytes: number;
     /** What keys and values are stored in. */
     type: StoredType;
+    /** Beside `bytes`, what a pass holds in f32 of rows that are not computed with as they are stored: one layer's at a time. */
+    widenedBytes: number;
     compactions: number;
     peakLiveSlots: number;
     evictedSlots: number;

@@ -4,8 +4,8 @@
  * the same, bit for bit.
  *
  * A key is turned a little at every compaction. Rounded to the nearest integer, turns of less than half a step would never happen, however many there are,
- * and slow pairs of numbers would stay behind: turned rows are rounded up or down by chance (of the slot, its number and its position: the same in every run), so that
- * what is lost adds up to nothing.
+ * and slow pairs of numbers would stay behind: turned rows, of float16 too, are rounded up or down by chance (of the slot, its number
+ * and its position: the same in every run), so that what is lost adds up to nothing.
  */
 /** What a GPU's cache stores keys and values in. Half precision wants a device with `shader-f16`. */
 export type KvType = "f32" | "f16";
@@ -64,12 +64,13 @@ export class StoredRows {
     return rows;
   }
 
-  /** Stores rows from one on. @param rows [count, width] @param turned positions [count] of turned keys: int8 is then rounded by chance, else to the nearest */
+  /** Stores rows from one on. @param rows [count, width] @param turned positions [count] of turned keys, which are rounded by chance; others to the nearest */
   write(row: number, rows: Float32Array, turned: Int32Array | null = null): void {
     const { data, width, scales } = this;
     if (!scales) {
       // what `read` gave of float32 is here already
-      if (rows.buffer !== data.buffer) data.set(rows, row * width);
+      if (rows.buffer === data.buffer) return;
+      data.set(turned && data instanceof Float16Array ? byChance(rows, width, turned, row) : rows, row * width);
       return;
     }
     const bits = new Int32Array(rows.buffer, rows.byteOffset, rows.length);
@@ -88,10 +89,9 @@ export class StoredRows {
         for (let n = from; n < from + width; n++) data[at + n] = rows[n]! * factor + ROUND - ROUND;
         continue;
       }
-      let state = Math.imul(turned[i]! + 1, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b) | 1;
+      let state = seedOf(row, turned[i]!);
       for (let n = from; n < from + width; n++) {
-        // xorshift
-        state ^= state << 13;
+        state ^= state << 13; // xorshift
         state ^= state >>> 17;
         state ^= state << 5;
         // cut off above 0: quicker than Math.floor. The largest number may lie a little beyond 127
@@ -114,4 +114,26 @@ export class StoredRows {
 /** Added and taken away, leaves the nearest integer, halves to even, of numbers far below 2^51. */
 const ROUND = 1.5 * 2 ** 52;
 const PER_CHANCE = 2 ** -24;
+
+/** Of the chance with which a row is rounded, never 0. */
+const seedOf = (row: number, position: number): number =>
+  Math.imul(position + 1, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b) | 1;
+
+/** Digits of a float32 beyond float16's. */
+const BEYOND = 0x1fff;
+
+/** Rows rounded up or down to what float16 holds of them. */
+function byChance(rows: Float32Array, width: number, turned: Int32Array, row: number): Float32Array {
+  const bits = new Int32Array(rows.length), given = new Int32Array(rows.buffer, rows.byteOffset, rows.length);
+  for (let from = 0, i = 0; from < rows.length; from += width, i++) {
+    let state = seedOf(row + i, turned[i]!);
+    for (let n = from; n < from + width; n++) {
+      state ^= state << 13; // xorshift
+      state ^= state >>> 17;
+      state ^= state << 5;
+      bits[n] = given[n]! + (state & BEYOND) & ~BEYOND;
+    }
+  }
+  return new Float32Array(bits.buffer);
+}
 const float = new Float32Array(1), floatBits = new Int32Array(float.buffer);

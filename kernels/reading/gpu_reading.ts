@@ -115,6 +115,9 @@ export class GpuReading implements Reading {
     slots.turns = this.turns;
   }
 
+  /** Kernels compute with rows as they are stored. */
+  readonly widenedBytes = 0;
+
   get kvType(): KvType {
     return this.memory.cache.type;
   }

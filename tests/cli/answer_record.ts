@@ -24,6 +24,7 @@ export const record: AnswerRecord = {
     capacitySlots: 1806,
     bytes: 84_520_800,
     type: "f32",
+    widenedBytes: 0,
     compactions: 57,
     peakLiveSlots: 1536,
     evictedSlots: 29_100,

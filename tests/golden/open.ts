@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { loadOnnxRuntimeNode } from "../../cli/runtimes/native.ts";
 import { openCpu } from "../../core/engine/cpu.ts";
 import type { Engine } from "../../core/engine/engine.ts";
-import { type GpuFeatures, NO_FEATURES } from "../../core/engine/features.ts";
+import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openSafetensors, readSafetensors } from "../../core/engine/safetensors.ts";
@@ -66,7 +66,7 @@ export function isSupported(architecture: string): boolean {
 }
 
 export interface OpenOptions {
-  features?: Partial<GpuFeatures>;
+  features?: Partial<GraphFeatures>;
   weights?: WeightFormat;
   threads?: number;
   packs?: (model: ModelFile) => Promise<Packs>;
