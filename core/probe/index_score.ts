@@ -98,7 +98,9 @@ export function meanIndexScore(
 
 /** Slots in front, whose tokens stay anyway, get as much as the best of the others. @param first slots in front */
 export function sinksAsBest(scores: Float32Array, first: number): Float32Array {
-  return scores.fill(scores.subarray(first).reduce((most, score) => Math.max(most, score), -Infinity), 0, first);
+  let most = -Infinity;
+  for (let slot = first; slot < scores.length; slot++) most = Math.max(most, scores[slot]!);
+  return scores.fill(most, 0, first);
 }
 
 /** x Wᵀ + b of rows x. @param matrix [columns, width of a row] */

@@ -44,8 +44,9 @@ export const indexer = ({ rows = INDEX_ROWS, weighted = false }: IndexerOptions 
       const { keys, places } = distinctKeys(cache, heads), count = keys.length / facts.dim;
       return graph.score(queries, perPair(facts), keys).then((found) =>
         heads.forEach((head, h) => {
-          const group = found.subarray((groups > 1 ? h : 0) * count), age = ages?.[h] ?? 0, first = cache.start[head]!;
-          const own = Float32Array.from(places[h]!, (place) => group[place]!);
+          const own = new Float32Array(cache.live[head]!), first = cache.start[head]!, age = ages?.[h] ?? 0;
+          const from = (groups > 1 ? h : 0) * count, at = places[h]!;
+          for (let slot = 0; slot < own.length; slot++) own[slot] = found[from + at[slot]!]!;
           if (age !== 0) {
             for (let slot = 0; slot < own.length; slot++) {
               own[slot]! -= age * ageTerm(nextPosition - 1 - cache.position[first + slot]!);
@@ -80,22 +81,23 @@ function distinctKeys(cache: KvCache, heads: readonly number[]): { keys: Float32
   const dim = cache.width("indexerKey"), all = heads.map((head) => cache.sources(head));
   const keys = heads.map((head) => cache.attribute("indexerKey", head)),
     places = all.map(({ length }) => new Int32Array(length));
-  const found = new Float32Array(dim * all.reduce((sum, { length }) => sum + length, 0)), at = all.map(() => 0);
-  let count = 0;
+  const found = new Float32Array(dim * all.reduce((sum, { length }) => sum + length, 0)),
+    at = new Int32Array(all.length);
   // sources of a head ascend, but for slots of several tokens, which stand anywhere: of the heads' next slots the lowest goes first
-  while (true) {
+  const next = Float64Array.from(all, (sources) => sources[0] ?? Infinity);
+  const take = (h: number, place: number) => {
+    const sources = all[h]!, slot = at[h]!++;
+    places[h]![slot] = place;
+    next[h] = slot + 1 < sources.length ? sources[slot + 1]! : Infinity;
+  };
+  for (let count = 0;; count++) {
     let token = Infinity, from = -1;
-    for (let h = 0; h < all.length; h++) {
-      const next = at[h]! < all[h]!.length ? all[h]![at[h]!]! : Infinity;
-      if (next < token) [token, from] = [next, h];
-    }
-    if (from < 0) break;
-    const slot = at[from]! * dim;
-    for (let i = 0; i < dim; i++) found[count * dim + i] = keys[from]![slot + i]!;
-    for (let h = from; h < all.length; h++) {
-      if (all[h]![at[h]!] === token && (h === from || token !== MEMORY_SOURCE)) places[h]![at[h]!++] = count;
-    }
-    count++;
+    for (let h = 0; h < next.length; h++) if (next[h]! < token) token = next[from = h]!;
+    if (from < 0) return { keys: found.subarray(0, count * dim), places };
+    const own = keys[from]!, end = (at[from]! + 1) * dim;
+    for (let i = end - dim, to = count * dim; i < end; i++, to++) found[to] = own[i]!;
+    take(from, count);
+    if (token === MEMORY_SOURCE) continue;
+    for (let h = from + 1; h < next.length; h++) if (next[h] === token) take(h, count);
   }
-  return { keys: found.subarray(0, count * dim), places };
 }
