@@ -268,6 +268,30 @@ export class KvCache {
   }
 
   /**
+   * Moves the slots that stay to the front of their heads' runs. Pool by pool, so that each is walked once: that takes half as long as moving slot by slot
+   * what all pools have of it.
+   * @param keep per head ascending slots
+   */
+  gather(keep: readonly Int32Array[]): void {
+    // runs of neighbouring slots move as one block: to, from and end of each
+    const runs: number[] = [];
+    keep.forEach((slots, head) => {
+      const start = this.start[head]!;
+      for (let to = 0; to < slots.length;) {
+        const first = to, from = slots[to]!;
+        while (to < slots.length && slots[to] === from + to - first) to++;
+        if (from !== first) runs.push(start + first, start + from, start + from + to - first);
+      }
+      this.live[head] = slots.length;
+    });
+    for (const [pool, width] of [[this.source, 1], [this.position, 1], ...this.pools()] as const) {
+      for (let i = 0; i < runs.length; i += 3) {
+        pool.copyWithin(runs[i]! * width, runs[i + 1]! * width, runs[i + 2]! * width);
+      }
+    }
+  }
+
+  /**
    * Lays the heads' runs out anew, one after the other, so that every head has as much room beyond its live slots as the others. Nothing is allocated:
    * live slots move within the pool.
    */

@@ -20,21 +20,12 @@ export function compact(
 ): number {
   const { kvHeads } = cache.shape;
   const longest = keep.reduce((most, slots) => Math.max(most, slots.length), 0);
-  for (let head = 0; head < cache.heads; head++) {
-    const slots = keep[head]!, start = cache.start[head]!;
-    // runs of neighbouring slots move as one block
-    for (let to = 0; to < slots.length;) {
-      const from = slots[to]!;
-      let length = 1;
-      while (to + length < slots.length && slots[to + length] === from + length) length++;
-      cache.move(start + from, start + to, length);
-      to += length;
+  cache.gather(keep);
+  if (positions === "compact") {
+    for (let head = 0; head < cache.heads; head++) {
+      const live = cache.live[head]!, rope = ropes.of(Math.floor(head / kvHeads));
+      cache.turn(head, live, rope, (slot) => slot < sinks ? slot : longest - live + slot);
     }
-    if (positions === "compact") {
-      const rope = ropes.of(Math.floor(head / kvHeads));
-      cache.turn(head, slots.length, rope, (slot) => slot < sinks ? slot : longest - slots.length + slot);
-    }
-    cache.live[head] = slots.length;
   }
   cache.layOut();
   if (positions !== "compact") return nextPosition;
