@@ -5,6 +5,10 @@
  * processor time that it took, which other load hardly touches.
  *
  *   npm run decode-speed -- --budget 1024 --decode-budget 256 --rounds 30 --threads 2
+ *
+ * Whole policies can be compared so, too, such as what reading a latent memory takes of every token; it takes as long whatever the memory holds:
+ *
+ *   npm run decode-speed -- --against indexer --policies indexmem --block 64 --rounds 10 --threads 1
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -23,6 +27,7 @@ const { values: flags } = parseArgs({
     budget: { type: "string", default: "1024" },
     "decode-budget": { type: "string", default: "256" },
     policies: { type: "string", default: Object.keys(stages.decode).join(",") },
+    against: { type: "string", default: "keep" },
     rounds: { type: "string", default: "30" },
     block: { type: "string", default: String(DECODE_BLOCK) },
     threads: { type: "string", default: "2" },
@@ -36,11 +41,13 @@ const [slots, decodeBudget, rounds, block, threads] = [
   flags.block,
   flags.threads,
 ].map(Number) as [number, number, number, number, number];
-const names = ["keep", ...flags.policies.split(",").filter((name) => name !== "keep")];
+const { against } = flags;
+const names = [against, ...flags.policies.split(",").filter((name) => name !== against)];
 
 const models = new Map<string, EngineModel>();
 async function readerFor(name: string): Promise<Reader> {
-  const spec = `probe=question,decode=${name}`, policy = parsePolicy(spec), key = spell(featuresFor(policy));
+  const spec = Object.hasOwn(stages.decode, name) ? `probe=question,decode=${name}` : name;
+  const policy = parsePolicy(spec), key = spell(featuresFor(policy));
   let model = models.get(key);
   if (!model) models.set(key, model = await openForBench(flags.model, spec, threads));
   const chunkTokens = 512, reserve = decodeBudget + block + 1;
@@ -53,6 +60,7 @@ async function readerFor(name: string): Promise<Reader> {
       reserve,
       unboundedPositions: true,
       availableBytes: 16e9,
+      packs: model.engine.packs,
     }),
     tokenizer: model.tokenizer,
     chunkTokens,
@@ -93,11 +101,11 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 console.log(
-  "| decode policy | ms per token | tokens/s | speed against keep | CPU ms per token | CPU against keep | of it the policy's own |\n" +
+  `| policy | ms per token | tokens/s | speed against ${against} | CPU ms per token | CPU against ${against} | of it the policy's own |\n` +
     "| --- | --- | --- | --- | --- | --- | --- |",
 );
 for (const [name, mine] of times) {
-  const other = times.get("keep")!, reader = readers.get(name)!;
+  const other = times.get(against)!, reader = readers.get(name)!;
   const [wall, cpu] = (["wall", "cpu"] as const).map((what) => ({
     own: median(mine.map((block) => block[what])),
     ratio: median(mine.map((block, round) => block[what] / other[round]![what])),
