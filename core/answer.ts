@@ -1,58 +1,42 @@
 /** THE STORY: documents go in, one chunk at a time, the memory stays as large as it was, and an answer comes out. */
-import { type BudgetRequest, defaultChunk, resolveBudget } from "./budget.ts";
-import { chunks } from "./text/chunks.ts";
 import { decode } from "./decode/write.ts";
-import { readText, type Source } from "./text/document.ts";
 import { writingRoom } from "./decode/room.ts";
-import { BudgetError, InterruptedError } from "./errors.ts";
 import type { LoadedModel } from "./model.ts";
+import { clampWarning, type Memory, type MemoryRequest, openMemory } from "./memory.ts";
 import { Notes, tidy } from "./notes.ts";
-import { defaultPolicies, parsePolicy } from "./policies.ts";
-import { type Policy, policyRecord } from "./policy.ts";
-import { renderPrompt } from "./text/prompt.ts";
-import type { Reading } from "./reading.ts";
-import { answerTokens, plainTail, questionTokens, recalledTail } from "./tail.ts";
-import type { AnswerEvent, AnswerRecord, Positions, SourceRecord } from "./record.ts";
+import { parsePolicy } from "./policies.ts";
+import { policyRecord } from "./policy.ts";
+import { read, type ReadOptions, throwIfAborted } from "./read.ts";
+import type { AnswerEvent, AnswerRecord } from "./record.ts";
+import { plainTail, questionTokens, recalledTail } from "./tail.ts";
+import type { Source } from "./text/document.ts";
 
-export interface AnswerRequest {
+/** What is asked of a memory. */
+export interface Question {
   command: "ask" | "summarize";
-  sources: Source[];
   /** The question, or what to write. */
   instruction: string;
-  system?: string;
   /** First words of the answer, which the model goes on from: they keep a small model to the matter. */
   opening?: string;
-  /** Must ask the graph for no more than the policy that the model was opened with. */
-  policy: string;
-  budget: BudgetRequest;
-  /** Tokens per forward pass. Default: 512, on a GPU more (`defaultChunk`). */
-  chunkTokens?: number;
-  positions: "auto" | Positions;
   maxTokens: number;
+  /** Write `maxTokens` whatever they are: for measurements. */
+  ignoreStops?: boolean;
+  /** Peak memory of this process, for the record. */
+  peakRssBytes: () => number;
+  signal?: AbortSignal;
+}
+
+export interface AnswerRequest extends Question, MemoryRequest, Pick<ReadOptions, "collectGarbage"> {
+  sources: Source[];
   /** False: the document is read before its questions are known, and no policy may ask with them. Default true. */
   questionKnown?: boolean;
   /** Written tokens that stay in memory, under a decode policy that evicts; at least 16. Default 512. */
   decodeBudget?: number;
   /** Write notes along the way and answer with them (`notes.ts`): so many to twice as many, of so many tokens each. */
   notes?: { wanted: number; tokens: number };
-  /** Write `maxTokens` whatever they are: for measurements. */
-  ignoreStops?: boolean;
   /** Refuse to evict anything. */
   strict: boolean;
-  /** Most bytes that the cache may take. */
-  availableBytes: number;
-  /** Peak memory of this process, for the record. */
-  peakRssBytes: () => number;
-  /**
-   * Frees memory that is no longer used, where the runtime lets itself be asked. Every pass leaves new rows behind in buffers of its own; a runtime that
-   * collects them when it likes lets the peak creep up with the document.
-   */
-  collectGarbage?: () => void;
-  signal?: AbortSignal;
 }
-
-/** Chunks between two requests to collect garbage: often enough for a flat peak, seldom enough to cost nothing. */
-const COLLECT_EVERY = 2;
 
 /**
  * Reads the sources and answers.
@@ -62,169 +46,36 @@ const COLLECT_EVERY = 2;
  * @throws {InterruptedError} when the signal aborts
  */
 export async function* answer(model: LoadedModel, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
-  const { tokenizer, config } = model;
-  const policy = parsePolicy(request.policy);
-  const chunkTokens = request.chunkTokens ?? defaultChunk(model.device.kind, request.budget, config);
-  const warnings: string[] = [];
-
-  const prompt = renderPrompt(tokenizer, request);
-  const head = tokenizer.encode(prompt.head, { control: true });
-  const opening = request.opening ?? "";
-  const tail = plainTail(tokenizer, request);
-  const writing = writingRoom(policy, { ...request, noteTokens: request.notes?.tokens });
-  const reserve = tail.length + policy.recall.tokens + writing.slots;
-  const documentBytes = request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0);
-  const budget = resolveBudget({
-    config,
-    policy,
-    request: request.budget,
-    chunkTokens,
-    reserve,
-    decodeBudget: writing.budget,
-    unboundedPositions: request.positions === "original",
-    availableBytes: request.availableBytes,
-    documentTokens: documentBytes + head.length,
-    allocation: await model.allocation(policy, {
-      chunkTokens,
-      reserve,
-      decodeBudget: writing.budget,
-    }),
-  });
-  if (budget.clampedFrom !== null) {
-    yield {
-      type: "warning",
-      message:
-        `A budget of ${budget.clampedFrom} slots is more than the ${config.trainedPositions} positions of ${model.name} allow: ` +
-        `reading with ${budget.slots}`,
-    };
-  }
-  using reader = await model.openReading(policy, {
-    budget,
-    chunkTokens,
-    reserve,
-    positions: request.positions,
+  const { tokenizer } = model, policy = parsePolicy(request.policy), tail = plainTail(tokenizer, request);
+  using memory = await openMemory(model, request, {
+    tailTokens: tail.length,
+    writing: writingRoom(policy, { ...request, noteTokens: request.notes?.tokens }),
     questionTokens: request.questionKnown === false ? [] : questionTokens(tokenizer, request.instruction),
-    answerTokens: answerTokens(tokenizer, request),
-    headTokens: head.length,
-    tokenizer,
-    decodeBudget: writing.budget,
+    opening: request.opening,
+    documentBytes: request.sources.reduce((sum, source) => sum + (source.size ?? Infinity), 0),
   });
+  const warning = clampWarning(memory);
+  if (warning) yield { type: "warning", message: warning };
 
-  const sources: SourceRecord[] = [];
-  const passages: AnswerRecord["passages"] = [];
-  const notes = request.notes ? new Notes(request.notes.wanted, budget.slots) : null;
-  let decoded = 0, chunksRead = 0, decodeMs = 0, finish: AnswerRecord["finish"] = "stop", whole = "";
-  const started = performance.now();
-
-  for await (const { chunk, last } of chunks(promptTokens(), chunkTokens)) {
-    throwIfAborted(request.signal);
-    refuseEviction(policy, request.strict, reader, chunk.length, budget.slots);
-    await reader.read(chunk, async () => {
-      const to = reader.tokensRead;
-      // a document that fits is summarised as a whole
-      const single = last && notes?.stretchStart === 0 && reader.compactions === 0 && to <= budget.slots;
-      if (notes?.due(to, last) && !single) notes.add(to, await reader.aside(notes.stretchStart, takeNote));
-    });
-    while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
-    if (++chunksRead % COLLECT_EVERY === 0) request.collectGarbage?.();
-    yield progress("prefill", reader.tokensRead);
-  }
-  while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
-  const coverage = await reader.coverage(head.length);
-  let prefillMs = performance.now() - started - decodeMs, prefillTokens = reader.tokensRead;
+  const { reader } = memory, notes = request.notes ? new Notes(request.notes.wanted, memory.budget.slots) : null;
+  const noting = { tokens: 0, ms: 0 };
+  const whileWhole = async (last: boolean) => {
+    const to = reader.tokensRead;
+    // a document that fits is summarised as a whole
+    const single = last && notes?.stretchStart === 0 && reader.compactions === 0 && to <= memory.budget.slots;
+    if (notes?.due(to, last) && !single) notes.add(to, await reader.aside(notes.stretchStart, takeNote));
+  };
+  yield* read(memory, request.sources, { ...request, whileWhole });
+  memory.spent.ms -= noting.ms;
 
   const noted = notes?.distinct() ?? [];
-  if (noted.length > 0) {
-    whole = noted.map(({ text }) => `- ${text}`).join("\n");
-    yield { type: "text", text: whole };
-  } else {
-    const { tokens, passages: recalled } = await recalledTail(reader, tokenizer, request, head.length);
-    passages.push(...recalled);
-    if (opening) {
-      whole = opening;
-      yield { type: "text", text: opening };
-    }
-    for await (const step of decode(reader, tokenizer, tokens, request.maxTokens, request.ignoreStops)) {
-      throwIfAborted(request.signal);
-      if (step.tokens === 1) {
-        prefillMs = performance.now() - started - decodeMs;
-        prefillTokens = reader.tokensRead;
-      }
-      if (step.text) {
-        whole += step.text;
-        yield { type: "text", text: step.text };
-      }
-      yield progress("decode", step.tokens);
-      finish = step.finish ?? finish;
-      decoded = step.tokens;
-    }
-    decodeMs = performance.now() - started - prefillMs;
+  if (noted.length === 0) {
+    yield* respond(memory, request, noting);
+    return;
   }
-
-  yield {
-    type: "result",
-    record: {
-      schema: "palimpsest.answer/1",
-      command: request.command,
-      answer: whole.trim(),
-      finish,
-      model: {
-        name: model.name,
-        architecture: config.architecture,
-        sha256: model.sha256,
-        trainedPositions: config.trainedPositions,
-      },
-      device: model.device,
-      policy: policyRecord(policy),
-      document: { sources, tokens: sources.reduce((sum, source) => sum + source.tokens, 0) },
-      kv: {
-        budgetSlots: budget.slots,
-        capacitySlots: budget.capacity,
-        bytes: reader.kvBytes,
-        type: reader.kvType,
-        widenedBytes: reader.widenedBytes,
-        compactions: reader.compactions,
-        peakLiveSlots: reader.peakLiveSlots,
-        evictedSlots: reader.evicted,
-        decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
-        evictedWrittenSlots: reader.evictedWritten,
-        positions: reader.positions,
-        coverage,
-      },
-      passages,
-      timing: {
-        loadMs: model.loadMs,
-        prefillTokens,
-        prefillMs,
-        policyMs: reader.policyMs,
-        decodeTokens: decoded,
-        decodeMs,
-        peakRssBytes: request.peakRssBytes(),
-      },
-    },
-  };
-
-  /** bytes → text → tokens of the head and all documents, as they arrive. */
-  async function* promptTokens(): AsyncGenerator<number[]> {
-    yield head;
-    for (const source of request.sources) {
-      const document = readText(source, (message) => warnings.push(message));
-      const record: SourceRecord = { name: source.name, type: document.type, bytes: 0, tokens: 0 };
-      sources.push(record);
-      const stream = tokenizer.stream();
-      const label = request.sources.length > 1 ? `${sources.length > 1 ? "\n\n" : ""}[${source.name}]\n\n` : "";
-      if (label) yield stream.push(label);
-      for await (const piece of document) {
-        const tokens = stream.push(piece);
-        record.tokens += tokens.length;
-        yield tokens;
-      }
-      const tokens = stream.finish();
-      record.tokens += tokens.length;
-      record.bytes = document.bytes;
-      yield tokens;
-    }
-  }
+  const whole = noted.map(({ text }) => `- ${text}`).join("\n"), coverage = await reader.coverage(memory.head.length);
+  yield { type: "text", text: whole };
+  yield { type: "result", record: recordOf(memory, request, { whole, coverage, decoded: noting }) };
 
   async function takeNote(): Promise<string> {
     const noteStarted = performance.now();
@@ -234,28 +85,98 @@ export async function* answer(model: LoadedModel, request: AnswerRequest): Async
       text += step.text;
       tokens = step.tokens;
     }
-    decoded += tokens;
-    decodeMs += performance.now() - noteStarted;
+    noting.tokens += tokens;
+    noting.ms += performance.now() - noteStarted;
     return tidy(text); // a list item needs no opening
   }
+}
 
-  function progress(phase: "prefill" | "decode", done: number): AnswerEvent {
-    return { type: "progress", phase, done, liveSlots: Math.round(reader.liveSlots), budgetSlots: budget.slots };
+/**
+ * Answers from what a memory holds, which what is written then follows.
+ * @param before what was written while reading
+ * @throws {InterruptedError} when the signal aborts
+ */
+export async function* respond(
+  memory: Memory,
+  question: Question,
+  before = { tokens: 0, ms: 0 },
+): AsyncGenerator<AnswerEvent> {
+  const { reader, model: { tokenizer }, head, system, budget } = memory, { opening = "" } = question;
+  const coverage = await reader.coverage(head.length);
+  const started = performance.now(), readBefore = reader.tokensRead, { spent } = memory;
+  let prefill = spent, decoded = before, whole = opening, finish: AnswerRecord["finish"] = "stop";
+  const { tokens, passages } = await recalledTail(reader, tokenizer, { ...question, system }, head.length);
+  if (opening) yield { type: "text", text: opening };
+  for await (const step of decode(reader, tokenizer, tokens, question.maxTokens, question.ignoreStops)) {
+    throwIfAborted(question.signal);
+    const ms = performance.now() - started;
+    if (step.tokens === 1) prefill = { tokens: spent.tokens + reader.tokensRead - readBefore, ms: spent.ms + ms };
+    if (step.text) {
+      whole += step.text;
+      yield { type: "text", text: step.text };
+    }
+    yield {
+      type: "progress",
+      phase: "decode",
+      done: step.tokens,
+      liveSlots: Math.round(reader.liveSlots),
+      budgetSlots: budget.slots,
+    };
+    finish = step.finish ?? finish;
+    decoded = { tokens: before.tokens + step.tokens, ms: before.ms + spent.ms + ms - prefill.ms };
   }
+  yield { type: "result", record: recordOf(memory, question, { whole, finish, coverage, passages, prefill, decoded }) };
 }
 
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new InterruptedError("Interrupted");
-}
-
-/** `full` and `--strict` promise that nothing is evicted: say what does not fit before it is forwarded. */
-function refuseEviction(policy: Policy, strict: boolean, reader: Reading, chunk: number, slots: number): void {
-  if (policy.evicts && !strict) return;
-  const tokens = reader.tokensRead + chunk;
-  if (tokens <= slots) return;
-  throw new BudgetError(
-    `The document does not fit: after ${tokens} tokens it is longer than the budget of ${slots} slots and ` +
-      (strict ? "--strict forbids eviction" : `policy "full" evicts nothing`) +
-      `; use ${strict ? `no --strict` : `--policy ${defaultPolicies.ask}`}, or a larger --kv-budget`,
-  );
+function recordOf(
+  { model, policy, reader, budget, writing, sources, spent }: Memory,
+  { command, peakRssBytes }: Question,
+  { whole, finish = "stop", coverage, passages = [], prefill = spent, decoded }:
+    & { whole: string; coverage: number[]; decoded: Memory["spent"] }
+    & Partial<{
+      finish: AnswerRecord["finish"];
+      passages: AnswerRecord["passages"];
+      prefill: Memory["spent"];
+    }>,
+): AnswerRecord {
+  const { config } = model;
+  return {
+    schema: "palimpsest.answer/1",
+    command,
+    answer: whole.trim(),
+    finish,
+    model: {
+      name: model.name,
+      architecture: config.architecture,
+      sha256: model.sha256,
+      trainedPositions: config.trainedPositions,
+    },
+    device: model.device,
+    policy: policyRecord(policy),
+    document: { sources, tokens: sources.reduce((sum, source) => sum + source.tokens, 0) },
+    kv: {
+      budgetSlots: budget.slots,
+      capacitySlots: budget.capacity,
+      bytes: reader.kvBytes,
+      type: reader.kvType,
+      widenedBytes: reader.widenedBytes,
+      compactions: reader.compactions,
+      peakLiveSlots: reader.peakLiveSlots,
+      evictedSlots: reader.evicted,
+      decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
+      evictedWrittenSlots: reader.evictedWritten,
+      positions: reader.positions,
+      coverage,
+    },
+    passages,
+    timing: {
+      loadMs: model.loadMs,
+      prefillTokens: prefill.tokens,
+      prefillMs: prefill.ms,
+      policyMs: reader.policyMs,
+      decodeTokens: decoded.tokens,
+      decodeMs: decoded.ms,
+      peakRssBytes: peakRssBytes(),
+    },
+  };
 }

@@ -16,7 +16,7 @@ export function questionTokens(tokenizer: Tokenizer, instruction: string): numbe
 }
 
 /** Tokens with which an answer would begin, whatever the question: the end of the user's turn and the start of the assistant's. */
-export function answerTokens(tokenizer: Tokenizer, request: PromptRequest): number[] {
+export function answerTokens(tokenizer: Tokenizer, request: TailRequest): number[] {
   return plainTail(tokenizer, { ...request, instruction: "" });
 }
 
