@@ -259,6 +259,19 @@ export class KvCache {
     for (const { pool, width } of this.attributes.values()) yield [pool, width];
   }
 
+  /** All that is known of slots, by name: the same names in the same order for the same policy and type. */
+  namedPools(): [name: string, pool: Pool[0] | Int32Array, width: number][] {
+    const rows = (name: string, { pools }: StoredRows) =>
+      pools.map(([pool, width], i): [string, Pool[0], number] => [i === 0 ? name : `${name}.scales`, pool, width]);
+    return [
+      ...rows("keys", this.allKeys),
+      ...rows("values", this.allValues),
+      ["source", this.source, 1],
+      ["position", this.position, 1],
+      ...Array.from(this.attributes, ([name, { pool, width }]): [string, Float32Array, number] => [name, pool, width]),
+    ];
+  }
+
   /** Moves `count` slots from `from` to `to`, both counted in the pool; they may overlap. */
   move(from: number, to: number, count: number): void {
     if (from === to || count === 0) return;
@@ -296,6 +309,19 @@ export class KvCache {
    * live slots move within the pool.
    */
   layOut(): void {
+    const starts = this.shareOut();
+    // those that go left first, from the left; then those that go right, from the right: no run lands on one that has not moved yet
+    for (let head = 0; head < this.heads; head++) {
+      if (starts[head]! < this.start[head]!) this.move(this.start[head]!, starts[head]!, this.live[head]!);
+    }
+    for (let head = this.heads - 1; head >= 0; head--) {
+      if (starts[head]! > this.start[head]!) this.move(this.start[head]!, starts[head]!, this.live[head]!);
+    }
+    this.start.set(starts);
+  }
+
+  /** Gives every head as much room beyond its live slots as the others, one run after the other. @returns where each run shall start */
+  private shareOut(): Int32Array {
     let live = 0;
     for (const count of this.live) live += count;
     const free = Math.floor((this.heads * this.capacity - live) / this.heads);
@@ -305,14 +331,12 @@ export class KvCache {
       this.room[head] = this.live[head]! + free;
       at += this.room[head]!;
     }
-    // those that go left first, from the left; then those that go right, from the right: no run lands on one that has not moved yet
-    for (let head = 0; head < this.heads; head++) {
-      if (starts[head]! < this.start[head]!) this.move(this.start[head]!, starts[head]!, this.live[head]!);
-    }
-    for (let head = this.heads - 1; head >= 0; head--) {
-      if (starts[head]! > this.start[head]!) this.move(this.start[head]!, starts[head]!, this.live[head]!);
-    }
-    this.start.set(starts);
+    return starts;
+  }
+
+  /** Lays out runs for live slots that are not there yet: a saved state's. */
+  placeRuns(): void {
+    this.start.set(this.shareOut());
   }
 
   /**

@@ -4,6 +4,7 @@ import type { WritingRoom } from "./decode/room.ts";
 import type { LoadedModel } from "./model.ts";
 import { parsePolicy } from "./policies.ts";
 import type { Policy } from "./policy.ts";
+import type { Progress } from "./read.ts";
 import type { Reading } from "./reading.ts";
 import type { Positions, SourceRecord } from "./record.ts";
 import { answerTokens } from "./tail.ts";
@@ -50,8 +51,10 @@ export interface Memory extends Disposable {
   readonly head: readonly number[];
   /** What was read, in order; the last one's counts grow while it is read. */
   readonly sources: SourceRecord[];
-  /** What reading took: tokens that this process forwarded, and the time for them. */
+  /** What reading took: tokens that were forwarded, and the time for them. */
   readonly spent: { tokens: number; ms: number };
+  /** How far reading is; null before and after it. */
+  progress: Progress | null;
 }
 
 /**
@@ -99,6 +102,7 @@ export async function openMemory(model: LoadedModel, request: MemoryRequest, roo
     head,
     sources: [],
     spent: { tokens: 0, ms: 0 },
+    progress: null,
     [Symbol.dispose]: () => reader[Symbol.dispose](),
   };
 }

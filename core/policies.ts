@@ -15,6 +15,9 @@ interface NamedPolicy {
 
 const base = { allocate: "uniform", compensate: "drop", recall: "none", decode: "keep" };
 
+/** Raised when any policy would keep other slots than before: saved states of other versions are refused. */
+export const POLICIES_VERSION = 1;
+
 /** What `palimpsest policies` shows. */
 export const policies: Record<string, NamedPolicy> = {
   question: {

@@ -1,10 +1,28 @@
 /** Reading: documents go in, one chunk at a time, and the memory stays as large as it was. bytes → text → tokens → chunks → forward → … → compact. */
-import { BudgetError, InterruptedError } from "./errors.ts";
+import { BudgetError, InputError, InterruptedError } from "./errors.ts";
 import type { Memory } from "./memory.ts";
+import { sha256 } from "./pack/sha256.ts";
 import { defaultPolicies } from "./policies.ts";
 import type { AnswerEvent, SourceRecord } from "./record.ts";
 import { chunks } from "./text/chunks.ts";
 import { readText, type Source } from "./text/document.ts";
+
+/** How far reading is, so that it can be taken up again where it stopped. */
+export interface Progress {
+  /** Chunks that were read. */
+  chunks: number;
+  /** SHA-256 of their tokens: each chunk's with that of those before it. */
+  digest: string;
+  /** What the memory held before: tokens and documents. */
+  tokensBefore: number;
+  sourcesBefore: number;
+}
+
+/** Hashes bytes as they come. */
+export interface Hash {
+  update(bytes: Uint8Array): void;
+  hex(): string;
+}
 
 export interface ReadOptions {
   /** Refuse to evict anything. */
@@ -17,32 +35,46 @@ export interface ReadOptions {
    */
   collectGarbage?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
+  /** SHA-256 of every document, for its record. */
+  hash?: () => Hash;
 }
 
 /** Chunks between two requests to collect garbage: often enough for a flat peak, seldom enough to cost nothing. */
 const COLLECT_EVERY = 2;
 
 /**
- * Reads documents into a memory, behind what it holds.
+ * Reads documents into a memory, behind what it holds. Where reading was interrupted (`progress`), it goes on there: the documents are tokenised from their
+ * start again, and what was read is compared by its digest instead of being forwarded.
  * @throws {BudgetError} when something would be evicted under `full` or `strict`
- * @throws {InputError} for an empty or unreadable document
+ * @throws {InputError} for an empty or unreadable document, or other documents than those whose reading was interrupted
  * @throws {InterruptedError} when the signal aborts
  */
 export async function* read(memory: Memory, sources: Source[], options: ReadOptions = {}): AsyncGenerator<AnswerEvent> {
   const { reader, budget } = memory, warnings: string[] = [], before = reader.tokensRead;
-  let chunksRead = 0;
+  const since: Progress = memory.progress ??
+    { chunks: 0, digest: "", tokensBefore: before, sourcesBefore: memory.sources.length };
+  memory.sources.length = since.sourcesBefore;
+  memory.progress = since;
+  let chunksRead = 0, digest = "";
   const told = function* (): Generator<AnswerEvent> {
     while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
   };
   const spentBefore = { ...memory.spent }, started = performance.now();
-  for await (const { chunk, last } of chunks(promptTokens(memory, sources, warnings), memory.chunkTokens)) {
+  const tokens = promptTokens(memory, sources, since.tokensBefore === 0, warnings, options.hash);
+  for await (const { chunk, last } of chunks(tokens, memory.chunkTokens)) {
     throwIfAborted(options.signal);
+    digest = await sha256(new TextEncoder().encode(`${digest} ${chunk.join(" ")}`));
+    if (++chunksRead <= since.chunks) {
+      if (chunksRead === since.chunks && digest !== since.digest) throw otherDocuments(sources);
+      continue;
+    }
     refuseEviction(memory, options.strict ?? false, chunk.length);
     await reader.read(chunk, () => options.whileWhole?.(last) ?? Promise.resolve());
     memory.spent.tokens = spentBefore.tokens + reader.tokensRead - before;
     memory.spent.ms = spentBefore.ms + performance.now() - started;
+    memory.progress = { ...since, chunks: chunksRead, digest };
     yield* told();
-    if (++chunksRead % COLLECT_EVERY === 0) options.collectGarbage?.();
+    if (chunksRead % COLLECT_EVERY === 0) options.collectGarbage?.();
     yield {
       type: "progress",
       phase: "prefill",
@@ -51,20 +83,38 @@ export async function* read(memory: Memory, sources: Source[], options: ReadOpti
       budgetSlots: budget.slots,
     };
   }
+  if (chunksRead < since.chunks) throw otherDocuments(sources);
+  memory.progress = null;
   yield* told();
 }
+
+const otherDocuments = (sources: Source[]) =>
+  new InputError(
+    `${
+      sources.map(({ name }) => name).join(", ")
+    }: not what was being read when reading was interrupted; the same documents in the same order work, ` +
+      "or --fresh, which reads from the start",
+  );
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new InterruptedError("Interrupted");
 }
 
 /** bytes → text → tokens of the head and all documents, as they arrive. */
-async function* promptTokens(memory: Memory, sources: Source[], warnings: string[]): AsyncGenerator<number[]> {
+async function* promptTokens(
+  memory: Memory,
+  sources: Source[],
+  begins: boolean,
+  warnings: string[],
+  hash: ReadOptions["hash"],
+): AsyncGenerator<number[]> {
   const { model: { tokenizer }, head, sources: records } = memory;
-  if (memory.reader.tokensRead === 0) yield [...head];
+  if (begins) yield [...head];
   const several = records.length + sources.length > 1;
   for (const source of sources) {
-    const document = readText(source, (message) => warnings.push(message));
+    const hashed = hash?.();
+    const chunks = hashed ? watched(source.chunks, (bytes) => hashed.update(bytes)) : source.chunks;
+    const document = readText({ ...source, chunks }, (message) => warnings.push(message));
     const record: SourceRecord = { name: source.name, type: document.type, bytes: 0, tokens: 0 };
     records.push(record);
     const stream = tokenizer.stream();
@@ -78,7 +128,18 @@ async function* promptTokens(memory: Memory, sources: Source[], warnings: string
     const tokens = stream.finish();
     record.tokens += tokens.length;
     record.bytes = document.bytes;
+    if (hashed) record.sha256 = hashed.hex();
     yield tokens;
+  }
+}
+
+async function* watched(
+  pieces: AsyncIterable<Uint8Array>,
+  look: (piece: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    look(piece);
+    yield piece;
   }
 }
 

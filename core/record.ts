@@ -10,6 +10,8 @@ export interface SourceRecord {
   type: string;
   bytes: number;
   tokens: number;
+  /** Of its bytes, where they were hashed. */
+  sha256?: string;
 }
 
 /** One answered request. */

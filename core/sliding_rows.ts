@@ -43,6 +43,21 @@ export class SlidingRows {
     this.values = new Float32Array(this.heads * this.room * headDim);
   }
 
+  /** What is known beside the rows. */
+  get facts(): { live: number; shift: number; tokens: number } {
+    return { live: this.live, shift: this.shift, tokens: this.tokens };
+  }
+
+  /** Most rows that a head can have. */
+  get most(): number {
+    return this.shape.window - 1;
+  }
+
+  /** Room for rows that are put there next. */
+  restore({ live, shift, tokens }: { live: number; shift: number; tokens: number }): void {
+    Object.assign(this, { live, shift, tokens, start: 0 });
+  }
+
   /** A head's rows, a view: [live, headDim]. */
   keyRows(head: number): Float32Array {
     return this.rows(this.keys, head);

@@ -9,7 +9,8 @@ import { mostSalient, type Occurrence, occurrences, type Salience } from "../pac
 const CANDIDATES = 64;
 
 export class DocumentMean {
-  private readonly sum: Float64Array;
+  /** Of all embeddings, [hidden]. */
+  readonly sum: Float64Array;
   private count = 0;
   /** Embedding of the newest token, [hidden]. */
   readonly last: Float32Array;
@@ -42,6 +43,15 @@ export class DocumentMean {
       found.set(token, { token, first, last: again?.last ?? last });
     }
     this.candidates = this.mostOf(found.values(), CANDIDATES);
+  }
+
+  /** What is known beside the sum and the last embedding. */
+  get facts(): { count: number; before: number; salient: Occurrence[] } {
+    return { count: this.count, before: this.before, salient: this.candidates };
+  }
+
+  restore({ count, before, salient }: { count: number; before: number; salient: Occurrence[] }): void {
+    Object.assign(this, { count, before, candidates: salient });
   }
 
   /** The most salient tokens so far, in the order of their last occurrence. */

@@ -34,6 +34,13 @@ export class KnownText implements DocumentText {
     }
   }
 
+  /** Room for so many places and tokens that are put there next. */
+  restore(length: number): void {
+    this.sources = grown(this.sources, length);
+    this.tokens = grown(this.tokens, length);
+    this.length = length;
+  }
+
   /** Forgets what is farther than `margin` from every slot. @param end index in the prompt after the last token read */
   forget(cache: Pick<KvCache, "heads" | "sources">, end: number): void {
     const { sources, tokens, margin, length } = this;

@@ -1,0 +1,235 @@
+/**
+ * A memory that is kept in a file: read once, asked many times, read on. Everything that decides what its slots are stands in the file, and a memory restored
+ * from it answers as the one that was saved would have, bit for bit on the same device.
+ */
+import { writingRoom } from "../decode/room.ts";
+import { BudgetError, ModelError } from "../errors.ts";
+import type { FileSystem } from "../files.ts";
+import { type Memory, type MemoryRequest, openMemory } from "../memory.ts";
+import type { EngineModel } from "../model.ts";
+import { parsePolicy, POLICIES_VERSION } from "../policies.ts";
+import { policyRecord } from "../policy.ts";
+import type { Progress } from "../read.ts";
+import { Reader } from "../reader.ts";
+import type { PolicyRecord, SourceRecord } from "../record.ts";
+import { plainTail } from "../tail.ts";
+import type { Facts } from "./facts.ts";
+import { type StateFile, writeState } from "./file.ts";
+import { checkRestored, readingArrays, readingFacts, restoreFacts } from "./reading_state.ts";
+
+/** Tokens that a question may have without another room than a state was read with. */
+const QUESTION_TOKENS = 256;
+
+/** What a state is read with. It is asked with the same, but for `maxTokens` and longer questions, which take their room beside it. */
+export interface StateRequest extends MemoryRequest {
+  /** Tokens that an answer may have. Default 256. */
+  maxTokens?: number | undefined;
+  decodeBudget?: number | undefined;
+}
+
+/** What decides what a state's slots are. */
+interface Settings {
+  system: string | null;
+  policy: string;
+  positions: MemoryRequest["positions"];
+  budgetSlots: number;
+  chunkTokens: number;
+  /** Room for question and answer. */
+  tailTokens: number;
+  maxTokens: number;
+  decodeBudget: number | null;
+}
+
+export interface KeptMemory extends Memory {
+  readonly model: EngineModel;
+  readonly reader: Reader;
+  readonly settings: Settings;
+}
+
+/** What a state says of itself before a model is opened. */
+export interface StateSummary {
+  model: { name: string; sha256: string };
+  policy: string;
+  kvType: Reader["kvType"];
+  system: string | null;
+  sources: SourceRecord[];
+  /** Tokens read so far, where reading was interrupted; else null. */
+  interruptedAt: number | null;
+}
+
+/**
+ * An empty memory for documents whose questions are not known yet.
+ * @throws {BudgetError} when the budget is unusable
+ * @throws {UsageError} when the policy asks with the question
+ */
+export async function openKeptMemory(model: EngineModel, request: StateRequest): Promise<KeptMemory> {
+  const { maxTokens = 256, decodeBudget = null } = request;
+  const tailTokens = plainTail(model.tokenizer, { ...request, instruction: "" }).length + QUESTION_TOKENS;
+  const memory = await openMemory(model, request, {
+    tailTokens,
+    writing: writingRoom(parsePolicy(request.policy), { maxTokens, decodeBudget: decodeBudget ?? undefined }),
+    questionTokens: [],
+    documentBytes: Infinity,
+  });
+  const { budget, chunkTokens, system = null } = memory, { policy, positions } = request;
+  const settings = {
+    system,
+    policy,
+    positions,
+    budgetSlots: budget.slots,
+    chunkTokens,
+    tailTokens,
+    maxTokens,
+    decodeBudget,
+  };
+  return kept(memory, model, settings);
+}
+
+function kept(memory: Memory, model: EngineModel, settings: Settings): KeptMemory {
+  const { reader } = memory;
+  if (!(reader instanceof Reader)) throw new Error("States hold readings over arrays only");
+  return Object.assign(memory, { model, reader, settings });
+}
+
+/** Writes a memory, all of it or nothing. */
+export async function saveMemory(files: FileSystem, path: string, memory: KeptMemory): Promise<void> {
+  const { model, reader, settings, head, sources, spent, progress } = memory;
+  const facts = {
+    model: { name: model.name, architecture: model.config.architecture, sha256: model.sha256 },
+    policies: { version: POLICIES_VERSION, ...policyRecord(memory.policy), packs: packHashes(model) },
+    kvType: reader.kvType,
+    settings,
+    head,
+    sources,
+    spent,
+    progress,
+    reading: readingFacts(reader),
+  };
+  await writeState(files, path, facts, readingArrays(reader));
+}
+
+const packHashes = ({ engine: { packs } }: EngineModel) =>
+  Object.fromEntries(Object.entries(packs).map(([method, pack]) => [method, pack.sha256]));
+
+/** @throws {ModelError} when the file is no state */
+export function summaryOf({ facts }: StateFile): StateSummary {
+  const model = facts.object("model"), settings = facts.object("settings");
+  return {
+    model: { name: model.text("name", 4096), sha256: model.text("sha256", 64) },
+    policy: settings.text("policy", 4096),
+    kvType: facts.oneOf("kvType", ["f32", "f16", "int8"]),
+    system: settings.lacks("system") ? null : settings.text("system"),
+    sources: sourcesOf(facts),
+    interruptedAt: facts.lacks("progress") ? null : facts.object("reading").whole("tokensRead"),
+  };
+}
+
+/**
+ * A memory as it was saved.
+ * @param rooms of the question and the answer, where they may be larger than those that it was read with
+ * @throws {ModelError} when the state is another model's, another version's, damaged or unusable
+ * @throws {BudgetError} when what is asked for does not fit beside the slots
+ */
+export async function restoreMemory(
+  model: EngineModel,
+  state: StateFile,
+  { availableBytes, tailTokens = 0, maxTokens = 0 }: {
+    availableBytes: number;
+    tailTokens?: number;
+    maxTokens?: number;
+  },
+): Promise<KeptMemory> {
+  const { facts } = state, { refuse } = facts;
+  const settings = settingsOf(facts.object("settings")), summary = summaryOf(state);
+  if (summary.model.sha256 !== model.sha256) {
+    throw new ModelError(
+      `Cannot use state ${state.path}: it was made by model ${summary.model.name} (${
+        summary.model.sha256.slice(0, 12)
+      }…), ` +
+        `and this is ${model.name} (${model.sha256.slice(0, 12)}…); only the file that made it can read it`,
+    );
+  }
+  const request: MemoryRequest = {
+    ...settings,
+    system: settings.system ?? undefined,
+    budget: { slots: settings.budgetSlots },
+    availableBytes,
+  };
+  const memory = await openMemory(model, request, {
+    tailTokens: Math.max(tailTokens, settings.tailTokens),
+    writing: writingRoom(parsePolicy(settings.policy), {
+      maxTokens: Math.max(maxTokens, settings.maxTokens),
+      decodeBudget: settings.decodeBudget ?? undefined,
+    }),
+    questionTokens: [],
+    documentBytes: Infinity,
+  });
+  if (memory.budget.slots !== settings.budgetSlots) {
+    throw new BudgetError(
+      `A question of ${tailTokens} tokens and an answer of ${maxTokens} leave ${memory.budget.slots} slots of the ${settings.budgetSlots} ` +
+        `that ${state.path} holds: use a smaller --max-tokens`,
+    );
+  }
+  checkMaker(facts.object("policies"), memory, model);
+  if (model.engine.features.kvType !== summary.kvType) {
+    throw new Error(`The model was opened for ${model.engine.features.kvType}, and the state holds ${summary.kvType}`);
+  }
+  if (facts.wholes("head").join() !== memory.head.join()) {
+    throw refuse("its model's chat template is read otherwise now");
+  }
+  const restored = kept(memory, model, settings), { reader } = restored;
+  memory.sources.push(...summary.sources);
+  const spent = facts.object("spent");
+  Object.assign(memory.spent, { tokens: spent.whole("tokens"), ms: spent.number("ms") });
+  memory.progress = facts.lacks("progress") ? null : progressOf(facts.object("progress"), memory.sources.length);
+  restoreFacts(reader, facts.object("reading"));
+  await state.fill(readingArrays(reader));
+  checkRestored(reader, facts);
+  reader.makeRoom();
+  return restored;
+}
+
+/** @throws {ModelError} where other code or other packs chose the slots */
+function checkMaker(policies: Facts, { policy }: Memory, model: EngineModel): void {
+  const version = policies.whole("version");
+  if (version !== POLICIES_VERSION) {
+    throw policies.refuse(`its policies are of version ${version}, and this program's of version ${POLICIES_VERSION}`);
+  }
+  for (const [stage, variant] of Object.entries(policyRecord(policy)) as [keyof PolicyRecord, string][]) {
+    if (policies.text(stage) !== variant) throw policies.refuse(`policy ${policy.name} has another ${stage} now`);
+  }
+  for (const [method, sha256] of Object.entries(packHashes(model))) {
+    if (policies.object("packs").text(method, 64) !== sha256) {
+      throw policies.refuse(`it was made with another pack of ${method} than the one that is here now`);
+    }
+  }
+}
+
+function settingsOf(facts: Facts): Settings {
+  return {
+    system: facts.lacks("system") ? null : facts.text("system"),
+    policy: facts.text("policy", 4096),
+    positions: facts.oneOf("positions", ["auto", "original", "compact"]),
+    budgetSlots: facts.whole("budgetSlots"),
+    chunkTokens: facts.whole("chunkTokens", 1 << 20, 1),
+    tailTokens: facts.whole("tailTokens", 1 << 24),
+    maxTokens: facts.whole("maxTokens", 1 << 24),
+    decodeBudget: facts.lacks("decodeBudget") ? null : facts.whole("decodeBudget", 1 << 24),
+  };
+}
+
+const sourcesOf = (facts: Facts): SourceRecord[] =>
+  facts.objects("sources", 1 << 20).map((source) => ({
+    name: source.text("name", 1 << 16),
+    type: source.text("type", 100),
+    bytes: source.whole("bytes"),
+    tokens: source.whole("tokens"),
+    ...source.lacks("sha256") ? {} : { sha256: source.text("sha256", 64) },
+  }));
+
+const progressOf = (facts: Facts, sources: number): Progress => ({
+  chunks: facts.whole("chunks"),
+  digest: facts.text("digest", 64),
+  tokensBefore: facts.whole("tokensBefore"),
+  sourcesBefore: facts.whole("sourcesBefore", sources),
+});
