@@ -1,4 +1,7 @@
-/** Flags that several commands share, each defined once. A flag beats its environment variable, which beats the default. */
+/**
+ * Flags that several commands share, each defined once. Those with an environment variable are settings: they have a key in the config file, too
+ * (`settings.ts`). The second word of a default is what `config show` says of it where there is no value.
+ */
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { UsageError } from "../core/errors.ts";
 import { type BudgetFlag, parseBudget } from "./budget_flag.ts";
@@ -46,29 +49,31 @@ export const modelOption = () =>
     );
 export const budgetOption = () =>
   new Option("--kv-budget <slots|bytes>", "KV memory kept of the document: 1024 (slots) or 64MiB").argParser(budget)
-    .env("PALIMPSEST_KV_BUDGET");
+    .default(undefined, "1024 slots").env("PALIMPSEST_KV_BUDGET");
 export const chunkOption = () =>
   new Option("--chunk <tokens>", "tokens per forward pass (default: 512, on a GPU 1024 or more)").argParser(
     wholeNumber(1, 65_536),
-  ).env("PALIMPSEST_CHUNK");
+  ).default(undefined, "512, on a GPU 1024 or more").env("PALIMPSEST_CHUNK");
 export const policyOption = () =>
   new Option(
     "--policy <policy>",
     "what stays in memory: a name from `palimpsest policies`, or stages (probe=question,select=topk)",
   )
-    .env("PALIMPSEST_POLICY");
+    .default(undefined, "question-quote, of summarize coverage").env("PALIMPSEST_POLICY");
 export const positionsOption = () =>
   new Option("--positions <kind>", "positions of the kept slots").choices(["auto", "original", "compact"] as const)
     .default("auto" as const)
     .env("PALIMPSEST_POSITIONS");
 export const maxTokensOption = () =>
-  new Option("-n, --max-tokens <count>", "longest answer, in tokens").argParser(wholeNumber(1, most)).env(
-    "PALIMPSEST_MAX_TOKENS",
-  );
+  new Option("-n, --max-tokens <count>", "longest answer, in tokens").argParser(wholeNumber(1, most))
+    .default(undefined, "256, of summarize by its length").env("PALIMPSEST_MAX_TOKENS");
 export const decodeBudgetOption = () =>
   new Option("--decode-budget <tokens>", "written tokens kept in memory, where the policy evicts while writing (512)")
-    .argParser(wholeNumber(16, most)).env("PALIMPSEST_DECODE_BUDGET");
-export const systemOption = () => new Option("-s, --system <text>", "system prompt").env("PALIMPSEST_SYSTEM");
+    .argParser(wholeNumber(16, most)).default(undefined, "512").env("PALIMPSEST_DECODE_BUDGET");
+export const systemOption = () =>
+  new Option("-s, --system <text>", "system prompt").default(undefined, "none").env(
+    "PALIMPSEST_SYSTEM",
+  );
 export const deviceOption = () =>
   new Option("--device <device>", "where the model runs").choices(devices).default("auto" as const).env(
     "PALIMPSEST_DEVICE",
@@ -79,18 +84,43 @@ export const kvTypeOption = () =>
     "what keys and values are stored in; f16 and int8 hold 2 and 3.6 times the slots (auto: f32, on a GPU f16 where it has that; int8: CPU only)",
   ).choices(["auto", "f32", "f16", "int8"] as const).default("auto" as const).env("PALIMPSEST_KV_TYPE");
 export const allowSoftwareOption = () =>
-  new Option("--allow-software", "with --device webgpu: a software adapter will do, to try things out");
+  new Option("--allow-software", "with --device webgpu: a software adapter will do, to try things out")
+    .env("PALIMPSEST_ALLOW_SOFTWARE");
 export const threadsOption = () =>
-  new Option("--threads <count>", "CPU threads (default: ONNX Runtime's choice)").argParser(wholeNumber(1, 1024)).env(
-    "PALIMPSEST_THREADS",
-  );
+  new Option("--threads <count>", "CPU threads (default: ONNX Runtime's choice)").argParser(wholeNumber(1, 1024))
+    .default(undefined, "ONNX Runtime's choice").env("PALIMPSEST_THREADS");
 export const strictOption = () =>
-  new Option("--strict", "fail (exit 4) rather than compress a document that does not fit");
+  new Option("--strict", "fail (exit 4) rather than compress a document that does not fit").env(
+    "PALIMPSEST_STRICT",
+  );
 export const lengthOption = () =>
-  new Option("--length <words>", "length of the summary, about").argParser(wholeNumber(1, 100_000));
+  new Option("--length <words>", "length of the summary, about").argParser(wholeNumber(1, 100_000))
+    .default(undefined, "300").env("PALIMPSEST_LENGTH");
 export const jsonOption = () => new Option("--json", "print one JSON object and nothing else");
-export const quietOption = () => new Option("-q, --quiet", "nothing on stderr but errors");
+export const quietOption = () => new Option("-q, --quiet", "nothing on stderr but errors").env("PALIMPSEST_QUIET");
 export const verboseOption = () =>
-  new Option("-v, --verbose", "progress and statistics even when stderr is not a terminal");
+  new Option("-v, --verbose", "progress and statistics even when stderr is not a terminal").env(
+    "PALIMPSEST_VERBOSE",
+  );
 export const colorOption = () => new Option("--color", "colour even where it is not expected");
 export const noColorOption = () => new Option("--no-color", "no colour (NO_COLOR does the same)");
+
+/** Every setting once, in the order of the help screens. */
+export const settingOptions = () => [
+  modelOption(),
+  budgetOption(),
+  policyOption(),
+  chunkOption(),
+  positionsOption(),
+  maxTokensOption(),
+  decodeBudgetOption(),
+  systemOption(),
+  lengthOption(),
+  deviceOption(),
+  kvTypeOption(),
+  allowSoftwareOption(),
+  threadsOption(),
+  strictOption(),
+  quietOption(),
+  verboseOption(),
+];

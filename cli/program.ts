@@ -18,6 +18,7 @@ export function createProgram() {
     // What the user types, not the names that the parser needs.
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage().replace("[options] ", "")}` })
     .exitOverride()
+    .hook("preAction", async (program, command) => (await import("./settings.ts")).applySettings(program, command))
     .configureOutput({ writeOut, writeErr: () => {}, outputError: () => {} })
     .addHelpText(
       "after",
@@ -212,6 +213,21 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.modelOption())
     .addOption(options.jsonOption())
     .action(async (flags) => (await import("./doctor.ts")).doctor(flags));
+
+  const config = program.command("config")
+    .summary("show the settings and where they come from")
+    .description(
+      "Settings come from flags, else from environment variables, else from the config file (TOML; keys are flags: kv-budget = 2048), else they have defaults.",
+    );
+  const show = config.command("show")
+    .description("print every setting, its value and where it comes from; with flags, what they would change")
+    .addOption(options.jsonOption())
+    .action(async (flags, command) => (await import("./config.ts")).showConfig(command, flags));
+  for (const option of options.settingOptions()) show.addOption(option.hideHelp());
+  config.command("path")
+    .description("print where the config file is, or would be")
+    .addOption(options.jsonOption())
+    .action(async (flags) => (await import("./config.ts")).showConfigPath(flags));
 
   program.command("completions")
     .summary("print a shell's completion script")

@@ -25,7 +25,18 @@ for (const shell of ["bash", "zsh", "fish", "powershell"]) {
 }
 
 test("complete: commands, sub-commands, flags, choices, policies and models", async () => {
-  const commands = ["ask", "summarize", "plan", "eval", "pull", "models", "policies", "doctor", "completions"];
+  const commands = [
+    "ask",
+    "summarize",
+    "plan",
+    "eval",
+    "pull",
+    "models",
+    "policies",
+    "doctor",
+    "config",
+    "completions",
+  ];
   assert.deepEqual(names(await complete("")), commands);
   assert.deepEqual(names(await complete("su")), ["summarize"]);
   assert.deepEqual(names(await complete("models", "")), ["list", "recommend", "rm", "path"]);

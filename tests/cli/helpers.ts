@@ -45,6 +45,7 @@ export function palimpsest(args: string[], options: StartOptions = {}): Promise<
         ...Object.fromEntries(clean),
         PALIMPSEST_CACHE: join(tmpdir(), "palimpsest-no-such-cache"),
         PALIMPSEST_DATA: join(tmpdir(), "palimpsest-no-such-data"),
+        PALIMPSEST_CONFIG: "/dev/null",
         ...options.env,
       },
       stdio: ["pipe", "pipe", "pipe"],
