@@ -3,24 +3,55 @@ import { stat } from "node:fs/promises";
 import { UsageError } from "../core/errors.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { run, type RunFlags } from "./run.ts";
+import { type Given, refuseFixed } from "./state.ts";
 
-/** The last word is the question, the words before it are documents; without documents, piped stdin is the document. */
-export async function ask(words: string[], flags: RunFlags): Promise<void> {
-  const question = words.at(-1)?.trim() ?? "";
-  const names = words.slice(0, -1);
-  if (words.length === 0 || question === "") {
-    throw new UsageError("The question is missing: palimpsest ask [files...] <question>");
+export interface AskFlags extends RunFlags {
+  state?: string;
+  questions?: string;
+}
+
+/**
+ * The last word is the question, the words before it are documents; without documents, piped stdin is the document. With `--state` the document is what was
+ * read into it, with `--questions` all words are documents. @param given flags of the command line
+ */
+export async function ask(words: string[], flags: AskFlags, given: Given): Promise<void> {
+  const question = flags.questions === undefined ? words.at(-1)?.trim() ?? "" : null;
+  const names = question === null ? words : words.slice(0, -1);
+  if (question === "") {
+    const usage = flags.state
+      ? `palimpsest ask --state ${flags.state} <question>`
+      : "palimpsest ask [files...] <question>";
+    throw new UsageError(`The question is missing: ${usage}`);
+  }
+  if (flags.state !== undefined) {
+    if (names.length > 0) {
+      throw new UsageError(
+        `${names[0]} is a document, and ${flags.state} holds its own: palimpsest read ${
+          names[0]
+        } --append -o ${flags.state} reads it, too`,
+      );
+    }
+    refuseFixed(given, flags.state);
+    const { askState } = await import("./ask_state.ts");
+    return await askState(flags.state, question, flags, given);
   }
   // `ask book.txt` with the question forgotten would wait for, or answer about, the wrong thing.
-  if (names.length === 0 && await isFile(question)) {
+  if (question !== null && names.length === 0 && await isFile(question)) {
     throw new UsageError(`The question is missing after the file ${question}: palimpsest ask ${question} "What ...?"`);
   }
-  if (names.length === 0 && !stdinIsPiped()) {
+  const pipe = question === null && flags.questions === "-" ? "the questions are" : null;
+  if (names.length === 0 && (pipe !== null || !stdinIsPiped())) {
     throw new UsageError(
-      `The document is missing: name files before the question, or pipe one in: cat book.txt | palimpsest ask "What ...?"`,
+      pipe !== null
+        ? "The document is missing: stdin (-) holds the questions, so name the documents"
+        : `The document is missing: name files before the question, or pipe one in: cat book.txt | palimpsest ask "What ...?"`,
     );
   }
   const sources = await openDocuments(names.length > 0 ? names : ["-"]);
+  if (question === null) {
+    const { askEach } = await import("./ask_state.ts");
+    return await askEach(sources, flags);
+  }
   await run({ command: "ask", sources, instruction: question, maxTokens: 256 }, flags);
 }
 

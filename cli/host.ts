@@ -75,9 +75,16 @@ async function sha256(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
+/** For what the user names: a folder that cannot be written is theirs to choose, too. */
+export const outputFiles: FileSystem = {
+  ...files,
+  writeAtomically: (path, produce) => writeAtomically(path, produce, "name a file in another folder"),
+};
+
 async function writeAtomically(
   path: string,
   produce: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+  advice?: string,
 ): Promise<void> {
   const temporary = temporaryName(path);
   try {
@@ -95,28 +102,32 @@ async function writeAtomically(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    throw await writeError(dirname(path), error);
+    throw await writeError(dirname(path), error, advice);
   } finally {
     forgetTemporary(temporary);
   }
 }
 
 /** Says what is wrong with a folder that cannot be written; errors of other kinds pass through. */
-export async function writeError(folder: string, error: unknown): Promise<unknown> {
+export async function writeError(
+  folder: string,
+  error: unknown,
+  advice = "set PALIMPSEST_CACHE to another folder",
+): Promise<unknown> {
   const code = (error as { code?: string }).code;
   if (code === "ENOSPC" || code === "EDQUOT") {
     const free = await freeBytes(folder);
     // Counted after the unfinished file was removed: what the next try would have.
     const left = free === null ? "" : `, it has ${readableBytes(free)} free`;
     return new PalimpsestError(
-      `Cannot write to ${folder}: the disk is full${left}. Free some space or set PALIMPSEST_CACHE to another folder`,
+      `Cannot write to ${folder}: the disk is full${left}. Free some space or ${advice}`,
     );
   }
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-    return new PalimpsestError(`Cannot write to ${folder}: no permission. Set PALIMPSEST_CACHE to a folder of yours`);
+    return new PalimpsestError(`Cannot write to ${folder}: no permission; ${advice}`);
   }
   if (code === "ENOTDIR" || code === "EEXIST") {
-    return new PalimpsestError(`Cannot write to ${folder}: a file is in its place. Set PALIMPSEST_CACHE to a folder`);
+    return new PalimpsestError(`Cannot write to ${folder}: a file is in its place; ${advice}`);
   }
   return error;
 }

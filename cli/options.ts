@@ -124,3 +124,21 @@ export const settingOptions = () => [
   quietOption(),
   verboseOption(),
 ];
+
+/** "90s", "5m", "500ms". @returns milliseconds */
+const duration = (text: string): number => {
+  const found = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)\s*$/.exec(text);
+  if (!found) throw new InvalidArgumentError("It must be a duration (30s, 5m, 500ms).");
+  return Number(found[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[found[2] as "ms" | "s" | "m" | "h"];
+};
+export const outOption = () => new Option("-o, --out <file.pal>", "where to keep the memory");
+export const appendOption = () => new Option("--append", "read on: documents behind those that the state holds");
+export const resumeOption = () => new Option("--resume", "go on with a reading that was interrupted");
+export const freshOption = () => new Option("--fresh", "read from the start, and forget an interrupted reading");
+export const checkpointOption = () =>
+  new Option("--checkpoint <duration>", "time between two checkpoints").argParser(duration).default(30_000, "30s");
+export const spoolOption = () =>
+  new Option("--spool", "keep what is piped in a file beside the state, so that reading it can be resumed");
+export const stateOption = () => new Option("--state <file.pal>", "a memory that `palimpsest read` has kept");
+export const questionsOption = () =>
+  new Option("--questions <file>", "answer every line of a file (- is stdin), one JSON object each");

@@ -1,12 +1,15 @@
 /**
  * The command tree. Only flags and words are described here; what a command does is imported when it runs, so that `--help` starts at once.
  */
-import { Argument, Command, Option } from "@commander-js/extra-typings";
+import { Argument, Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import manifest from "../package.json" with { type: "json" };
 import { evalOptions } from "./eval_flags.ts";
 import * as options from "./options.ts";
 import { writeOut } from "./output.ts";
 import { version } from "./version.ts";
+
+/** Tells what the command line itself gives. */
+const given = (command: CommandUnknownOpts) => (name: string) => command.getOptionValueSource(name) === "cli";
 
 /** Builds the command tree; its actions throw, they never exit. */
 export function createProgram() {
@@ -39,7 +42,9 @@ Nothing but \`pull\` uses the network.`,
       "Answer a question about text or Markdown files of any length. The last word is the question; - or piped input is read as a document.",
     )
     .usage("[options] [files...] <question>")
-    .argument("<words...>", "documents, then the question")
+    .argument("[words...]", "documents, then the question")
+    .addOption(options.stateOption())
+    .addOption(options.questionsOption())
     .addOption(options.modelOption())
     .addOption(options.budgetOption())
     .addOption(options.policyOption())
@@ -58,7 +63,65 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.verboseOption())
     .addOption(options.colorOption())
     .addOption(options.noColorOption())
-    .action(async (words, flags) => (await import("./ask.ts")).ask(words, flags));
+    .action(async (words, flags, command) => (await import("./ask.ts")).ask(words, flags, given(command)));
+
+  program.command("read")
+    .summary("read documents once, and keep the memory for many questions")
+    .description(
+      "Read documents into a memory and keep it in a file: `ask --state` and `chat --state` answer from it without reading again. " +
+        "Questions are not known yet, so the policy is one that asks with none (kvzip-quote by default, which reads every chunk twice). " +
+        "An interrupted reading leaves a checkpoint that --resume takes up.",
+    )
+    .usage("[options] [files...] -o <file.pal>")
+    .argument("[files...]", "documents (- is stdin)")
+    .addOption(options.outOption())
+    .addOption(options.appendOption())
+    .addOption(options.resumeOption())
+    .addOption(options.freshOption())
+    .addOption(options.checkpointOption())
+    .addOption(options.spoolOption())
+    .addOption(options.modelOption())
+    .addOption(options.budgetOption())
+    .addOption(options.policyOption())
+    .addOption(options.chunkOption())
+    .addOption(options.positionsOption())
+    .addOption(options.maxTokensOption())
+    .addOption(options.decodeBudgetOption())
+    .addOption(options.systemOption())
+    .addOption(options.deviceOption())
+    .addOption(options.kvTypeOption())
+    .addOption(options.threadsOption())
+    .addOption(options.strictOption())
+    .addOption(options.jsonOption())
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .addOption(options.colorOption())
+    .addOption(options.noColorOption())
+    .action(async (files, flags, command) => (await import("./read.ts")).readCommand(files, flags, given(command)));
+
+  program.command("chat")
+    .summary("ask one question after the other")
+    .description(
+      "A session about documents that are read once, or about a memory that `palimpsest read` has kept: questions follow each other, and each sees those before it.",
+    )
+    .argument("[files...]", "documents, where there is no --state")
+    .addOption(options.stateOption())
+    .addOption(options.modelOption())
+    .addOption(options.budgetOption())
+    .addOption(options.policyOption())
+    .addOption(options.chunkOption())
+    .addOption(options.positionsOption())
+    .addOption(options.maxTokensOption())
+    .addOption(options.systemOption())
+    .addOption(options.deviceOption())
+    .addOption(options.kvTypeOption())
+    .addOption(options.threadsOption())
+    .addOption(options.jsonOption())
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .addOption(options.colorOption())
+    .addOption(options.noColorOption())
+    .action(async (files, flags, command) => (await import("./chat.ts")).chat(files, flags, given(command)));
 
   program.command("summarize")
     .summary("summarise documents from the first page to the last")

@@ -163,7 +163,7 @@ async function* watched(events: AsyncIterable<AnswerEvent>, onText: () => void):
 }
 
 /** The model is called what the user calls it, not what a file's metadata says. */
-async function* named(events: AsyncIterable<AnswerEvent>, name: string): AsyncGenerator<AnswerEvent> {
+export async function* named(events: AsyncIterable<AnswerEvent>, name: string): AsyncGenerator<AnswerEvent> {
   for await (const event of events) {
     if (event.type !== "result") yield event;
     else yield { ...event, record: { ...event.record, model: { ...event.record.model, name } } };

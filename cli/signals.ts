@@ -26,14 +26,21 @@ export async function breathe(): Promise<void> {
   breathed = performance.now();
 }
 
-/** Listens for SIGINT and SIGTERM. The second one, or two seconds without an end, stops the program at once. */
+let grace = 2000;
+
+/** Something must be saved before the end: so long may that take. A second signal stops the program at once all the same. */
+export function allowTime(ms: number): void {
+  grace = ms;
+}
+
+/** Listens for SIGINT and SIGTERM. The second one, or two seconds without an end (`allowTime`), stops the program at once. */
 export function listenForSignals(): void {
   const stop = (code: 130 | 143) => () => {
     if (received !== null) leave(received);
     received = code;
     controller.abort(new InterruptedError("Interrupted"));
     // A timer, not a wait: it must not keep a program alive that is already done.
-    setTimeout(() => leave(code), 2000).unref();
+    setTimeout(() => leave(code), grace).unref();
   };
   process.on("SIGINT", stop(130));
   process.on("SIGTERM", stop(143));

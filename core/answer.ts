@@ -10,12 +10,15 @@ import { read, type ReadOptions, throwIfAborted } from "./read.ts";
 import type { AnswerEvent, AnswerRecord } from "./record.ts";
 import { plainTail, questionTokens, recalledTail } from "./tail.ts";
 import type { Source } from "./text/document.ts";
+import type { Turn } from "./text/prompt.ts";
 
 /** What is asked of a memory. */
 export interface Question {
   command: "ask" | "summarize";
   /** The question, or what to write. */
   instruction: string;
+  /** What was asked and answered before it. */
+  turns?: readonly Turn[];
   /** First words of the answer, which the model goes on from: they keep a small model to the matter. */
   opening?: string;
   maxTokens: number;

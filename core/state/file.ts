@@ -47,7 +47,7 @@ export async function writeState(files: FileSystem, path: string, facts: object,
 /** @throws {ModelError} when it is no state, of another version, or damaged */
 export async function openState(files: FileSystem, path: string): Promise<StateFile> {
   const refuse = (problem: string) =>
-    new ModelError(`Cannot use state ${path}: ${problem}; make it again with: palimpsest read FILES -o ${path}`);
+    new ModelError(`Cannot use state ${path}: ${problem}; reading the documents again makes a new one`);
   const file = await files.open(path);
   try {
     return await opened(file, refuse);
@@ -59,12 +59,20 @@ export async function openState(files: FileSystem, path: string): Promise<StateF
 
 async function opened(file: RandomAccessFile, refuse: (problem: string) => ModelError): Promise<StateFile> {
   const stored = await readSafetensors(file).catch((error) => {
-    throw error instanceof ModelError ? refuse("it is no saved state, or a damaged one") : error;
+    throw error instanceof ModelError
+      ? new ModelError(
+        `Cannot use state ${file.path}: it is none, or damaged; a file that palimpsest read -o has written works`,
+      )
+      : error;
   });
   const { metadata } = stored,
     version = metadata.get("version"),
     json = new TextEncoder().encode(metadata.get("facts") ?? "");
-  if (metadata.get("format") !== FORMAT) throw refuse("it is a safetensors file, but no saved state");
+  if (metadata.get("format") !== FORMAT) {
+    throw new ModelError(
+      `Cannot use state ${file.path}: it is a safetensors file of another kind; one that palimpsest read -o has written works`,
+    );
+  }
   if (version !== STATE_VERSION) {
     throw refuse(`its version is ${JSON.stringify(version?.slice(0, 20) ?? null)}, where "${STATE_VERSION}" works`);
   }

@@ -15,6 +15,13 @@ export interface PromptRequest {
   system?: string | undefined;
   /** The question or task; it follows the document. */
   instruction: string;
+  /** What was asked and answered before it, in order. */
+  turns?: readonly Turn[] | undefined;
+}
+
+export interface Turn {
+  question: string;
+  answer: string;
 }
 
 /** Private-use characters: no filter of a template (trim, upper, tojson, escape) changes them, and no text has them. */
@@ -28,16 +35,20 @@ const MARK = "\u{E0D1}\u{E0C5}\u{E0D2}";
  */
 export function renderPrompt(
   tokenizer: Pick<Tokenizer, "chatTemplate" | "bosToken" | "eosToken"> & Partial<Pick<Tokenizer, "addBos">>,
-  { system, instruction }: PromptRequest,
+  { system, instruction, turns = [] }: PromptRequest,
 ): Prompt {
   const { bosToken, addBos } = tokenizer;
   const begin = (head: string) => addBos && !head.startsWith(bosToken) ? bosToken + head : head;
   if (tokenizer.chatTemplate === null) {
-    return { head: begin(system ? `${system}\n\n` : ""), tail: `\n\n${instruction}\n` };
+    const before = turns.map(({ question, answer }) => `\n\n${question}\n${answer}`).join("");
+    return { head: begin(system ? `${system}\n\n` : ""), tail: `${before}\n\n${instruction}\n` };
   }
+  const said = turns.flatMap(({ question, answer }) => [question, answer]).concat(instruction);
   let mark = MARK;
-  while (instruction.includes(mark) || system?.includes(mark)) mark += MARK;
-  const user = `${mark}\n\n${instruction}`;
+  while (said.some((text) => text.includes(mark)) || system?.includes(mark)) mark += MARK;
+  // the document stands before the first question; questions and answers alternate
+  const user = `${mark}\n\n${said[0]}`;
+  const later = said.slice(1).map((content, i) => ({ role: i % 2 === 0 ? "assistant" : "user", content }));
 
   const template = chatTemplate(tokenizer.chatTemplate);
   const render = (messages: { role: string; content: string }[]): string =>
@@ -50,10 +61,14 @@ export function renderPrompt(
     });
   let rendered: string;
   try {
-    rendered = render([...(system ? [{ role: "system", content: system }] : []), { role: "user", content: user }]);
+    rendered = render([
+      ...(system ? [{ role: "system", content: system }] : []),
+      { role: "user", content: user },
+      ...later,
+    ]);
   } catch (error) {
     if (!system || error instanceof UnboundedTemplate) throw error;
-    rendered = render([{ role: "user", content: `${system}\n\n${user}` }]);
+    rendered = render([{ role: "user", content: `${system}\n\n${user}` }, ...later]);
   }
   const parts = rendered.split(mark);
   if (parts.length !== 2) {

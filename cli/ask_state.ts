@@ -1,0 +1,137 @@
+/** Questions to a memory that is kept: one to a saved state, or a file of them to one or to documents that are read once. */
+import { readFile } from "node:fs/promises";
+import type { Question } from "../core/answer.ts";
+import { InputError, InterruptedError, PalimpsestError, UsageError } from "../core/errors.ts";
+import type { EngineModel } from "../core/model.ts";
+import type { AnswerRecord } from "../core/record.ts";
+import type { KeptMemory } from "../core/state/memory.ts";
+import type { Source } from "../core/text/document.ts";
+import type { AskFlags } from "./ask.ts";
+import { stdinSource } from "./documents.ts";
+import { describeFailure } from "./exit.ts";
+import { peakRssBytes } from "./host.ts";
+import { openEmpty, readInto } from "./kept.ts";
+import { writeOut } from "./output.ts";
+import { createRenderer, type Renderer } from "./render.ts";
+import { named, printAnswer } from "./run.ts";
+import { breathe, interruption } from "./signals.ts";
+import { type Given, openMemoryOf, openModelOf, openNamed } from "./state.ts";
+
+const MAX_TOKENS = 256;
+
+/** @param question null for those of `--questions` */
+export async function askState(path: string, question: string | null, flags: AskFlags, given: Given): Promise<void> {
+  const questions = question === null ? await readQuestions(flags.questions!) : [question];
+  const renderer = createRenderer(flags), open = await openNamed(path);
+  try {
+    const { interruptedAt } = open.summary;
+    if (interruptedAt !== null) renderer.remark(`${path} is an interrupted reading, of ${interruptedAt} tokens`);
+    const model = await openModelOf(open, flags, given, "ask --state", renderer);
+    try {
+      const { plainTail } = await import("../core/tail.ts");
+      const system = open.summary.system ?? undefined, maxTokens = flags.maxTokens ?? MAX_TOKENS;
+      const lengths = questions.map((instruction) => plainTail(model.tokenizer, { system, instruction }).length);
+      using memory = await openMemoryOf(open, model, {
+        tailTokens: lengths.reduce((a, b) => Math.max(a, b), 0),
+        maxTokens,
+      });
+      if (question === null) await answerEach(memory, questions, flags, renderer);
+      else {
+        const { respond } = await import("../core/answer.ts");
+        await printAnswer(respond(memory, asked(question, flags)), renderer, flags.json ?? false);
+      }
+    } finally {
+      await model.close();
+    }
+  } finally {
+    await open.state.close();
+  }
+}
+
+/** Reads documents once, without their questions, and answers a file of them. */
+export async function askEach(sources: Source[], flags: AskFlags): Promise<void> {
+  const questions = await readQuestions(flags.questions!), renderer = createRenderer(flags);
+  const { model, memory } = await openEmpty(flags, "ask --questions", renderer);
+  try {
+    await refuseLong(questions, memory, model);
+    await readInto(memory, sources, flags, renderer);
+    await answerEach(memory, questions, flags, renderer);
+  } finally {
+    memory[Symbol.dispose]();
+    await model.close();
+  }
+}
+
+/** A line of JSON for every question, as soon as it is answered: each is asked as if it were the only one. */
+async function answerEach(memory: KeptMemory, questions: string[], flags: AskFlags, renderer: Renderer): Promise<void> {
+  const { respond } = await import("../core/answer.ts");
+  const reading = { ...memory.spent };
+  for (const question of questions) {
+    const forget = memory.reader.bookmark();
+    try {
+      let record: AnswerRecord | undefined;
+      for await (const event of named(respond(memory, asked(question, flags)), memory.model.name)) {
+        if (event.type === "result") record = event.record;
+        await breathe();
+      }
+      interruption.throwIfAborted();
+      writeOut(JSON.stringify({ question, ...record }) + "\n");
+    } catch (error) {
+      if (error instanceof InterruptedError || !(error instanceof PalimpsestError)) throw error;
+      const { code, message } = describeFailure(error);
+      writeOut(JSON.stringify({ question, schema: "palimpsest.error/1", code, message }) + "\n");
+    } finally {
+      forget();
+    }
+    renderer.status(question);
+    // what reading took is told once
+    Object.assign(memory.spent, { tokens: 0, ms: 0 });
+  }
+  Object.assign(memory.spent, reading);
+  renderer.clear();
+}
+
+const asked = (instruction: string, flags: AskFlags): Question => ({
+  command: "ask",
+  instruction,
+  maxTokens: flags.maxTokens ?? MAX_TOKENS,
+  peakRssBytes,
+  signal: interruption,
+});
+
+async function stdinText(): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stdinSource().chunks) pieces.push(piece);
+  return new TextDecoder().decode(Buffer.concat(pieces));
+}
+
+/** @throws {InputError} when the file cannot be read or holds none */
+async function readQuestions(path: string): Promise<string[]> {
+  const text = await (path === "-" ? stdinText() : readFile(path, "utf8")).catch((error) => {
+    const missing = (error as { code?: string }).code === "ENOENT";
+    throw new InputError(`Cannot read ${path}: ${missing ? "no such file" : (error as Error).message}`, {
+      cause: error,
+    });
+  });
+  const questions = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
+  if (questions.length === 0) throw new InputError(`${path} holds no question: one on each line works`);
+  return questions;
+}
+
+/** A question beyond the room is told before minutes go into reading. */
+async function refuseLong(
+  questions: string[],
+  { settings, system }: KeptMemory,
+  { tokenizer }: EngineModel,
+): Promise<void> {
+  const { plainTail } = await import("../core/tail.ts");
+  for (const instruction of questions) {
+    const { length } = plainTail(tokenizer, { system, instruction });
+    if (length <= settings.tailTokens) continue;
+    throw new UsageError(
+      `The question "${
+        instruction.slice(0, 40)
+      }…" takes ${length} tokens, where ${settings.tailTokens} are set aside: make it shorter`,
+    );
+  }
+}

@@ -1,0 +1,128 @@
+/** `palimpsest read [files...] -o file.pal`: reads documents once, and keeps the compressed memory for questions that come later. */
+import { rm, stat } from "node:fs/promises";
+import { UsageError } from "../core/errors.ts";
+import type { AnswerRecord } from "../core/record.ts";
+import type { KeptMemory } from "../core/state/memory.ts";
+import { openDocuments, stdinIsPiped } from "./documents.ts";
+import { outputFiles, peakRssBytes } from "./host.ts";
+import { openEmpty, openKept, readInto } from "./kept.ts";
+import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
+import { writeJson } from "./output.ts";
+import { createRenderer } from "./render.ts";
+import type { RunFlags } from "./run.ts";
+import { spooled, spoolPath } from "./spool.ts";
+import { type Given, openNamed, refuseFixed } from "./state.ts";
+
+export interface ReadFlags extends RunFlags {
+  out?: string;
+  append?: boolean;
+  resume?: boolean;
+  fresh?: boolean;
+  /** Milliseconds between two checkpoints. */
+  checkpoint: number;
+  spool?: boolean;
+}
+
+/** What `read --json` prints. */
+export interface ReadRecord extends Pick<AnswerRecord, "model" | "device" | "policy" | "document"> {
+  schema: "palimpsest.read/1";
+  command: "read";
+  state: { path: string; bytes: number };
+  kv: Pick<
+    AnswerRecord["kv"],
+    "budgetSlots" | "capacitySlots" | "bytes" | "type" | "compactions" | "peakLiveSlots" | "evictedSlots" | "positions"
+  >;
+  timing: { loadMs: number; prefillTokens: number; prefillMs: number; policyMs: number; peakRssBytes: number };
+}
+
+/** Reads documents into a state. @param given flags of the command line */
+export async function readCommand(names: string[], flags: ReadFlags, given: Given): Promise<void> {
+  const { out } = flags;
+  if (!out) throw new UsageError("Where to keep the memory is missing: palimpsest read book.txt -o book.pal");
+  if (names.length === 0 && !stdinIsPiped()) {
+    throw new UsageError("The document is missing: palimpsest read book.txt -o book.pal, or pipe one in");
+  }
+  if (flags.append) refuseFixed(given, out);
+  const part = `${out}.part`, renderer = createRenderer(flags);
+  const goesOn = await isFile(part) && !flags.fresh;
+  if (goesOn && !flags.resume) {
+    const { state, summary } = await openNamed(part);
+    await state.close();
+    throw new UsageError(
+      `${part} holds a reading that was interrupted after ${readableCount(summary.interruptedAt ?? 0)} tokens: ` +
+        "--resume goes on with it, --fresh reads from the start",
+    );
+  }
+  if (goesOn) refuseFixed(given, part);
+  else if (flags.resume) renderer.remark(`There is no interrupted reading at ${part}: reading from the start`);
+  const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"]), out, flags);
+
+  const opened = goesOn
+    ? await openKept(part, flags, given, renderer)
+    : flags.append
+    ? await openKept(out, flags, given, renderer)
+    : await openEmpty(flags, "read", renderer);
+  const { model, memory } = opened;
+  try {
+    await readInto(memory, sources, flags, renderer, { path: part, every: flags.checkpoint });
+    const { saveMemory } = await import("../core/state/memory.ts");
+    renderer.status(`saving ${out}`);
+    await saveMemory(outputFiles, out, memory);
+    await Promise.all([part, spoolPath(out)].map((path) => rm(path, { force: true })));
+    renderer.clear();
+    const record = await recordOf(memory, out);
+    if (flags.json) writeJson(record);
+    renderer.remark(summaryLine(record));
+  } finally {
+    memory[Symbol.dispose]();
+    await model.close();
+  }
+}
+
+async function recordOf(
+  { model, policy, reader, budget, sources, spent }: KeptMemory,
+  path: string,
+): Promise<ReadRecord> {
+  const { policyRecord } = await import("../core/policy.ts"), { config } = model;
+  return {
+    schema: "palimpsest.read/1",
+    command: "read",
+    state: { path, bytes: (await stat(path)).size },
+    model: {
+      name: model.name,
+      architecture: config.architecture,
+      sha256: model.sha256,
+      trainedPositions: config.trainedPositions,
+    },
+    device: model.device,
+    policy: policyRecord(policy),
+    document: { sources, tokens: sources.reduce((sum, { tokens }) => sum + tokens, 0) },
+    kv: {
+      budgetSlots: budget.slots,
+      capacitySlots: budget.capacity,
+      bytes: reader.kvBytes,
+      type: reader.kvType,
+      compactions: reader.compactions,
+      peakLiveSlots: reader.peakLiveSlots,
+      evictedSlots: reader.evicted,
+      positions: reader.positions,
+    },
+    timing: {
+      loadMs: model.loadMs,
+      prefillTokens: spent.tokens,
+      prefillMs: spent.ms,
+      policyMs: reader.policyMs,
+      peakRssBytes: peakRssBytes(),
+    },
+  };
+}
+
+function summaryLine({ document, kv, timing, state }: ReadRecord): string {
+  const held = kv.compactions === 0 ? "all kept" : `compressed into ${readableCount(kv.budgetSlots)} slots`;
+  return `${state.path}: ${readableCount(document.tokens)} tokens, ${held}, ${readableBytes(state.bytes)}, read in ` +
+    `${readableDuration(timing.prefillMs)}; ask with: palimpsest ask --state ${state.path} "…"`;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then((info) => info.isFile(), () => false);
+}

@@ -1,0 +1,102 @@
+/** Saved states on the command line: which flags go with one, the model that made it, and its memory. */
+import { ModelError, UsageError } from "../core/errors.ts";
+import type { EngineModel } from "../core/model.ts";
+import type { StateFile } from "../core/state/file.ts";
+import type { KeptMemory, StateSummary } from "../core/state/memory.ts";
+import { cacheFolder } from "./folders.ts";
+import { availableBytes, files } from "./host.ts";
+import { type DeviceFlag, engineDevice, openStored } from "./open.ts";
+import type { Renderer } from "./render.ts";
+import { resolveModel } from "./store.ts";
+
+/** Whether a flag stands on the command line, and not in a variable, a file or its default. */
+export type Given = (name: string) => boolean;
+
+/** Flags that a state has fixed, by the name that commander gives them. */
+const FIXED = {
+  system: "--system",
+  policy: "--policy",
+  kvBudget: "--kv-budget",
+  kvType: "--kv-type",
+  chunk: "--chunk",
+  positions: "--positions",
+  decodeBudget: "--decode-budget",
+  strict: "--strict",
+} as const;
+
+/** @throws {UsageError} for a flag that a state has fixed already */
+export function refuseFixed(given: Given, path: string): void {
+  const flag = Object.entries(FIXED).find(([name]) => given(name))?.[1];
+  if (!flag) return;
+  throw new UsageError(`${flag} was fixed when ${path} was read: leave it out, or read the documents again with it`);
+}
+
+/** A state whose file is open, and what it says of itself. */
+export interface NamedState {
+  state: StateFile;
+  summary: StateSummary;
+}
+
+export async function openNamed(path: string): Promise<NamedState> {
+  const [{ openState }, { summaryOf }] = await Promise.all([
+    import("../core/state/file.ts"),
+    import("../core/state/memory.ts"),
+  ]);
+  const state = await openState(files, path);
+  try {
+    return { state, summary: summaryOf(state) };
+  } catch (error) {
+    await state.close();
+    throw error;
+  }
+}
+
+interface StateFlags {
+  model: string;
+  device: DeviceFlag;
+  threads?: number | undefined;
+}
+
+/**
+ * The model that made a state, opened for it.
+ * @param given tells whether `--model` was: else the model is the one that the state names
+ */
+export async function openModelOf(
+  { summary, state }: NamedState,
+  flags: StateFlags,
+  given: Given,
+  command: string,
+  renderer: Renderer,
+): Promise<EngineModel> {
+  const cache = cacheFolder(), name = given("model") ? flags.model : summary.model.name;
+  const device = engineDevice(flags.device, command);
+  const stored = await resolveModel(cache, name).catch((error) => {
+    if (given("model") || !(error instanceof ModelError)) throw error;
+    throw new ModelError(
+      `${state.path} was made by model ${name} (${
+        summary.model.sha256.slice(0, 12)
+      }…), which is not among the pulled models: name its file with --model`,
+      { cause: error },
+    );
+  });
+  const model = await openStored(
+    stored,
+    device,
+    { policy: summary.policy, cacheFolder: cache, threads: flags.threads, renderer },
+    summary.kvType,
+  );
+  return { ...model, name: stored.name };
+}
+
+/** A state's memory, asked by this process from now on: what reading took belongs to another. @param tailTokens of the longest question, with its template */
+export async function openMemoryOf(
+  { state }: NamedState,
+  model: EngineModel,
+  rooms: { tailTokens: number; maxTokens: number },
+): Promise<KeptMemory> {
+  const { restoreMemory } = await import("../core/state/memory.ts");
+  const memory = await restoreMemory(model, state, { availableBytes: availableBytes(), ...rooms });
+  Object.assign(memory.spent, { tokens: 0, ms: 0 });
+  memory.reader.policyMs = 0;
+  return memory;
+}
