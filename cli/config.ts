@@ -16,7 +16,7 @@ export async function showConfig(command: CommandUnknownOpts, flags: { json?: bo
     const source = sources[command.getOptionValueSource(option.attributeName()) ?? "default"]!;
     return {
       name,
-      value: plain(value) ?? null,
+      value: plain(name, value) ?? null,
       source,
       variable: option.envVar!,
       fallback: option.defaultValueDescription,
@@ -49,8 +49,9 @@ export function showConfigPath(flags: { json?: boolean | undefined }): void {
   else writeOut(`${path}\n`);
 }
 
-/** A budget as its flag takes it, everything else as it is. */
-function plain(value: unknown): unknown {
+/** A budget and a duration as their flags take them, everything else as it is. */
+function plain(name: string, value: unknown): unknown {
+  if (name === "timeout" && typeof value === "number") return `${value}ms`;
   if (typeof value !== "object" || value === null) return value;
   if ("bytes" in value) return `${value.bytes}B`;
   return "slots" in value ? String(value.slots) : value;

@@ -5,6 +5,7 @@ import { UsageError } from "../core/errors.ts";
 import { describeFailure, report } from "./exit.ts";
 import { writeErr } from "./output.ts";
 import { createProgram } from "./program.ts";
+import { eventsWanted } from "./progress_events.ts";
 import { listenForSignals } from "./signals.ts";
 import { removeTemporaries } from "./temporary.ts";
 
@@ -25,7 +26,7 @@ export async function main(args: string[]): Promise<number> {
     const cause = error instanceof CommanderError ? usageError(error) : error;
     const failure = describeFailure(cause);
     report(failure, cause, options);
-    if (cause instanceof UsageError && !options.json) writeErr(usageHint(program, args));
+    if (cause instanceof UsageError && !options.json && !eventsWanted()) writeErr(usageHint(program, args));
     return failure.code;
   } finally {
     removeTemporaries();

@@ -5,6 +5,7 @@
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { UsageError } from "../core/errors.ts";
 import { type BudgetFlag, parseBudget } from "./budget_flag.ts";
+import { parseDuration } from "./duration.ts";
 import { defaultModel } from "./registry.ts";
 
 /** Devices that `--device` takes. */
@@ -27,6 +28,12 @@ const budget = (text: string): BudgetFlag => {
     }
     throw error;
   }
+};
+
+const duration = (text: string): number => {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== null) return milliseconds;
+  throw new InvalidArgumentError("It must be a duration: 30s, 5m or 1h, at most 24 days.");
 };
 
 /** Bytes, with a unit. */
@@ -96,6 +103,13 @@ export const strictOption = () =>
 export const lengthOption = () =>
   new Option("--length <words>", "length of the summary, about").argParser(wholeNumber(1, 100_000))
     .default(undefined, "300").env("PALIMPSEST_LENGTH");
+export const timeoutOption = () =>
+  new Option("--timeout <duration>", "stop after 30s, 5m or 1h with exit code 124; finished text stays").argParser(
+    duration,
+  ).default(undefined, "none").env("PALIMPSEST_TIMEOUT");
+export const progressOption = () =>
+  new Option("--progress <form>", "json: events on stderr, one object per line").choices(["auto", "json"] as const)
+    .default("auto" as const).env("PALIMPSEST_PROGRESS");
 export const jsonOption = () => new Option("--json", "print one JSON object and nothing else");
 export const quietOption = () => new Option("-q, --quiet", "nothing on stderr but errors").env("PALIMPSEST_QUIET");
 export const verboseOption = () =>
@@ -121,6 +135,8 @@ export const settingOptions = () => [
   allowSoftwareOption(),
   threadsOption(),
   strictOption(),
+  timeoutOption(),
+  progressOption(),
   quietOption(),
   verboseOption(),
 ];

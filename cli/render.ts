@@ -4,6 +4,7 @@ import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import { useColor } from "./color.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { isTerminal, printable, writeErr } from "./output.ts";
+import { eventRenderer } from "./progress_events.ts";
 
 type Progress = Extract<AnswerEvent, { type: "progress" }>;
 
@@ -12,6 +13,8 @@ export interface RenderOptions {
   quiet?: boolean | undefined;
   verbose?: boolean | undefined;
   color?: boolean | undefined;
+  /** `json`: events for programs, terminal or not. */
+  progress?: "auto" | "json" | undefined;
 }
 
 /** The stderr side of a command. */
@@ -37,6 +40,7 @@ const plainEvery = 5000;
  * becomes a plain line every five seconds.
  */
 export function createRenderer(options: RenderOptions): Renderer {
+  if (options.progress === "json" && !options.quiet) return eventRenderer();
   const terminal = isTerminal.stderr();
   const speaks = !options.quiet && (terminal || options.verbose === true);
   const dim = useColor(options.color, terminal) ? (text: string) => `\x1b[2m${text}\x1b[22m` : (text: string) => text;

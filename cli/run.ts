@@ -4,6 +4,7 @@ import { DeviceError, InterruptedError, UsageError } from "../core/errors.ts";
 import type { LoadedModel } from "../core/model.ts";
 import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";
+import { describeFailure, report } from "./exit.ts";
 import { estimateTokens, type TokenEstimate } from "./estimate.ts";
 import { cacheFolder } from "./folders.ts";
 import type { Gpus } from "./gpus.ts";
@@ -11,7 +12,7 @@ import { availableBytes, collectGarbage, peakRssBytes } from "./host.ts";
 import { type KvTypeFlag, openAnywhere, refuseInt8OnGpu } from "./open.ts";
 import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
-import { breathe, interruption } from "./signals.ts";
+import { breathe, expireAfter, interruption } from "./signals.ts";
 import { rememberSpeed } from "./speeds.ts";
 import { resolveModel } from "./store.ts";
 
@@ -34,6 +35,9 @@ export interface RunFlags {
   quiet?: boolean | undefined;
   verbose?: boolean | undefined;
   color?: boolean | undefined;
+  progress?: "auto" | "json" | undefined;
+  /** In milliseconds; 0 is no limit. */
+  timeout?: number | undefined;
 }
 
 /** What a command adds to its flags. */
@@ -49,6 +53,8 @@ export interface RunTask {
 
 /** Opens the model, runs the task and prints the answer, or the record under `--json`. @param gpus where GPUs come from, if not from this machine */
 export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<void> {
+  const { json = false, verbose = false } = flags;
+  expireAfter(flags.timeout ?? 0, () => report(describeFailure(null), null, { json, verbose }));
   const { defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
   const policy = flags.policy ?? defaultPolicies[task.command], allowSoftware = flags.allowSoftware ?? false;
   if (allowSoftware && flags.device !== "webgpu") {
@@ -182,7 +188,7 @@ export async function printAnswer(
   try {
     for await (const event of events) {
       if (event.type === "progress") {
-        const total = event.total ?? estimate?.total(event.done);
+        const total = event.total ?? (event.phase === "prefill" ? estimate?.total(event.done) : undefined);
         renderer.progress(total === undefined ? event : { ...event, total });
       } else if (event.type === "warning") renderer.remark(event.message);
       else if (event.type === "result") record = event.record;

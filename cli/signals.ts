@@ -1,17 +1,17 @@
-/** Ctrl-C and `kill`: stop soon, keep what was written, leave nothing half-done. */
+/** Ctrl-C, `kill` and `--timeout`: stop soon, keep what was written, leave nothing half-done. */
 import process from "node:process";
 import { setTimeout } from "node:timers";
 import { InterruptedError } from "../core/errors.ts";
 import { removeTemporaries } from "./temporary.ts";
 
 const controller = new AbortController();
-let received: 130 | 143 | null = null;
+let received: 124 | 130 | 143 | null = null;
 
-/** Aborted by the first SIGINT or SIGTERM. */
+/** Aborted by the first SIGINT or SIGTERM, and when `--timeout` is over. */
 export const interruption: AbortSignal = controller.signal;
 
-/** 130 or 143 once a signal came, else null. */
-export function interruptionCode(): 130 | 143 | null {
+/** 130 or 143 once a signal came, 124 (as of timeout(1)) once time was over, else null. */
+export function interruptionCode(): 124 | 130 | 143 | null {
   return received;
 }
 
@@ -35,15 +35,31 @@ export function allowTime(ms: number): void {
 
 /** Listens for SIGINT and SIGTERM. The second one, or two seconds without an end (`allowTime`), stops the program at once. */
 export function listenForSignals(): void {
-  const stop = (code: 130 | 143) => () => {
+  const onSignal = (code: 130 | 143) => () => {
     if (received !== null) leave(received);
-    received = code;
-    controller.abort(new InterruptedError("Interrupted"));
-    // A timer, not a wait: it must not keep a program alive that is already done.
-    setTimeout(() => leave(code), grace).unref();
+    stop(code);
   };
-  process.on("SIGINT", stop(130));
-  process.on("SIGTERM", stop(143));
+  process.on("SIGINT", onSignal(130));
+  process.on("SIGTERM", onSignal(143));
+}
+
+/**
+ * Stops the program as Ctrl-C does when the time is over.
+ * @param milliseconds 0: never
+ * @param onLeave called where it does not stop by itself, such as while a pipe is waited for
+ */
+export function expireAfter(milliseconds: number, onLeave: () => void): void {
+  if (milliseconds > 0) setTimeout(() => received === null && stop(124, onLeave), milliseconds).unref();
+}
+
+function stop(code: 124 | 130 | 143, onLeave?: () => void): void {
+  received = code;
+  controller.abort(new InterruptedError("Interrupted"));
+  // A timer, not a wait: it must not keep a program alive that is already done.
+  setTimeout(() => {
+    onLeave?.();
+    leave(code);
+  }, grace).unref();
 }
 
 function leave(code: number): never {
