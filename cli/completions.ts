@@ -13,9 +13,29 @@ type Suggestions = { value: string; description: string }[];
 
 /** Prints the completion script of a shell. */
 export function printCompletions(shell: string, flags: { json?: boolean | undefined }): void {
-  const script = captured(() => tab.setup("palimpsest", "palimpsest", shell));
+  const made = captured(() => tab.setup("palimpsest", "palimpsest", shell));
+  const script = shell === "bash" ? forAnyBash(made) : made;
   if (flags.json) writeJson({ schema: "palimpsest.completions/1", command: "completions", shell, script });
   else writeOut(script);
+}
+
+/**
+ * The library's script calls a function of the package bash-completion, which small containers do not have, and cannot be read twice in one
+ * shell, because of its constants.
+ */
+function forAnyBash(script: string): string {
+  const splitter = `
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    _get_comp_words_by_ref() {
+        local typed=\${COMP_LINE:0:COMP_POINT}
+        read -ra words <<< "$typed"
+        [[ $typed == *[[:space:]] ]] && words+=("")
+        cword=$(( \${#words[@]} - 1 )) prev=
+        cur=\${words[cword]}
+    }
+fi
+`;
+  return script.replace(/^readonly (?=ShellComp)/gm, "").replace("\n", splitter);
 }
 
 /** Answers a completion script: the words typed so far in, one candidate per line out. */

@@ -4,6 +4,7 @@
 import { Argument, Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import manifest from "../package.json" with { type: "json" };
 import { evalOptions } from "./eval_flags.ts";
+import { exitCodes } from "./exit_codes.ts";
 import * as options from "./options.ts";
 import { writeOut } from "./output.ts";
 import { wantEvents } from "./progress_events.ts";
@@ -36,7 +37,7 @@ Examples:
   palimpsest summarize book.txt --length 300 --kv-budget 2048
   palimpsest plan book.txt --kv-budget 64MiB
 
-Exit codes: 0 answered, 1 unexpected failure, 2 usage, 3 input, 4 does not fit, 5 model, 6 device, 124 --timeout was over, 130 interrupted, 141 closed pipe.
+Exit codes: ${exitCodes.map(([code, short]) => `${code} ${short}`).join(", ")}.
 Nothing but \`pull\` uses the network.`,
     );
 
@@ -307,6 +308,12 @@ Nothing but \`pull\` uses the network.`,
     .addArgument(new Argument("<shell>", "your shell").choices(options.shells))
     .addOption(options.jsonOption())
     .action(async (shell, flags) => (await import("./completions.ts")).printCompletions(shell, flags));
+
+  program.command("man")
+    .description("Print the manual page, for example: palimpsest man > palimpsest.1; man -l palimpsest.1")
+    .summary("print the manual page")
+    .addOption(options.jsonOption())
+    .action(async (flags) => (await import("./man.ts")).printManual(flags));
 
   // Called by the completion scripts on every press of Tab.
   program.command("complete", { hidden: true })

@@ -36,10 +36,12 @@ test("complete: commands, sub-commands, flags, choices, policies and models", as
     "doctor",
     "config",
     "completions",
+    "man",
   ];
   assert.deepEqual(names(await complete("")), commands);
   assert.deepEqual(names(await complete("su")), ["summarize"]);
   assert.deepEqual(names(await complete("models", "")), ["list", "recommend", "rm", "path"]);
+  assert.deepEqual(names(await complete("config", "")), ["show", "path"]);
   assert.ok(names(await complete("ask", "--")).includes("--kv-budget"));
   assert.deepEqual(names(await complete("ask", "--po")), ["--policy", "--positions"]);
   assert.deepEqual(names(await complete("ask", "--positions", "")), ["auto", "original", "compact"]);
@@ -56,17 +58,31 @@ test("complete: where a document is expected the shell completes file names", as
   assert.match(await complete("doctor", ""), /:4\n$/);
 });
 
-test("bash: the script completes a command line", () =>
-  withFolder((folder) => {
-    symlinkSync(launcher, join(folder, "palimpsest"));
-    const script = spawnSync(launcher, ["completions", "bash"], { encoding: "utf8" }).stdout;
-    writeFileSync(join(folder, "script"), script);
-    const ask = `source ${folder}/script
-      COMP_WORDS=(palimpsest summ); COMP_CWORD=1; COMP_LINE="palimpsest summ"; COMP_POINT=\${#COMP_LINE}
-      __palimpsest_complete; echo "\${COMPREPLY[@]}"`;
-    const ended = spawnSync("bash", ["-c", ask], {
-      encoding: "utf8",
-      env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
-    });
-    assert.match(ended.stdout, /summarize/, ended.stderr);
-  }));
+/** What is typed into each shell after its script was read, and how its candidates are printed. PowerShell's script is only looked at above. */
+const shells: Record<string, string> = {
+  bash: `COMP_WORDS=(palimpsest conf); COMP_CWORD=1; COMP_LINE="palimpsest conf"; COMP_POINT=\${#COMP_LINE}
+    source $0; __palimpsest_complete 2>/dev/null; echo "\${COMPREPLY[@]}"`,
+  zsh: `_describe() { print -rl -- $completions }; words=(palimpsest conf); CURRENT=2; _palimpsest`,
+  fish: `complete -C "palimpsest conf"`,
+};
+for (const [shell, typed] of Object.entries(shells)) {
+  const here = spawnSync(shell, ["-c", "exit 0"]).status === 0;
+  test(
+    `${shell}: the script completes a command line`,
+    { skip: here ? false : `${shell} is not here` },
+    () =>
+      withFolder((folder) => {
+        symlinkSync(launcher, join(folder, "palimpsest"));
+        const script = spawnSync(launcher, ["completions", shell], { encoding: "utf8" }).stdout;
+        writeFileSync(join(folder, "script"), script);
+        const before = shell === "zsh" ? "compdef() {}; " : "";
+        const ended = spawnSync(shell, ["-c", `${before}source ${folder}/script; ${typed}`, `${folder}/script`], {
+          encoding: "utf8",
+          env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
+        });
+        assert.match(ended.stdout, /^config\b/m);
+        assert.doesNotMatch(ended.stdout, /doctor/);
+        assert.equal(ended.stderr, "");
+      }),
+  );
+}
