@@ -29,7 +29,7 @@ export async function askState(path: string, question: string | null, flags: Ask
     const model = await openModelOf(open, flags, given, "ask --state", renderer);
     try {
       const { plainTail } = await import("../core/tail.ts");
-      const system = open.summary.system ?? undefined, maxTokens = flags.maxTokens ?? MAX_TOKENS;
+      const system = open.summary.settings.system ?? undefined, maxTokens = flags.maxTokens ?? MAX_TOKENS;
       const lengths = questions.map((instruction) => plainTail(model.tokenizer, { system, instruction }).length);
       using memory = await openMemoryOf(open, model, {
         tailTokens: lengths.reduce((a, b) => Math.max(a, b), 0),

@@ -141,12 +141,6 @@ export const settingOptions = () => [
   verboseOption(),
 ];
 
-/** "90s", "5m", "500ms". @returns milliseconds */
-const duration = (text: string): number => {
-  const found = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)\s*$/.exec(text);
-  if (!found) throw new InvalidArgumentError("It must be a duration (30s, 5m, 500ms).");
-  return Number(found[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[found[2] as "ms" | "s" | "m" | "h"];
-};
 export const outOption = () => new Option("-o, --out <file.pal>", "where to keep the memory");
 export const appendOption = () => new Option("--append", "read on: documents behind those that the state holds");
 export const resumeOption = () => new Option("--resume", "go on with a reading that was interrupted");

@@ -11,7 +11,7 @@ import { writeJson } from "./output.ts";
 import { createRenderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import { spooled, spoolPath } from "./spool.ts";
-import { type Given, openNamed, refuseFixed } from "./state.ts";
+import { type Given, openNamed, refuseFixed, refuseOther } from "./state.ts";
 
 export interface ReadFlags extends RunFlags {
   out?: string;
@@ -53,7 +53,7 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
         "--resume goes on with it, --fresh reads from the start",
     );
   }
-  if (goesOn) refuseFixed(given, part);
+  if (goesOn) await refuseOtherFlags(part, flags, given);
   else if (flags.resume) renderer.remark(`There is no interrupted reading at ${part}: reading from the start`);
   const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"]), out, flags);
 
@@ -77,6 +77,12 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
     memory[Symbol.dispose]();
     await model.close();
   }
+}
+
+async function refuseOtherFlags(part: string, flags: ReadFlags, given: Given): Promise<void> {
+  const { state, summary } = await openNamed(part);
+  await state.close();
+  refuseOther(given, flags, summary, part);
 }
 
 async function recordOf(

@@ -7,6 +7,7 @@ import { cacheFolder } from "./folders.ts";
 import { availableBytes, files } from "./host.ts";
 import { type DeviceFlag, engineDevice, openStored } from "./open.ts";
 import type { Renderer } from "./render.ts";
+import type { RunFlags } from "./run.ts";
 import { resolveModel } from "./store.ts";
 
 /** Whether a flag stands on the command line, and not in a variable, a file or its default. */
@@ -29,6 +30,24 @@ export function refuseFixed(given: Given, path: string): void {
   const flag = Object.entries(FIXED).find(([name]) => given(name))?.[1];
   if (!flag) return;
   throw new UsageError(`${flag} was fixed when ${path} was read: leave it out, or read the documents again with it`);
+}
+
+/**
+ * A reading that was interrupted goes on by the same command: flags that say what they said then are fine.
+ * @throws {UsageError} for one that says something else
+ */
+export function refuseOther(given: Given, flags: RunFlags, { settings, kvType }: StateSummary, path: string): void {
+  const { system, policy, budget, chunkTokens, positions, decodeBudget } = settings;
+  const then = { system, policy, kvBudget: budget, kvType, chunk: chunkTokens, positions, decodeBudget };
+  for (const [name, was] of Object.entries(then)) {
+    const now = flags[name as keyof typeof then];
+    if (!given(name) || JSON.stringify(now) === JSON.stringify(was)) continue;
+    throw new UsageError(
+      `${
+        FIXED[name as keyof typeof then]
+      } is not what it was when reading ${path} began: leave it out, or --fresh reads from the start`,
+    );
+  }
 }
 
 /** A state whose file is open, and what it says of itself. */
@@ -82,7 +101,7 @@ export async function openModelOf(
   const model = await openStored(
     stored,
     device,
-    { policy: summary.policy, cacheFolder: cache, threads: flags.threads, renderer },
+    { policy: summary.settings.policy, cacheFolder: cache, threads: flags.threads, renderer },
     summary.kvType,
   );
   return { ...model, name: stored.name };

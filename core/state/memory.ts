@@ -2,6 +2,7 @@
  * A memory that is kept in a file: read once, asked many times, read on. Everything that decides what its slots are stands in the file, and a memory restored
  * from it answers as the one that was saved would have, bit for bit on the same device.
  */
+import type { BudgetRequest } from "../budget.ts";
 import { writingRoom } from "../decode/room.ts";
 import { BudgetError, ModelError } from "../errors.ts";
 import type { FileSystem } from "../files.ts";
@@ -17,21 +18,25 @@ import type { Facts } from "./facts.ts";
 import { type StateFile, writeState } from "./file.ts";
 import { checkRestored, readingArrays, readingFacts, restoreFacts } from "./reading_state.ts";
 
+/** Tokens that an answer may have at least: room that is the same whatever is asked for makes the same memory. */
+const ANSWER_TOKENS = 256;
 /** Tokens that a question may have without another room than a state was read with. */
 const QUESTION_TOKENS = 256;
 
 /** What a state is read with. It is asked with the same, but for `maxTokens` and longer questions, which take their room beside it. */
 export interface StateRequest extends MemoryRequest {
-  /** Tokens that an answer may have. Default 256. */
+  /** Tokens that an answer may have. Default, and the least that there is room for: 256. */
   maxTokens?: number | undefined;
   decodeBudget?: number | undefined;
 }
 
 /** What decides what a state's slots are. */
-interface Settings {
+export interface Settings {
   system: string | null;
   policy: string;
   positions: MemoryRequest["positions"];
+  /** As it was asked for; `budgetSlots` is what came of it. */
+  budget: BudgetRequest;
   budgetSlots: number;
   chunkTokens: number;
   /** Room for question and answer. */
@@ -49,9 +54,8 @@ export interface KeptMemory extends Memory {
 /** What a state says of itself before a model is opened. */
 export interface StateSummary {
   model: { name: string; sha256: string };
-  policy: string;
   kvType: Reader["kvType"];
-  system: string | null;
+  settings: Settings;
   sources: SourceRecord[];
   /** Tokens read so far, where reading was interrupted; else null. */
   interruptedAt: number | null;
@@ -63,7 +67,7 @@ export interface StateSummary {
  * @throws {UsageError} when the policy asks with the question
  */
 export async function openKeptMemory(model: EngineModel, request: StateRequest): Promise<KeptMemory> {
-  const { maxTokens = 256, decodeBudget = null } = request;
+  const { decodeBudget = null } = request, maxTokens = Math.max(ANSWER_TOKENS, request.maxTokens ?? 0);
   const tailTokens = plainTail(model.tokenizer, { ...request, instruction: "" }).length + QUESTION_TOKENS;
   const memory = await openMemory(model, request, {
     tailTokens,
@@ -71,12 +75,13 @@ export async function openKeptMemory(model: EngineModel, request: StateRequest):
     questionTokens: [],
     documentBytes: Infinity,
   });
-  const { budget, chunkTokens, system = null } = memory, { policy, positions } = request;
+  const { chunkTokens, system = null } = memory, { policy, positions, budget } = request;
   const settings = {
     system,
     policy,
     positions,
-    budgetSlots: budget.slots,
+    budget,
+    budgetSlots: memory.budget.slots,
     chunkTokens,
     tailTokens,
     maxTokens,
@@ -113,12 +118,11 @@ const packHashes = ({ engine: { packs } }: EngineModel) =>
 
 /** @throws {ModelError} when the file is no state */
 export function summaryOf({ facts }: StateFile): StateSummary {
-  const model = facts.object("model"), settings = facts.object("settings");
+  const model = facts.object("model");
   return {
     model: { name: model.text("name", 4096), sha256: model.text("sha256", 64) },
-    policy: settings.text("policy", 4096),
     kvType: facts.oneOf("kvType", ["f32", "f16", "int8"]),
-    system: settings.lacks("system") ? null : settings.text("system"),
+    settings: settingsOf(facts.object("settings")),
     sources: sourcesOf(facts),
     interruptedAt: facts.lacks("progress") ? null : facts.object("reading").whole("tokensRead"),
   };
@@ -140,7 +144,7 @@ export async function restoreMemory(
   },
 ): Promise<KeptMemory> {
   const { facts } = state, { refuse } = facts;
-  const settings = settingsOf(facts.object("settings")), summary = summaryOf(state);
+  const summary = summaryOf(state), { settings } = summary;
   if (summary.model.sha256 !== model.sha256) {
     throw new ModelError(
       `Cannot use state ${state.path}: it was made by model ${summary.model.name} (${
@@ -210,12 +214,19 @@ function settingsOf(facts: Facts): Settings {
     system: facts.lacks("system") ? null : facts.text("system"),
     policy: facts.text("policy", 4096),
     positions: facts.oneOf("positions", ["auto", "original", "compact"]),
+    budget: budgetOf(facts),
     budgetSlots: facts.whole("budgetSlots"),
     chunkTokens: facts.whole("chunkTokens", 1 << 20, 1),
     tailTokens: facts.whole("tailTokens", 1 << 24),
     maxTokens: facts.whole("maxTokens", 1 << 24),
     decodeBudget: facts.lacks("decodeBudget") ? null : facts.whole("decodeBudget", 1 << 24),
   };
+}
+
+function budgetOf(facts: Facts): BudgetRequest {
+  if (facts.lacks("budget")) return null;
+  const budget = facts.object("budget");
+  return budget.lacks("bytes") ? { slots: budget.whole("slots") } : { bytes: budget.whole("bytes") };
 }
 
 const sourcesOf = (facts: Facts): SourceRecord[] =>

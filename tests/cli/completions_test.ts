@@ -27,6 +27,8 @@ for (const shell of ["bash", "zsh", "fish", "powershell"]) {
 test("complete: commands, sub-commands, flags, choices, policies and models", async () => {
   const commands = [
     "ask",
+    "read",
+    "chat",
     "summarize",
     "plan",
     "eval",

@@ -9,7 +9,7 @@ const table: [args: string[], code: number, says: RegExp][] = [
   [["frobnicate"], 2, /Unknown command 'frobnicate'/],
   [["sumarize"], 2, /Did you mean summarize/],
   [["ask", "--polcy", "x", "Q"], 2, /Unknown option '--polcy'.*--policy/],
-  [["ask"], 2, /Missing required argument/],
+  [["ask"], 2, /The question is missing/],
   [["ask", "text.txt", ""], 2, /question is missing/],
   [["ask", "text.txt"], 2, /question is missing after the file text\.txt/],
   [["ask", "--chunk", "0", "text.txt", "Q"], 2, /whole number from 1/],
