@@ -48,10 +48,18 @@ export async function askState(path: string, question: string | null, flags: Ask
   }
 }
 
-/** Reads documents once, without their questions, and answers a file of them. */
+/** So many characters of questions are asked with in every chunk; more would take longer than the chunk. */
+const MOST_KNOWN = 2000;
+
+/** Reads documents once, with all questions in mind unless they are too many, and answers each. */
 export async function askEach(sources: Source[], flags: AskFlags): Promise<void> {
   const questions = await readQuestions(flags.questions!), renderer = createRenderer(flags);
-  const { model, memory } = await openEmpty(flags, "ask --questions", renderer);
+  const { model, memory } = await openEmpty(
+    flags,
+    "ask --questions",
+    renderer,
+    questions.join("\n\n").length <= MOST_KNOWN ? questions : [],
+  );
   try {
     await refuseLong(questions, memory, model);
     await readInto(memory, sources, flags, renderer);
@@ -95,6 +103,7 @@ const asked = (instruction: string, flags: AskFlags): Question => ({
   command: "ask",
   instruction,
   maxTokens: flags.maxTokens ?? MAX_TOKENS,
+  cite: flags.cite ?? false,
   peakRssBytes,
   signal: interruption,
 });

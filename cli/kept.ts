@@ -40,12 +40,19 @@ export async function openKept(path: string, flags: RunFlags, given: Given, rend
   }
 }
 
-export async function openEmpty(flags: RunFlags, command: string, renderer: Renderer): Promise<Opened> {
+/** @param questions that are known before the documents are read; none means that they come later */
+export async function openEmpty(
+  flags: RunFlags,
+  command: string,
+  renderer: Renderer,
+  questions: readonly string[] = [],
+): Promise<Opened> {
   const [{ defaultPolicies }, { openKeptMemory }] = await Promise.all([
     import("../core/policies.ts"),
     import("../core/state/memory.ts"),
   ]);
-  const policy = flags.policy ?? defaultPolicies.agnostic, cache = cacheFolder();
+  const policy = flags.policy ?? (questions.length > 0 ? defaultPolicies.ask : defaultPolicies.agnostic),
+    cache = cacheFolder();
   const device = engineDevice(flags.device, command);
   const stored = await resolveModel(cache, flags.model);
   const options = { policy, cacheFolder: cache, threads: flags.threads, renderer };
@@ -60,6 +67,7 @@ export async function openEmpty(flags: RunFlags, command: string, renderer: Rend
       positions: flags.positions,
       maxTokens: flags.maxTokens,
       decodeBudget: flags.decodeBudget,
+      questions,
       availableBytes: availableBytes(),
     });
     return { model, memory };

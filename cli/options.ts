@@ -150,5 +150,6 @@ export const checkpointOption = () =>
 export const spoolOption = () =>
   new Option("--spool", "keep what is piped in a file beside the state, so that reading it can be resumed");
 export const stateOption = () => new Option("--state <file.pal>", "a memory that `palimpsest read` has kept");
+export const citeOption = () => new Option("--cite", "show the passages that the answer came from");
 export const questionsOption = () =>
   new Option("--questions <file>", "answer every line of a file (- is stdin), one JSON object each");

@@ -50,6 +50,7 @@ Nothing but \`pull\` uses the network.`,
     .argument("[words...]", "documents, then the question")
     .addOption(options.stateOption())
     .addOption(options.questionsOption())
+    .addOption(options.citeOption())
     .addOption(options.modelOption())
     .addOption(options.budgetOption())
     .addOption(options.policyOption())

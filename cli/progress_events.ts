@@ -21,6 +21,8 @@ export type ProgressEvent =
     }
     /** One sentence that the user should know. */
     | { event: "warning"; message: string }
+    /** Where the answer came from, the best passage first. */
+    | { event: "citations"; passages: NonNullable<AnswerRecord["citations"]> }
     /** The answer is complete. */
     | ({ event: "result"; finish: AnswerRecord["finish"] } & Pick<AnswerRecord, "document" | "kv" | "timing">)
     /** The command failed; `code` is the exit code. */
@@ -64,6 +66,7 @@ export function eventRenderer(): Renderer {
     transfer: (phase, done, total) =>
       progress({ phase, unit: "bytes", done, ...(total === undefined ? {} : { total }) }),
     remark: (message) => writeEvent({ event: "warning", message }),
+    citations: (passages) => writeEvent({ event: "citations", passages }),
     statistics: ({ finish, document, kv, timing }) => writeEvent({ event: "result", finish, document, kv, timing }),
   };
 }

@@ -1,6 +1,6 @@
 /** What stderr shows while a command runs: one live line on a terminal, remarks, and the statistics at the end. */
 import process from "node:process";
-import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
+import type { AnswerEvent, AnswerRecord, RecalledPassage } from "../core/record.ts";
 import { useColor } from "./color.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { isTerminal, printable, writeErr } from "./output.ts";
@@ -29,6 +29,8 @@ export interface Renderer {
   remark(text: string): void;
   /** Ends the live line, so that something else can be printed. */
   clear(): void;
+  /** What `--cite` asks for: also where stderr is no terminal. */
+  citations(passages: RecalledPassage[]): void;
   statistics(record: AnswerRecord): void;
 }
 
@@ -112,12 +114,23 @@ export function createRenderer(options: RenderOptions): Renderer {
       clear();
       writeErr(`palimpsest: ${printable(text)}\n`);
     },
+    citations(passages) {
+      if (options.quiet) return;
+      clear();
+      const lines = passages.map((passage, i) => `[${i + 1}] ${placeOf(passage)}\n    ${passage.text}\n`);
+      writeErr(printable(lines.join("") || "No passage stands out\n"));
+    },
     statistics(record) {
       if (!speaks) return;
       clear();
       writeErr(statisticsLines(record, options.verbose === true).map((line) => dim(line) + "\n").join(""));
     },
   };
+}
+
+/** Where a passage stands, in words. */
+export function placeOf({ at }: RecalledPassage): string {
+  return `${Math.floor(100 * at)} %`;
 }
 
 /** The record in words: what was read, what was kept of it, how long it took. */
@@ -156,7 +169,7 @@ export function statisticsLines(record: AnswerRecord, verbose: boolean): string[
       kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.evictedWrittenSlots)} of what was written`
     }, ${kv.positions} positions; policy ${readableDuration(timing.policyMs)} of ` +
     `${readableDuration(timing.prefillMs + timing.decodeMs)}, load ${readableDuration(timing.loadMs)}`,
-    ...record.passages.map(({ at, text }) => `read again, from ${Math.round(100 * at)} % on: ${shortened(text, 160)}`),
+    ...record.passages.map((passage) => `read again, from ${placeOf(passage)} on: ${shortened(passage.text, 160)}`),
   ];
 }
 

@@ -31,6 +31,7 @@ export interface RunFlags {
   allowSoftware?: boolean | undefined;
   threads?: number | undefined;
   strict?: boolean | undefined;
+  cite?: boolean | undefined;
   json?: boolean | undefined;
   quiet?: boolean | undefined;
   verbose?: boolean | undefined;
@@ -147,6 +148,7 @@ async function answerWith(
     ...(task.opening ? { opening: task.opening } : {}),
     ...(task.notes ? { notes: task.notes } : {}),
     strict: flags.strict ?? false,
+    cite: flags.cite ?? false,
     availableBytes: availableBytes(),
     peakRssBytes,
     collectGarbage,
@@ -207,6 +209,7 @@ export async function printAnswer(
   interruption.throwIfAborted();
   if (!record) throw new Error("the answer ended without a record");
   if (json) writeJson(record);
+  else if (record.citations) renderer.citations(record.citations);
   renderer.statistics(record);
   return record;
 }

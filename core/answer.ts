@@ -4,11 +4,12 @@ import { writingRoom } from "./decode/room.ts";
 import type { LoadedModel } from "./model.ts";
 import { clampWarning, type Memory, type MemoryRequest, openMemory } from "./memory.ts";
 import { Notes, tidy } from "./notes.ts";
-import { parsePolicy } from "./policies.ts";
-import { policyRecord } from "./policy.ts";
+import { UsageError } from "./errors.ts";
+import { defaultPolicies, parsePolicy } from "./policies.ts";
+import { needs, type Policy, policyRecord } from "./policy.ts";
 import { read, type ReadOptions, throwIfAborted } from "./read.ts";
 import type { AnswerEvent, AnswerRecord } from "./record.ts";
-import { plainTail, questionTokens, recalledTail } from "./tail.ts";
+import { citations, plainTail, questionTokens, recalledTail } from "./tail.ts";
 import type { Source } from "./text/document.ts";
 import type { Turn } from "./text/prompt.ts";
 
@@ -22,6 +23,8 @@ export interface Question {
   /** First words of the answer, which the model goes on from: they keep a small model to the matter. */
   opening?: string;
   maxTokens: number;
+  /** Say which passages the answer came from. */
+  cite?: boolean;
   /** Write `maxTokens` whatever they are: for measurements. */
   ignoreStops?: boolean;
   /** Peak memory of this process, for the record. */
@@ -49,7 +52,9 @@ export interface AnswerRequest extends Question, MemoryRequest, Pick<ReadOptions
  * @throws {InterruptedError} when the signal aborts
  */
 export async function* answer(model: LoadedModel, request: AnswerRequest): AsyncGenerator<AnswerEvent> {
-  const { tokenizer } = model, policy = parsePolicy(request.policy), tail = plainTail(tokenizer, request);
+  const policy = parsePolicy(request.policy), { tokenizer } = model;
+  if (request.cite) refuseUncited(policy);
+  const tail = plainTail(tokenizer, request);
   using memory = await openMemory(model, request, {
     tailTokens: tail.length,
     writing: writingRoom(policy, { ...request, noteTokens: request.notes?.tokens }),
@@ -107,6 +112,7 @@ export async function* respond(
   const { reader, model: { tokenizer }, head, system, budget } = memory, { opening = "" } = question;
   const coverage = await reader.coverage(head.length);
   const started = performance.now(), readBefore = reader.tokensRead, { spent } = memory;
+  const document = { first: head.length, end: readBefore };
   let prefill = spent, decoded = before, whole = opening, finish: AnswerRecord["finish"] = "stop";
   const { tokens, passages } = await recalledTail(reader, tokenizer, { ...question, system }, head.length);
   if (opening) yield { type: "text", text: opening };
@@ -128,7 +134,25 @@ export async function* respond(
     finish = step.finish ?? finish;
     decoded = { tokens: before.tokens + step.tokens, ms: before.ms + spent.ms + ms - prefill.ms };
   }
-  yield { type: "result", record: recordOf(memory, question, { whole, finish, coverage, passages, prefill, decoded }) };
+  const cited = question.cite
+    ? await citations(reader, tokenizer, { instruction: question.instruction, answer: whole }, document)
+    : null;
+  yield {
+    type: "result",
+    record: {
+      ...recordOf(memory, question, { whole, finish, coverage, passages, prefill, decoded }),
+      ...cited ? { citations: cited } : {},
+    },
+  };
+}
+
+/** @throws {UsageError} under a policy that remembers no text: it cannot say what an answer came from */
+export function refuseUncited(policy: Policy): void {
+  if (needs(policy, "text")) return;
+  throw new UsageError(
+    `--cite needs a policy that remembers text, and ${policy.name} does not: ${defaultPolicies.ask} and ${defaultPolicies.agnostic} do, ` +
+      "and any with recall=quote",
+  );
 }
 
 function recordOf(

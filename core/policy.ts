@@ -204,8 +204,11 @@ export interface RecallContext {
   /** Forwards tokens where the question will stand, and gives the most that any of them looks at each live slot, per head. */
   ask(tokens: number[]): Promise<Scores>;
   questionTokens: number[];
-  /** Index of the document's first token in the prompt. */
+  /** Indices of the document's first token in the prompt, and of the one behind its last. */
   firstSource: number;
+  endSource: number;
+  /** For a reader's eyes: as many as there may be, however little the later ones weigh. */
+  all?: boolean;
   /** What is known of the text, where the variant needs it; else empty. */
   text: DocumentText;
   /** For a text of its own to ask with. */

@@ -30,7 +30,7 @@ import { protectedSlots } from "./protected_slots.ts";
 import type { DocumentMean } from "./probe/document_mean.ts";
 import { askWith } from "./probe/evidence.ts";
 import { KnownText } from "./recall/known_text.ts";
-import { type Reading, refuseUnmet } from "./reading.ts";
+import { type DocumentPlace, type Reading, refuseUnmet } from "./reading.ts";
 import type { Positions } from "./record.ts";
 import { type LayerRopes, ropesOf } from "./rope.ts";
 
@@ -236,15 +236,24 @@ export class Reader implements Reading {
     }
   }
 
-  async recall(questionTokens: number[], firstSource: number): Promise<Passage[]> {
-    if (this.compactions === 0) return [];
+  recall(questionTokens: number[], document: DocumentPlace): Promise<Passage[]> {
+    return this.compactions === 0 ? Promise.resolve([]) : this.passages(questionTokens, document);
+  }
+
+  cite(tokens: number[], document: DocumentPlace): Promise<Passage[]> {
+    return this.passages(tokens, document, true);
+  }
+
+  private async passages(questionTokens: number[], { first, end }: DocumentPlace, all = false): Promise<Passage[]> {
     const started = performance.now(), { engine, cache, nextPosition, policy, options: { tokenizer } } = this;
     const passages = await policy.recall.passages({
       heads: cache.heads,
       sources: (head) => cache.sources(head),
       ask: async (tokens) => (await askWith(engine, cache, tokens, nextPosition)).max!,
       questionTokens,
-      firstSource,
+      firstSource: first,
+      endSource: end,
+      all,
       text: this.text ?? new KnownText(),
       tokenizer,
     });

@@ -5,6 +5,12 @@ import type { StoredType } from "./stored_rows.ts";
 import { needs, type Passage, type Policy } from "./policy.ts";
 import type { Positions } from "./record.ts";
 
+/** Indices in the prompt of a document's first token, and of the one behind its last. */
+export interface DocumentPlace {
+  first: number;
+  end: number;
+}
+
 /** Disposing gives back what it holds beyond arrays. */
 export interface Reading extends Disposable {
   readonly policy: Policy;
@@ -39,8 +45,10 @@ export interface Reading extends Disposable {
    * on the side, in the room that stands free between two chunks.
    */
   aside<T>(firstToken: number, work: () => Promise<T>): Promise<T>;
-  /** Passages to read again before the answer; none while nothing was evicted. @param firstSource the document's first token in the prompt */
-  recall(questionTokens: number[], firstSource: number): Promise<Passage[]>;
+  /** Passages to read again before the answer; none while nothing was evicted. @param document its place in the prompt */
+  recall(questionTokens: number[], document: DocumentPlace): Promise<Passage[]>;
+  /** Passages that some text looks at most, the best one last: where an answer came from. None where the policy remembers no text. */
+  cite(tokens: number[], document: DocumentPlace): Promise<Passage[]>;
   /** Forwards the rest of the prompt, which stays whatever the budget, and gives the logits of its last token. */
   write(tokens: number[]): Promise<Float32Array>;
   /** Forwards a written token and gives the logits of the next; under a decode budget, the least wanted written tokens make room. */

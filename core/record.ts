@@ -45,6 +45,8 @@ export interface AnswerRecord {
   };
   /** Passages that were read again before the answer, in that order. */
   passages: RecalledPassage[];
+  /** Passages that question and answer look at most, the best one first; where they were asked for. */
+  citations?: RecalledPassage[];
   /**
    * Prefill lasts until the first token of the answer is known; its tokens are all that were forwarded by then: the document, passages read again, the
    * question. Notes are part of decoding. policyMs: all that `full` would not do: probe passes, scoring, selection, compaction, recall, and the same

@@ -1,5 +1,6 @@
 /** The end of a prompt: passages that are read again, the question, the start of the answer. Up to where decoding begins. */
-import type { Reading } from "./reading.ts";
+import type { Passage } from "./policy.ts";
+import type { DocumentPlace, Reading } from "./reading.ts";
 import type { RecalledPassage } from "./record.ts";
 import { passageBlock, passageText } from "./text/passages.ts";
 import { type PromptRequest, renderPrompt } from "./text/prompt.ts";
@@ -28,6 +29,26 @@ export function plainTail(tokenizer: Tokenizer, request: TailRequest): number[] 
   ];
 }
 
+/** Where a passage begins, and what it says. */
+function recorded(tokenizer: Tokenizer, passage: Passage, { first, end }: DocumentPlace): RecalledPassage {
+  return { at: (passage.pieces[0]!.from - first) / (end - first), text: passageText(tokenizer, passage) };
+}
+
+/**
+ * Passages that a question and its answer look at most, the best one first. Asked with both: the answer's words stand where they came from.
+ * @param document its place in the prompt
+ */
+export async function citations(
+  reader: Pick<Reading, "cite">,
+  tokenizer: Tokenizer,
+  { instruction, answer }: { instruction: string; answer: string },
+  document: DocumentPlace,
+): Promise<RecalledPassage[]> {
+  const asking = tokenizer.encode(`\n\n${instruction}\n\n${answer}`, { control: false });
+  const found = await reader.cite(asking, document);
+  return found.map((passage) => recorded(tokenizer, passage, document)).reverse();
+}
+
 /** The tail with the passages that the reader's policy recalls: as many as its reserve holds, the best one as long as there is any. */
 export async function recalledTail(
   reader: Pick<Reading, "policy" | "recall" | "tokensRead">,
@@ -41,11 +62,8 @@ export async function recalledTail(
     ...questionTokens(tokenizer, request.instruction),
     ...tokenizer.encode(request.opening ? `\n\n${request.opening}` : "", { control: false }),
   ];
-  const found = await reader.recall(asking, headTokens);
-  let passages = found.map((passage) => ({
-    at: (passage.pieces[0]!.from - headTokens) / (reader.tokensRead - headTokens),
-    text: passageText(tokenizer, passage),
-  }));
+  const document = { first: headTokens, end: reader.tokensRead };
+  let passages = (await reader.recall(asking, document)).map((passage) => recorded(tokenizer, passage, document));
   for (; passages.length > 0; passages = passages.slice(1)) {
     // words of the document, so they never spell control tokens
     const block = tokenizer.encode(passageBlock(passages.map(({ text }) => text)), { control: false });

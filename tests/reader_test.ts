@@ -362,7 +362,7 @@ describe("reader", () => {
       });
       assert.ok(seen.some((live) => live !== null), "some chunks fit");
       const before = [reader.cache.live.slice(), reader.nextPosition, reader.tokensRead];
-      const passages = await reader.recall(QUESTION, 10);
+      const passages = await reader.recall(QUESTION, { first: 10, end: reader.tokensRead });
       assert.deepEqual([reader.cache.live, reader.nextPosition, reader.tokensRead], before);
       assert.ok(passages.length > 0);
       for (const { from, tokens: quoted } of passages.flatMap(({ pieces }) => pieces)) {
@@ -371,7 +371,7 @@ describe("reader", () => {
         quoted.forEach((token, i) => from + i < known.length && assert.equal(token, known[from + i]));
       }
       const short = await run(document.slice(0, 80), { policy: spec, slots: 96, chunkTokens: 50 });
-      assert.deepEqual(await short.reader.recall(QUESTION, 10), []);
+      assert.deepEqual(await short.reader.recall(QUESTION, { first: 10, end: short.reader.tokensRead }), []);
     });
   }
 

@@ -32,7 +32,7 @@ export const quote = (count = 3): Recall => ({
     const { questionTokens, tokenizer } = context;
     const asked = await context.ask(questionTokens);
     const drawn = await context.ask(tokenizer.encode(GENERAL, { control: false }));
-    return bestPassages(salience(context, asked, drawn), context.text, count);
+    return bestPassages(salience(context, asked, drawn), context.text, count, context.all ? 0 : SHARE);
   },
 });
 
@@ -49,15 +49,13 @@ export interface Salient {
 
 /** Every document token that some head still has, ascending. */
 function salience(context: RecallContext, asked: Scores, drawn: Scores): Salient[] {
-  const { heads, firstSource } = context;
-  let last = firstSource;
-  for (let head = 0; head < heads; head++) last = Math.max(last, context.sources(head).at(-1) ?? 0);
-  const weights = new Float64Array(last + 1 - firstSource), isKnown = new Uint8Array(weights.length);
+  const { heads, firstSource, endSource } = context;
+  const weights = new Float64Array(endSource - firstSource), isKnown = new Uint8Array(weights.length);
   for (let head = 0; head < heads; head++) {
     const sources = context.sources(head), mine = asked[head]!, any = drawn[head]!;
     for (let slot = 0; slot < sources.length; slot++) {
       const at = sources[slot]! - firstSource;
-      if (at < 0) continue;
+      if (at < 0 || at >= weights.length) continue;
       isKnown[at] = 1;
       weights[at]! += Math.max(0, mine[slot]! - any[slot]!) ** 2;
     }
@@ -68,7 +66,7 @@ function salience(context: RecallContext, asked: Scores, drawn: Scores): Salient
 }
 
 /** The stretches of `WIDTH` tokens with the most weight, up to `count` that do not overlap, widened by `MARGIN`; the best one last. */
-export function bestPassages(known: Salient[], text: DocumentText, count: number): Passage[] {
+export function bestPassages(known: Salient[], text: DocumentText, count: number, share = SHARE): Passage[] {
   const stretches: { from: number; to: number; weight: number }[] = [];
   for (let end = 0, from = 0, weight = 0; end < known.length; end++) {
     weight += known[end]!.weight;
@@ -78,7 +76,7 @@ export function bestPassages(known: Salient[], text: DocumentText, count: number
   stretches.sort((a, b) => b.weight - a.weight || a.from - b.from);
   const taken: typeof stretches = [];
   for (const stretch of stretches) {
-    if (taken.length === count || stretch.weight < SHARE * stretches[0]!.weight) break;
+    if (taken.length === count || stretch.weight < share * stretches[0]!.weight || stretch.weight === 0) break;
     if (taken.every(({ from, to }) => stretch.to < from || stretch.from > to)) taken.push(stretch);
   }
   const first = known[0]?.source ?? 0;

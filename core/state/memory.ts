@@ -13,7 +13,7 @@ import { policyRecord } from "../policy.ts";
 import type { Progress } from "../read.ts";
 import { Reader } from "../reader.ts";
 import type { PolicyRecord, SourceRecord } from "../record.ts";
-import { plainTail } from "../tail.ts";
+import { plainTail, questionTokens } from "../tail.ts";
 import type { Facts } from "./facts.ts";
 import { type StateFile, writeState } from "./file.ts";
 import { checkRestored, readingArrays, readingFacts, restoreFacts } from "./reading_state.ts";
@@ -28,6 +28,8 @@ export interface StateRequest extends MemoryRequest {
   /** Tokens that an answer may have. Default, and the least that there is room for: 256. */
   maxTokens?: number | undefined;
   decodeBudget?: number | undefined;
+  /** Questions that are known before, for policies that ask with them: all at once. Default: none is. */
+  questions?: readonly string[];
 }
 
 /** What decides what a state's slots are. */
@@ -67,12 +69,12 @@ export interface StateSummary {
  * @throws {UsageError} when the policy asks with the question
  */
 export async function openKeptMemory(model: EngineModel, request: StateRequest): Promise<KeptMemory> {
-  const { decodeBudget = null } = request, maxTokens = Math.max(ANSWER_TOKENS, request.maxTokens ?? 0);
+  const { decodeBudget = null, questions = [] } = request, maxTokens = Math.max(ANSWER_TOKENS, request.maxTokens ?? 0);
   const tailTokens = plainTail(model.tokenizer, { ...request, instruction: "" }).length + QUESTION_TOKENS;
   const memory = await openMemory(model, request, {
     tailTokens,
     writing: writingRoom(parsePolicy(request.policy), { maxTokens, decodeBudget: decodeBudget ?? undefined }),
-    questionTokens: [],
+    questionTokens: questions.length > 0 ? questionTokens(model.tokenizer, questions.join("\n\n")) : [],
     documentBytes: Infinity,
   });
   const { chunkTokens, system = null } = memory, { policy, positions, budget } = request;

@@ -57,7 +57,7 @@ export async function dryRun(
     await reading.read(numbers(chunkTokens));
   }
   await reading.coverage(0);
-  if (needs(policy, "text")) await reading.recall(numbers(FEW), 0);
+  if (needs(policy, "text")) await reading.recall(numbers(FEW), { first: 0, end: reading.tokensRead });
   await reading.likeliestAfter(numbers(1));
   const written = policy.decode.evicts && decodeBudget < Infinity ? decodeBudget + DECODE_BLOCK : 1;
   for (let left = written; left > 0; left--) await reading.likeliestNext(3);

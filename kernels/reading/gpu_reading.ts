@@ -21,7 +21,7 @@ import { GpuKvCache } from "../../core/gpu_cache.ts";
 import type { KvType } from "../../core/stored_rows.ts";
 import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
-import type { Reading } from "../../core/reading.ts";
+import type { DocumentPlace, Reading } from "../../core/reading.ts";
 import { KnownText } from "../../core/recall/known_text.ts";
 import type { Positions } from "../../core/record.ts";
 import { perRope, ropesOf } from "../../core/rope.ts";
@@ -340,8 +340,16 @@ export class GpuReading implements Reading {
     }
   }
 
-  async recall(questionTokens: number[], firstSource: number): Promise<Passage[]> {
-    if (this.compactions === 0 || !this.text) return [];
+  recall(questionTokens: number[], document: DocumentPlace): Promise<Passage[]> {
+    return this.compactions === 0 ? Promise.resolve([]) : this.passages(questionTokens, document);
+  }
+
+  cite(tokens: number[], document: DocumentPlace): Promise<Passage[]> {
+    return this.passages(tokens, document, true);
+  }
+
+  private async passages(questionTokens: number[], { first, end }: DocumentPlace, all = false): Promise<Passage[]> {
+    if (!this.text) return [];
     const started = performance.now();
     const recording = this.memory.gpu.record();
     this.label(recording);
@@ -352,7 +360,9 @@ export class GpuReading implements Reading {
       sources: (head) => live[head]!,
       ask: asking(() => this.compaction([], null)),
       questionTokens,
-      firstSource,
+      firstSource: first,
+      endSource: end,
+      all,
       text: this.text,
       tokenizer: this.options.tokenizer,
     });

@@ -65,7 +65,18 @@ test("answers from a state are those of the memory that was never saved, under b
     ["one.txt", "two.txt"].map((name) => createHash("sha256").update(readFileSync(at(name))).digest("hex")),
   );
   const unsaved = answers(
-    await ok(["ask", "one.txt", "two.txt", "--questions", "questions.txt", "-n", "12", ...SIZES]),
+    await ok([
+      "ask",
+      "one.txt",
+      "two.txt",
+      "--policy",
+      "kvzip-quote",
+      "--questions",
+      "questions.txt",
+      "-n",
+      "12",
+      ...SIZES,
+    ]),
   );
   assert.deepEqual(unsaved.map(({ question }) => question), QUESTIONS);
   for (const runtime of runtimes) {
@@ -185,7 +196,9 @@ test("chat answers line by line, and a question sees those before it", async () 
     QUESTIONS[1]
   }\n/quit\nnever\n`;
   const { stdout, stderr } = await ok(["chat", "one.txt", "-n", "12", ...SIZES], { stdin });
-  const single = answers(await ok(["ask", "one.txt", "--questions", "questions.txt", "-n", "12", ...SIZES]));
+  const single = answers(
+    await ok(["ask", "one.txt", "--policy", "kvzip-quote", "--questions", "questions.txt", "-n", "12", ...SIZES]),
+  );
   assert.ok(stdout.startsWith(single[0]!.answer), stdout);
   assert.ok(stdout.trimEnd().endsWith(single[1]!.answer), stdout);
   assert.notEqual(stdout, `${single[0]!.answer}\n${single[1]!.answer}\n${single[1]!.answer}\n`);

@@ -75,7 +75,7 @@ for (const word of specs) {
       held.push(memory.current);
     }
     await reading.coverage(0);
-    await reading.recall(tokens(QUESTION, 9), 0);
+    await reading.recall(tokens(QUESTION, 9), { first: 0, end: reading.tokensRead });
     let token = await reading.likeliestAfter(tokens(QUESTION, 9));
     for (let i = 0; i < WRITTEN; i++) token = await reading.likeliestNext(token);
     console.log(JSON.stringify({
