@@ -100,7 +100,7 @@ async function textOf(path: string | undefined, onWarning: (message: string) => 
   const [source] = await openDocuments([path]);
   let content = "";
   for await (const piece of readText(source!, onWarning)) {
-    content += piece;
+    content += piece.text;
     if (content.length > 64 * MOST_TOKENS) break; // more than is ever read of it
   }
   return { name: path, content };

@@ -231,7 +231,7 @@ async function readProse(names: string[], renderer: Renderer): Promise<string> {
   const texts: string[] = [];
   for (const source of await openDocuments(names)) {
     let text = "";
-    for await (const piece of readText(source, renderer.remark)) text += piece;
+    for await (const piece of readText(source, renderer.remark)) text += piece.text;
     texts.push(text.trim());
   }
   return texts.join("\n\n");

@@ -232,7 +232,8 @@ async function countTokens(sources: Source[], tokenizer: Tokenizer, renderer: Re
       let tokens = 0;
       for await (const piece of text) {
         interruption.throwIfAborted();
-        tokens += stream.push(piece).length;
+        if (piece.page !== undefined || piece.section !== undefined) tokens += stream.finish().length;
+        tokens += stream.push(piece.text).length;
         renderer.transfer("counting", counted.reduce((sum, one) => sum + one.bytes, text.bytes), bytes || undefined);
       }
       tokens += stream.finish().length;

@@ -129,8 +129,9 @@ export function createRenderer(options: RenderOptions): Renderer {
 }
 
 /** Where a passage stands, in words. */
-export function placeOf({ at }: RecalledPassage): string {
-  return `${Math.floor(100 * at)} %`;
+export function placeOf({ at, source, page, section }: RecalledPassage): string {
+  const where = [source, page === undefined ? undefined : `page ${page}`, section && `“${section}”`].filter(Boolean);
+  return [...where, `${Math.floor(100 * at)} %`].join(", ");
 }
 
 /** The record in words: what was read, what was kept of it, how long it took. */
@@ -169,7 +170,7 @@ export function statisticsLines(record: AnswerRecord, verbose: boolean): string[
       kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.evictedWrittenSlots)} of what was written`
     }, ${kv.positions} positions; policy ${readableDuration(timing.policyMs)} of ` +
     `${readableDuration(timing.prefillMs + timing.decodeMs)}, load ${readableDuration(timing.loadMs)}`,
-    ...record.passages.map((passage) => `read again, from ${placeOf(passage)} on: ${shortened(passage.text, 160)}`),
+    ...record.passages.map((passage) => `read again, from ${placeOf(passage)}: ${shortened(passage.text, 160)}`),
   ];
 }
 

@@ -114,7 +114,13 @@ export async function* respond(
   const started = performance.now(), readBefore = reader.tokensRead, { spent } = memory;
   const document = { first: head.length, end: readBefore };
   let prefill = spent, decoded = before, whole = opening, finish: AnswerRecord["finish"] = "stop";
-  const { tokens, passages } = await recalledTail(reader, tokenizer, { ...question, system }, head.length);
+  const { tokens, passages } = await recalledTail(
+    reader,
+    tokenizer,
+    { ...question, system },
+    head.length,
+    memory.places,
+  );
   if (opening) yield { type: "text", text: opening };
   for await (const step of decode(reader, tokenizer, tokens, question.maxTokens, question.ignoreStops)) {
     throwIfAborted(question.signal);
@@ -135,7 +141,7 @@ export async function* respond(
     decoded = { tokens: before.tokens + step.tokens, ms: before.ms + spent.ms + ms - prefill.ms };
   }
   const cited = question.cite
-    ? await citations(reader, tokenizer, { instruction: question.instruction, answer: whole }, document)
+    ? await citations(reader, tokenizer, { instruction: question.instruction, answer: whole }, document, memory.places)
     : null;
   yield {
     type: "result",

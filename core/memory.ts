@@ -8,6 +8,7 @@ import type { Progress } from "./read.ts";
 import type { Reading } from "./reading.ts";
 import type { Positions, SourceRecord } from "./record.ts";
 import { answerTokens } from "./tail.ts";
+import { Places } from "./text/places.ts";
 import { renderPrompt } from "./text/prompt.ts";
 
 /** What decides a memory's size and what stays in it. */
@@ -51,6 +52,8 @@ export interface Memory extends Disposable {
   readonly head: readonly number[];
   /** What was read, in order; the last one's counts grow while it is read. */
   readonly sources: SourceRecord[];
+  /** Where in them a token of the prompt stands. */
+  places: Places;
   /** What reading took: tokens that were forwarded, and the time for them. */
   readonly spent: { tokens: number; ms: number };
   /** How far reading is; null before and after it. */
@@ -101,6 +104,7 @@ export async function openMemory(model: LoadedModel, request: MemoryRequest, roo
     system,
     head,
     sources: [],
+    places: new Places(),
     spent: { tokens: 0, ms: 0 },
     progress: null,
     [Symbol.dispose]: () => reader[Symbol.dispose](),

@@ -54,13 +54,14 @@ export async function* read(memory: Memory, sources: Source[], options: ReadOpti
   const since: Progress = memory.progress ??
     { chunks: 0, digest: "", tokensBefore: before, sourcesBefore: memory.sources.length };
   memory.sources.length = since.sourcesBefore;
+  memory.places.cut(since.tokensBefore);
   memory.progress = since;
   let chunksRead = 0, digest = "";
   const told = function* (): Generator<AnswerEvent> {
     while (warnings.length > 0) yield { type: "warning", message: warnings.shift()! };
   };
   const spentBefore = { ...memory.spent }, started = performance.now();
-  const tokens = promptTokens(memory, sources, since.tokensBefore === 0, warnings, options.hash);
+  const tokens = promptTokens(memory, sources, since.tokensBefore, warnings, options.hash);
   for await (const { chunk, last } of chunks(tokens, memory.chunkTokens)) {
     throwIfAborted(options.signal);
     digest = await sha256(new TextEncoder().encode(`${digest} ${chunk.join(" ")}`));
@@ -100,16 +101,25 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new InterruptedError("Interrupted");
 }
 
-/** bytes → text → tokens of the head and all documents, as they arrive. */
+/**
+ * bytes → text → tokens of the head and all documents, as they arrive. No token lies across a page's or section's beginning, so that it is known which one a
+ * token belongs to.
+ * @param before tokens that the memory holds before them
+ */
 async function* promptTokens(
   memory: Memory,
   sources: Source[],
-  begins: boolean,
+  before: number,
   warnings: string[],
   hash: ReadOptions["hash"],
 ): AsyncGenerator<number[]> {
-  const { model: { tokenizer }, head, sources: records } = memory;
-  if (begins) yield [...head];
+  const { model: { tokenizer }, head, sources: records, places } = memory;
+  let at = before;
+  const counted = (tokens: number[]): number[] => {
+    at += tokens.length;
+    return tokens;
+  };
+  if (before === 0) yield counted([...head]);
   const several = records.length + sources.length > 1;
   for (const source of sources) {
     const hashed = hash?.();
@@ -117,19 +127,24 @@ async function* promptTokens(
     const document = readText({ ...source, chunks }, (message) => warnings.push(message));
     const record: SourceRecord = { name: source.name, type: document.type, bytes: 0, tokens: 0 };
     records.push(record);
+    places.mark(at, { source: source.name });
     const stream = tokenizer.stream();
     const label = several ? `${records.length > 1 ? "\n\n" : ""}[${source.name}]\n\n` : "";
-    if (label) yield stream.push(label);
-    for await (const piece of document) {
-      const tokens = stream.push(piece);
-      record.tokens += tokens.length;
-      yield tokens;
+    if (label) yield counted(stream.push(label));
+    const first = at;
+    for await (const { text, ...place } of document) {
+      if (place.page !== undefined || place.section !== undefined) {
+        yield counted(stream.finish());
+        places.mark(at, place);
+      }
+      yield counted(stream.push(text));
     }
-    const tokens = stream.finish();
-    record.tokens += tokens.length;
+    yield counted(stream.finish());
+    record.type = document.type;
+    record.tokens = at - first;
     record.bytes = document.bytes;
+    if (document.pages !== undefined) record.pages = document.pages;
     if (hashed) record.sha256 = hashed.hex();
-    yield tokens;
   }
 }
 

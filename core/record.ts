@@ -6,10 +6,12 @@ export type Positions = "original" | "compact";
 
 export interface SourceRecord {
   name: string;
-  /** "text" or "markdown" for now. */
+  /** By what it holds: "pdf", "html", "text", … */
   type: string;
   bytes: number;
   tokens: number;
+  /** Where it has such. */
+  pages?: number;
   /** Of its bytes, where they were hashed. */
   sha256?: string;
 }
@@ -64,8 +66,12 @@ export interface AnswerRecord {
 }
 
 export interface RecalledPassage {
-  /** Where it begins in the document, 0 to 1. */
+  /** Where it begins in all that was read, 0 to 1. */
   at: number;
+  /** The document that it stands in, and the page and section, where that has such. */
+  source?: string;
+  page?: number;
+  section?: string;
   /** What it says, with … where something is missing. */
   text: string;
 }

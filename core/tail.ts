@@ -3,6 +3,7 @@ import type { Passage } from "./policy.ts";
 import type { DocumentPlace, Reading } from "./reading.ts";
 import type { RecalledPassage } from "./record.ts";
 import { passageBlock, passageText } from "./text/passages.ts";
+import { Places } from "./text/places.ts";
 import { type PromptRequest, renderPrompt } from "./text/prompt.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
@@ -30,8 +31,16 @@ export function plainTail(tokenizer: Tokenizer, request: TailRequest): number[] 
 }
 
 /** Where a passage begins, and what it says. */
-function recorded(tokenizer: Tokenizer, passage: Passage, { first, end }: DocumentPlace): RecalledPassage {
-  return { at: (passage.pieces[0]!.from - first) / (end - first), text: passageText(tokenizer, passage) };
+function recorded(
+  tokenizer: Tokenizer,
+  passage: Passage,
+  { first, end }: DocumentPlace,
+  places: Places,
+): RecalledPassage {
+  const pieces = passage.pieces, { from } = pieces[0]!, last = pieces.at(-1)!;
+  // a passage belongs where its middle is: it is wider than what it was found by
+  const middle = Math.floor((from + last.from + last.tokens.length - 1) / 2);
+  return { at: (from - first) / (end - first), ...places.at(middle), text: passageText(tokenizer, passage) };
 }
 
 /**
@@ -43,10 +52,11 @@ export async function citations(
   tokenizer: Tokenizer,
   { instruction, answer }: { instruction: string; answer: string },
   document: DocumentPlace,
+  places: Places,
 ): Promise<RecalledPassage[]> {
   const asking = tokenizer.encode(`\n\n${instruction}\n\n${answer}`, { control: false });
   const found = await reader.cite(asking, document);
-  return found.map((passage) => recorded(tokenizer, passage, document)).reverse();
+  return found.map((passage) => recorded(tokenizer, passage, document, places)).reverse();
 }
 
 /** The tail with the passages that the reader's policy recalls: as many as its reserve holds, the best one as long as there is any. */
@@ -55,6 +65,7 @@ export async function recalledTail(
   tokenizer: Tokenizer,
   request: TailRequest,
   headTokens: number,
+  places = new Places(),
 ): Promise<{ tokens: number[]; passages: RecalledPassage[] }> {
   const tail = plainTail(tokenizer, request);
   // the first words of the answer ask too: what follows on them in the text is what is wanted
@@ -63,7 +74,9 @@ export async function recalledTail(
     ...tokenizer.encode(request.opening ? `\n\n${request.opening}` : "", { control: false }),
   ];
   const document = { first: headTokens, end: reader.tokensRead };
-  let passages = (await reader.recall(asking, document)).map((passage) => recorded(tokenizer, passage, document));
+  let passages = (await reader.recall(asking, document)).map((passage) =>
+    recorded(tokenizer, passage, document, places)
+  );
   for (; passages.length > 0; passages = passages.slice(1)) {
     // words of the document, so they never spell control tokens
     const block = tokenizer.encode(passageBlock(passages.map(({ text }) => text)), { control: false });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isMarkdown, readText } from "../core/text/document.ts";
+import { readText } from "../core/text/document.ts";
+import { isMarkdown } from "../core/text/formats/all.ts";
 import { InputError } from "../core/errors.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -13,7 +14,7 @@ async function read(name: string, pieces: Uint8Array[]) {
   })();
   const document = readText({ name, chunks }, (message) => warnings.push(message));
   let text = "";
-  for await (const piece of document) text += piece;
+  for await (const piece of document) text += piece.text;
   return { text, warnings, bytes: document.bytes, type: document.type };
 }
 
@@ -70,11 +71,11 @@ test("readText: an empty or blank document is an InputError", async () => {
 });
 
 const FILES: [string, Uint8Array, RegExp][] = [
-  ["report.pdf", latin1("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj"), /is a PDF;.*pdftotext report\.pdf -/],
-  ["a.docx", latin1("PK\x03\x04\x14\0\x06\0 [Content_Types].xml"), /is a Word document \(DOCX\);.*pandoc a\.docx/],
+  ["report.pdf", latin1("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj"), /is a damaged PDF/],
+  ["a.docx", latin1("PK\x03\x04\x14\0\x06\0 [Content_Types].xml"), /is damaged/],
   ["b", latin1("PK\x03\x04\x14\0\0\0 xl/workbook.xml"), /Excel/],
   ["c.zip", latin1("PK\x03\x04\x14\0\0\0 notes.txt"), /is a ZIP archive;.*unzip -p c\.zip/],
-  ["d.gz", latin1("\x1f\x8b\x08\0\0\0"), /gzip.*gunzip -c d\.gz/],
+  ["d.gz", latin1("\x1f\x8b\x08\0\0\0"), /is a damaged gzip archive/],
   ["e", latin1("\x7fELF\x02\x01\x01\0"), /ELF program/],
   ["f.png", latin1("\x89PNG\r\n\x1a\n\0\0"), /PNG image/],
   ["g.rtf", latin1("{\\rtf1\\ansi Hello}"), /RTF/],
@@ -124,11 +125,10 @@ test("readText: a source may use its buffer again", async () => {
     }
   })();
   let text = "";
-  for await (const piece of readText({ name: "a", chunks }, () => {})) text += piece;
+  for await (const piece of readText({ name: "a", chunks }, () => {})) text += piece.text;
   assert.equal(text, "one two six ");
 });
 
 test("isMarkdown: by extension", () => {
   assert.deepEqual(["a.md", "B.MARKDOWN", "a.txt", "md"].map(isMarkdown), [true, true, false, false]);
-  assert.equal(readText({ name: "a.md", chunks: (async function* () {})() }, () => {}).type, "markdown");
 });

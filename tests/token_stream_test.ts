@@ -77,7 +77,9 @@ test("readText and Tokenizer.stream: any split of bytes, valid or not, gives the
         yield* pieces;
       })(),
     };
-    for await (const piece of readText(source, (message) => warnings.push(message))) ids.push(...stream.push(piece));
+    for await (const piece of readText(source, (message) => warnings.push(message))) {
+      ids.push(...stream.push(piece.text));
+    }
     ids.push(...stream.finish());
     assert.deepEqual(ids, whole, `pieces of up to ${most} bytes`);
     assert.equal(warnings.length, 1);

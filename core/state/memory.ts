@@ -14,6 +14,7 @@ import type { Progress } from "../read.ts";
 import { Reader } from "../reader.ts";
 import type { PolicyRecord, SourceRecord } from "../record.ts";
 import { plainTail, questionTokens } from "../tail.ts";
+import { Places } from "../text/places.ts";
 import type { Facts } from "./facts.ts";
 import { type StateFile, writeState } from "./file.ts";
 import { checkRestored, readingArrays, readingFacts, restoreFacts } from "./reading_state.ts";
@@ -100,7 +101,7 @@ function kept(memory: Memory, model: EngineModel, settings: Settings): KeptMemor
 
 /** Writes a memory, all of it or nothing. */
 export async function saveMemory(files: FileSystem, path: string, memory: KeptMemory): Promise<void> {
-  const { model, reader, settings, head, sources, spent, progress } = memory;
+  const { model, reader, settings, head, sources, places, spent, progress } = memory;
   const facts = {
     model: { name: model.name, architecture: model.config.architecture, sha256: model.sha256 },
     policies: { version: POLICIES_VERSION, ...policyRecord(memory.policy), packs: packHashes(model) },
@@ -108,6 +109,7 @@ export async function saveMemory(files: FileSystem, path: string, memory: KeptMe
     settings,
     head,
     sources,
+    places,
     spent,
     progress,
     reading: readingFacts(reader),
@@ -185,6 +187,7 @@ export async function restoreMemory(
   }
   const restored = kept(memory, model, settings), { reader } = restored;
   memory.sources.push(...summary.sources);
+  memory.places = placesOf(facts);
   const spent = facts.object("spent");
   Object.assign(memory.spent, { tokens: spent.whole("tokens"), ms: spent.number("ms") });
   memory.progress = facts.lacks("progress") ? null : progressOf(facts.object("progress"), memory.sources.length);
@@ -237,8 +240,19 @@ const sourcesOf = (facts: Facts): SourceRecord[] =>
     type: source.text("type", 100),
     bytes: source.whole("bytes"),
     tokens: source.whole("tokens"),
+    ...source.lacks("pages") ? {} : { pages: source.whole("pages") },
     ...source.lacks("sha256") ? {} : { sha256: source.text("sha256", 64) },
   }));
+
+const placesOf = (facts: Facts): Places =>
+  new Places(
+    facts.objects("places", 1 << 22).map((place) => ({
+      from: place.whole("from"),
+      source: place.text("source", 1 << 16),
+      ...place.lacks("page") ? {} : { page: place.whole("page") },
+      ...place.lacks("section") ? {} : { section: place.text("section", 1000) },
+    })),
+  );
 
 const progressOf = (facts: Facts, sources: number): Progress => ({
   chunks: facts.whole("chunks"),

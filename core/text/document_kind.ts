@@ -6,6 +6,8 @@ export const SNIFFED_BYTES = 8192;
 /** Share of control characters above which bytes are not text: text has next to none, random bytes a tenth. */
 const MAX_CONTROL_SHARE = 0.05;
 
+const READS = "text, Markdown, HTML, PDF, DOCX, PPTX, ODT, EPUB and mail can be read";
+
 interface Magic {
   at?: number;
   bytes: string;
@@ -19,11 +21,9 @@ const PANDOC = "pandoc NAME -t plain";
 
 /** Signatures in Latin-1, the more telling ones first. */
 const MAGICS: Magic[] = [
-  { bytes: "%PDF-", is: "a PDF", convert: "pdftotext NAME -" },
   { bytes: "{\\rtf", is: "an RTF document", convert: PANDOC },
   { bytes: "%!PS", is: "a PostScript document", convert: "ps2ascii NAME" },
   { bytes: "\xd0\xcf\x11\xe0", is: "an old Office document", convert: "libreoffice --convert-to txt NAME" },
-  { bytes: "\x1f\x8b", is: "a gzip archive", convert: "gunzip -c NAME" },
   { bytes: "BZh", is: "a bzip2 archive", convert: "bunzip2 -c NAME" },
   { bytes: "\xfd7zXZ\0", is: "an xz archive", convert: "xz -dc NAME" },
   { bytes: "\x28\xb5\x2f\xfd", is: "a Zstandard archive", convert: "zstd -dc NAME" },
@@ -55,22 +55,20 @@ const WEAK = new Set(["BZh", "GIF8", "WEBP", "WAVE", "ftyp", "ID3", "OggS", "fLa
 
 /** Kinds of ZIP, by an entry's name near its beginning. */
 const ZIP_KINDS: [string, string, string][] = [
-  ["word/", "a Word document (DOCX)", PANDOC],
   ["xl/", "an Excel workbook (XLSX)", "libreoffice --convert-to csv NAME"],
   ["ppt/", "a PowerPoint presentation (PPTX)", "libreoffice --convert-to pdf NAME, then pdftotext"],
-  ["application/epub+zip", "an EPUB book", PANDOC],
   ["application/vnd.oasis.opendocument", "an OpenDocument file", PANDOC],
 ];
 
 /** Kinds of ZIP by extension, for archives whose telling entry comes late. */
-const ZIP_EXTENSIONS: Record<string, number> = { docx: 0, xlsx: 1, pptx: 2, epub: 3, odt: 4, ods: 4, odp: 4 };
+const ZIP_EXTENSIONS: Record<string, number> = { xlsx: 0, pptx: 1, odt: 2, ods: 2, odp: 2 };
 
 /** Why a document's first bytes cannot be read as text, as a predicate ("is a PDF; …"), or null where they can. */
 export function notText(name: string, head: Uint8Array): string | null {
   const latin1 = String.fromCharCode(...head.subarray(0, SNIFFED_BYTES));
   const binary = looksBinary(head);
   const convertFirst = (is: string, convert?: string) =>
-    `is ${is}; this version reads text and Markdown` +
+    `is ${is}; ${READS}` +
     (convert === undefined ? "" : `: convert it first, e.g. with ${convert.replace("NAME", () => name)}`);
 
   if (latin1.startsWith("PK\x03\x04")) {
@@ -81,13 +79,12 @@ export function notText(name: string, head: Uint8Array): string | null {
   const magic = MAGICS.find(({ at = 0, bytes }) => latin1.startsWith(bytes, at) && (binary || !WEAK.has(bytes)));
   if (magic) return convertFirst(magic.is, magic.convert);
   if (head.includes(0)) return NUL_REASON;
-  return binary ? "is binary: its beginning is full of control characters; this version reads text and Markdown" : null;
+  return binary ? `is binary: its beginning is full of control characters; ${READS}` : null;
 }
 
 /** Said of NUL bytes, which UTF-8 text never has. */
 export const NUL_REASON =
-  "has NUL bytes, so it is binary or UTF-16 without a byte order mark; this version reads text and " +
-  "Markdown: UTF-16 works after iconv -f UTF-16LE -t UTF-8";
+  "has NUL bytes, so it is binary or UTF-16 without a byte order mark, which works after iconv -f UTF-16LE -t UTF-8";
 
 function looksBinary(head: Uint8Array): boolean {
   let controls = 0;

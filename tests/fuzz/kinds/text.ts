@@ -52,7 +52,7 @@ async function readIn(bytes: Uint8Array, size: number): Promise<{ text: string; 
   let text = "", warned = "";
   try {
     const document = readText({ name: "d.txt", chunks: chunks() }, (message) => warned += message);
-    for await (const piece of document) text += piece;
+    for await (const piece of document) text += piece.text;
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     return { text: error.message, refusal: error };

@@ -1,0 +1,29 @@
+/** DOCX, by mammoth: it knows which style is a heading and what is a list. Pictures, macros and everything else that is no text are left out before. */
+import { zipSync } from "fflate";
+import { InputError } from "../../errors.ts";
+import { damaged, members } from "./archive.ts";
+import type { Format } from "./format.ts";
+import { HtmlText } from "./html.ts";
+import { whole } from "./whole.ts";
+
+export const readDocx: Format = async function* (bytes, { name }) {
+  const parts = members(await whole(bytes, name), name, (member) => /\.(xml|rels)$/i.test(member));
+  if (!parts.has("word/document.xml")) throw damaged(name, "it has no word/document.xml");
+  // packed again without what was left out, and without compression: what mammoth unpacks is as large as it looks
+  const buffer = zipSync(Object.fromEntries(parts), { level: 0 });
+  const { default: mammoth } = await import("mammoth");
+  const input = typeof Buffer === "undefined" ? { arrayBuffer: buffer.buffer } : { buffer: Buffer.from(buffer) };
+  const { value } = await mammoth.convertToHtml(input as { buffer: Buffer }, {
+    convertImage: mammoth.images.imgElement(() => Promise.resolve({ src: "" })),
+  }).catch((error: Error) => {
+    throw damaged(name, error.message, error);
+  });
+  const html = new HtmlText();
+  let blank = true;
+  html.push(value);
+  for (const piece of html.end()) {
+    blank &&= piece.text.trim() === "";
+    yield piece;
+  }
+  if (blank) throw new InputError(`${name} is a Word document without text: a document needs some`);
+};

@@ -1,0 +1,98 @@
+/** Plain text: UTF-8, or UTF-16 with a byte order mark, decoded as it arrives. Nothing is held beyond one piece. */
+import { InputError } from "../../errors.ts";
+import { notText, NUL_REASON, SNIFFED_BYTES } from "../document_kind.ts";
+import type { Format } from "./format.ts";
+
+/**
+ * Line ends stay as they are. Invalid bytes become U+FFFD and are counted in one warning at the end.
+ * @throws {InputError} for what is empty or binary
+ */
+export const readPlain: Format = async function* (bytes, { name, onWarning }) {
+  let decoder: PieceDecoder | null = null;
+  let blank = true;
+  for await (const piece of bytes) {
+    if (decoder === null) {
+      const encoding = encodingOf(piece);
+      const reason = encoding === "utf-8" ? notText(name, piece.subarray(0, SNIFFED_BYTES)) : null;
+      if (reason !== null) throw new InputError(`${name} ${reason}`);
+      decoder = pieceDecoder(encoding);
+    }
+    const text = decoder.push(piece);
+    if (text.includes("\0")) throw new InputError(`${name} ${NUL_REASON}`);
+    if (blank) blank = !/\S/.test(text);
+    if (text !== "") yield { text };
+  }
+  const last = decoder?.finish() ?? "";
+  if (last !== "") yield { text: last };
+  if (blank && last === "") {
+    throw new InputError(`${name} ${decoder === null ? "is empty" : "has only white space"}: a document needs text`);
+  }
+  const replaced = decoder?.replaced() ?? 0;
+  if (replaced > 0) {
+    onWarning(
+      `${name}: ${replaced} invalid ${replaced === 1 ? "sequence" : "sequences"} replaced by U+FFFD; ` +
+        "text in another encoding reads right after iconv -f ENCODING -t UTF-8",
+    );
+  }
+};
+
+type Encoding = "utf-8" | "utf-16le" | "utf-16be";
+
+function encodingOf(head: Uint8Array): Encoding {
+  if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
+  if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
+  return "utf-8";
+}
+
+interface PieceDecoder {
+  push(bytes: Uint8Array): string;
+  finish(): string;
+  /** How many U+FFFD stand for invalid bytes. */
+  replaced(): number;
+}
+
+function pieceDecoder(encoding: Encoding): PieceDecoder {
+  const decoder = new TextDecoder(encoding);
+  const genuine = encoding === "utf-8" ? markCounter() : () => 0;
+  let marks = 0;
+  let own = 0;
+  const counted = (text: string): string => {
+    for (let at = text.indexOf("\ufffd"); at >= 0; at = text.indexOf("\ufffd", at + 1)) marks++;
+    return text;
+  };
+  return {
+    push(bytes) {
+      own += genuine(bytes);
+      return counted(decoder.decode(bytes, { stream: true }));
+    },
+    finish: () => counted(decoder.decode()),
+    replaced: () => marks - own,
+  };
+}
+
+/** Counts U+FFFD that the document itself spells (EF BF BD), across pieces. */
+function markCounter(): (bytes: Uint8Array) => number {
+  /** Bytes of the mark seen at the end of the last piece. */
+  let seen = 0;
+  return (bytes) => {
+    let count = 0;
+    let at = 0;
+    while (at < bytes.length) {
+      if (seen === 0) {
+        at = bytes.indexOf(0xef, at);
+        if (at < 0) break;
+        seen = 1;
+      } else if (bytes[at] === (seen === 1 ? 0xbf : 0xbd)) {
+        if (++seen === 3) {
+          count++;
+          seen = 0;
+        }
+      } else {
+        seen = 0;
+        continue;
+      }
+      at++;
+    }
+    return count;
+  };
+}
