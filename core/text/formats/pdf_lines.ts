@@ -78,5 +78,5 @@ function joined(text: string, line: PdfLine, before: PdfLine, leading: number): 
 /** How far apart lines of a paragraph are: what half of the lines have at most. */
 function usualLeading(lines: readonly PdfLine[]): number {
   const gaps = lines.slice(1).map((line, i) => lines[i]!.y - line.y).filter((gap) => gap > 0).sort((a, b) => a - b);
-  return gaps[Math.floor(gaps.length / 2)] ?? Infinity;
+  return gaps[Math.floor((gaps.length - 1) / 2)] ?? Infinity;
 }
