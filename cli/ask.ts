@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { UsageError } from "../core/errors.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
-import { run, type RunFlags } from "./run.ts";
+import { run, type RunFlags, type RunTask } from "./run.ts";
 import { type Given, refuseFixed } from "./state.ts";
 
 export interface AskFlags extends RunFlags {
@@ -52,8 +52,15 @@ export async function ask(words: string[], flags: AskFlags, given: Given): Promi
     const { askEach } = await import("./ask_state.ts");
     return await askEach(sources, flags);
   }
-  await run({ command: "ask", sources, instruction: question, maxTokens: 256 }, flags);
+  await run({ ...askTask(question), sources }, flags);
 }
+
+/** What a question asks of the pipeline. */
+export const askTask = (question: string): Omit<RunTask, "sources"> => ({
+  command: "ask",
+  instruction: question,
+  maxTokens: 256,
+});
 
 async function isFile(path: string): Promise<boolean> {
   return await stat(path).then((info) => info.isFile(), () => false);

@@ -52,7 +52,8 @@ export async function complete(words: string[]): Promise<void> {
   const typed = words.at(-1) ?? "";
   const lines = captured(() => root.parse([...words]));
   // The library never lets the shell complete file names, but documents are files.
-  const files = ["ask", "read", "chat", "summarize", "plan", "eval"].includes(words[0] ?? "") && words.length > 1 &&
+  const files = ["ask", "read", "chat", "summarize", "plan", "batch", "eval"].includes(words[0] ?? "") &&
+    words.length > 1 &&
     !typed.startsWith("-");
   const none = lines.trim() === ":4";
   writeOut(files && none ? ":0\n" : lines);

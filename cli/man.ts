@@ -106,9 +106,13 @@ const item = (tag: string, meaning: string) => [".TP", bold(tag), text(meaning)]
 
 const bold = (words: string) => `\\fB${text(words)}\\fR`;
 
-/** Text that roff takes literally: backslashes, hyphens that are minus signs, and a control character where a line begins. */
+/** Text that roff takes literally: backslashes, hyphens that are minus signs, letters beyond ASCII, a control character where a line begins. */
 function text(words: string): string {
-  return words.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("`", "\\(ga").replace(/^[.']/, "\\&$&");
+  const plain = words.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("`", "\\(ga").replace(/^[.']/, "\\&$&");
+  return plain.replace(
+    /[^\n -~]/gu,
+    (letter) => `\\[u${letter.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}]`,
+  );
 }
 
 const quoted = (words: string) => `"${text(words).replaceAll('"', '""')}"`;

@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { UsageError } from "../core/errors.ts";
+import { parseShard, type Shard } from "./batch/manifest.ts";
 import { type BudgetFlag, parseBudget } from "./budget_flag.ts";
 import { parseDuration } from "./duration.ts";
 import { defaultModel } from "./registry.ts";
@@ -34,6 +35,13 @@ const duration = (text: string): number => {
   const milliseconds = parseDuration(text);
   if (milliseconds !== null) return milliseconds;
   throw new InvalidArgumentError("It must be a duration: 30s, 5m or 1h, at most 24 days.");
+};
+
+/** One of several parts: 2/8. */
+export const shard = (text: string): Shard => {
+  const part = parseShard(text);
+  if (part) return part;
+  throw new InvalidArgumentError("It must be i/n, from 1/n to n/n.");
 };
 
 /** Bytes, with a unit. */
@@ -103,14 +111,12 @@ export const strictOption = () =>
 export const lengthOption = () =>
   new Option("--length <words>", "length of the summary, about").argParser(wholeNumber(1, 100_000))
     .default(undefined, "300").env("PALIMPSEST_LENGTH");
-export const timeoutOption = () =>
-  new Option("--timeout <duration>", "stop after 30s, 5m or 1h with exit code 124; finished text stays").argParser(
-    duration,
-  ).default(undefined, "none").env("PALIMPSEST_TIMEOUT");
+export const timeoutOption = (does = "stop after 30s, 5m or 1h with exit code 124; finished text stays") =>
+  new Option("--timeout <duration>", does).argParser(duration).default(undefined, "none").env("PALIMPSEST_TIMEOUT");
 export const progressOption = () =>
   new Option("--progress <form>", "json: events on stderr, one object per line").choices(["auto", "json"] as const)
     .default("auto" as const).env("PALIMPSEST_PROGRESS");
-export const jsonOption = () => new Option("--json", "print one JSON object and nothing else");
+export const jsonOption = (does = "print one JSON object and nothing else") => new Option("--json", does);
 export const quietOption = () => new Option("-q, --quiet", "nothing on stderr but errors").env("PALIMPSEST_QUIET");
 export const verboseOption = () =>
   new Option("-v, --verbose", "progress and statistics even when stderr is not a terminal").env(

@@ -182,6 +182,42 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.verboseOption())
     .action(async (files, flags) => (await import("./plan.ts")).plan(files, flags));
 
+  program.command("batch")
+    .summary("many documents and questions, one JSON result a line")
+    .description(
+      'Answer every line of a manifest, {"id": "…", "documents": ["a.txt"], "question": "…"} or "questions" or "command": "summarize", with one model. ' +
+        "With --out, a run that was stopped goes on where it was, and what failed is tried again.",
+    )
+    .argument("<manifest.jsonl>", "one JSON object a line (- is stdin)")
+    .addOption(new Option("--out <results.jsonl>", "write results there; without it they go to stdout"))
+    .addOption(
+      new Option("--shard <i/n>", "only the i-th of n parts of the manifest, which ids alone decide").argParser(
+        options.shard,
+      ),
+    )
+    .addOption(options.modelOption())
+    .addOption(options.budgetOption())
+    .addOption(options.policyOption())
+    .addOption(options.chunkOption())
+    .addOption(options.positionsOption())
+    .addOption(options.maxTokensOption())
+    .addOption(options.decodeBudgetOption())
+    .addOption(options.systemOption())
+    .addOption(options.lengthOption())
+    .addOption(options.deviceOption())
+    .addOption(options.kvTypeOption())
+    .addOption(options.allowSoftwareOption())
+    .addOption(options.threadsOption())
+    .addOption(options.strictOption())
+    .addOption(options.timeoutOption("for each line: stop it after 30s, 5m or 1h, which is error 124 of that line"))
+    .addOption(options.progressOption())
+    .addOption(options.jsonOption("with --out: print one JSON object that counts"))
+    .addOption(options.quietOption())
+    .addOption(options.verboseOption())
+    .addOption(options.colorOption())
+    .addOption(options.noColorOption())
+    .action(async (manifest, flags) => (await import("./batch/batch.ts")).batch(manifest, flags));
+
   program.command("eval")
     .summary("measure what policies find and lose, on your model and text")
     .description(

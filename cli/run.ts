@@ -1,6 +1,7 @@
 /** What `ask` and `summarize` share: from a command line to an answer on stdout. */
 import type { Source } from "../core/text/document.ts";
 import { DeviceError, InterruptedError, UsageError } from "../core/errors.ts";
+import type { AnswerRequest } from "../core/answer.ts";
 import type { LoadedModel } from "../core/model.ts";
 import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";
@@ -57,11 +58,8 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   const { json = false, verbose = false } = flags;
   expireAfter(flags.timeout ?? 0, () => report(describeFailure(null), null, { json, verbose }));
   const { defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
-  const policy = flags.policy ?? defaultPolicies[task.command], allowSoftware = flags.allowSoftware ?? false;
-  if (allowSoftware && flags.device !== "webgpu") {
-    throw new UsageError(`--allow-software goes with --device webgpu, and the device is ${flags.device}`);
-  }
-  refuseInt8OnGpu(flags);
+  const policy = flags.policy ?? defaultPolicies[task.command];
+  refuseDevices(flags);
   // Told before anything is loaded or read.
   writingRoom(parsePolicy(policy), {
     maxTokens: flags.maxTokens ?? task.maxTokens,
@@ -73,7 +71,7 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   const onNote = flags.verbose ? renderer.remark : () => {};
   const open = (device: RunFlags["device"], from: Gpus | undefined) =>
     openAnywhere(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer }, {
-      allowSoftware,
+      allowSoftware: flags.allowSoftware ?? false,
       kvType: flags.kvType ?? "auto",
       takesNotes: task.notes !== undefined,
       onNote,
@@ -102,11 +100,22 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   }
 }
 
+/** @throws {UsageError} for flags that no device fits */
+export function refuseDevices(flags: RunFlags): void {
+  if (flags.allowSoftware && flags.device !== "webgpu") {
+    throw new UsageError(`--allow-software goes with --device webgpu, and the device is ${flags.device}`);
+  }
+  refuseInt8OnGpu(flags);
+}
+
 /** For the second try, after a GPU was lost. */
-const noGpus: Gpus = { mayBeHere: () => false, opener: () => Promise.reject(new DeviceError("No GPU is wanted")) };
+export const noGpus: Gpus = {
+  mayBeHere: () => false,
+  opener: () => Promise.reject(new DeviceError("No GPU is wanted")),
+};
 
 /** Why the GPU is no longer there, or not up to it; null where something else went wrong. */
-async function lossOf({ device, failure }: LoadedModel, error: unknown): Promise<DeviceError | null> {
+export async function lossOf({ device, failure }: LoadedModel, error: unknown): Promise<DeviceError | null> {
   if (device.kind !== "webgpu" || error instanceof InterruptedError) return null;
   await new Promise<void>((done) => setTimeout(done, 0)); // what was under way fails before the device says that it is gone
   return failure() ?? (error instanceof DeviceError ? error : null);
@@ -134,9 +143,15 @@ async function answerWith(
 ): Promise<AnswerRecord> {
   const { answer } = await import("../mod.ts");
   const estimate = estimateTokens(task.sources);
-  const events = answer(model, {
+  const events = answer(model, requestOf({ ...task, sources: estimate.sources }, flags, interruption));
+  return await printAnswer(named(watched(events, task.onText), task.name), renderer, flags.json ?? false, estimate);
+}
+
+/** What the library is asked for. */
+export function requestOf(task: RunTask & { policy: string }, flags: RunFlags, signal: AbortSignal): AnswerRequest {
+  return {
     command: task.command,
-    sources: estimate.sources,
+    sources: task.sources,
     instruction: task.instruction,
     ...(flags.system === undefined ? {} : { system: flags.system }),
     policy: task.policy,
@@ -152,9 +167,8 @@ async function answerWith(
     availableBytes: availableBytes(),
     peakRssBytes,
     collectGarbage,
-    signal: interruption,
-  });
-  return await printAnswer(named(watched(events, task.onText), task.name), renderer, flags.json ?? false, estimate);
+    signal,
+  };
 }
 
 /** @param onBegin called when something is read */

@@ -1,7 +1,7 @@
 /** `palimpsest summarize [files...]`: a summary of whole documents. */
 import { UsageError } from "../core/errors.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
-import { run, type RunFlags } from "./run.ts";
+import { run, type RunFlags, type RunTask } from "./run.ts";
 
 /** Summarises files, or piped stdin; `length` is in words. */
 export async function summarize(names: string[], flags: RunFlags & { length?: number | undefined }): Promise<void> {
@@ -11,19 +11,18 @@ export async function summarize(names: string[], flags: RunFlags & { length?: nu
     );
   }
   const sources = await openDocuments(names.length > 0 ? names : ["-"]);
-  const words = flags.length ?? 300;
-  // asked for names and facts, a small model says what a text is about; asked for a summary, it praises the text
-  const instruction = "Write a summary of the text above. Mention the most important names and facts.";
-  await run(
-    {
-      command: "summarize",
-      sources,
-      instruction,
-      // an English word takes about 1.3 tokens; the rest is room to finish the sentence
-      maxTokens: Math.ceil(words * 1.5) + 32,
-      opening: "The text is about",
-      notes: { wanted: Math.max(2, Math.round(words / 30)), tokens: 56 },
-    },
-    flags,
-  );
+  await run({ ...summaryTask(flags.length), sources }, flags);
+}
+
+/** What a summary of about so many words asks of the pipeline. */
+export function summaryTask(words = 300): Omit<RunTask, "sources"> {
+  return {
+    command: "summarize",
+    // asked for names and facts, a small model says what a text is about; asked for a summary, it praises the text
+    instruction: "Write a summary of the text above. Mention the most important names and facts.",
+    // an English word takes about 1.3 tokens; the rest is room to finish the sentence
+    maxTokens: Math.ceil(words * 1.5) + 32,
+    opening: "The text is about",
+    notes: { wanted: Math.max(2, Math.round(words / 30)), tokens: 56 },
+  };
 }

@@ -14,6 +14,11 @@ export function temporaryName(path: string): string {
   return name;
 }
 
+/** From now on removed at exit, as what `temporaryName` names. */
+export function ownTemporary(path: string): void {
+  alive.add(path);
+}
+
 /** The file was renamed or removed: nothing is left to clean. */
 export function forgetTemporary(path: string): void {
   alive.delete(path);

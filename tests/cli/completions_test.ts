@@ -31,6 +31,7 @@ test("complete: commands, sub-commands, flags, choices, policies and models", as
     "chat",
     "summarize",
     "plan",
+    "batch",
     "eval",
     "pull",
     "models",

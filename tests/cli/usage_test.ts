@@ -37,6 +37,8 @@ const table: [args: string[], code: number, says: RegExp][] = [
   [["ask", "-m", "./no.gguf", "text.txt", "Q"], 5, /Cannot find the model \.\/no\.gguf/],
   [["ask", "-m", "text.txt/", "text.txt", "Q"], 5, /Cannot use model .*text\.txt: it is neither GGUF nor safetensors/],
   [["plan", "text.txt"], 5, /palimpsest pull/],
+  [["batch"], 2, /Missing required argument/],
+  [["batch", "--shard", "0/4", "text.txt"], 2, /i\/n, from 1\/n to n\/n/],
   [["eval"], 2, /No text is named, and task niah_single_2 .*--task niah_single_1,vt,cwe,fwe.*--tasks/],
   [["eval", "--task", "niah", "text.txt"], 2, /Unknown task "niah": use niah_single_1/],
   [["eval", "--policy", "wishful", "text.txt"], 2, /Unknown policy "wishful"/],
@@ -105,7 +107,21 @@ test("palimpsest without words shows help on stderr and exits 2", async () => {
   assert.match(ended.stderr, /^Usage: palimpsest/);
 });
 
-for (const command of ["ask", "summarize", "plan", "eval", "pull", "models", "policies", "doctor", "completions"]) {
+for (
+  const command of [
+    "ask",
+    "summarize",
+    "plan",
+    "batch",
+    "eval",
+    "pull",
+    "models",
+    "policies",
+    "doctor",
+    "completions",
+    "man",
+  ]
+) {
   test(`palimpsest ${command} --help has --json and exits 0`, async () => {
     const ended = await palimpsest([command, "--help"]);
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
