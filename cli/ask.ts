@@ -1,6 +1,7 @@
 /** `palimpsest ask [files...] <question>`: a question about documents. */
 import { stat } from "node:fs/promises";
 import { UsageError } from "../core/errors.ts";
+import { limitTime } from "./exit.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { run, type RunFlags, type RunTask } from "./run.ts";
 import { type Given, refuseFixed } from "./state.ts";
@@ -15,6 +16,7 @@ export interface AskFlags extends RunFlags {
  * read into it, with `--questions` all words are documents. @param given flags of the command line
  */
 export async function ask(words: string[], flags: AskFlags, given: Given): Promise<void> {
+  limitTime(flags);
   const question = flags.questions === undefined ? words.at(-1)?.trim() ?? "" : null;
   const names = question === null ? words : words.slice(0, -1);
   if (question === "") {

@@ -5,7 +5,6 @@ import type { AnswerRequest } from "../core/answer.ts";
 import type { LoadedModel } from "../core/model.ts";
 import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";
-import { describeFailure, report } from "./exit.ts";
 import { estimateTokens, type TokenEstimate } from "./estimate.ts";
 import { cacheFolder } from "./folders.ts";
 import type { Gpus } from "./gpus.ts";
@@ -13,7 +12,7 @@ import { availableBytes, collectGarbage, peakRssBytes } from "./host.ts";
 import { type KvTypeFlag, openAnywhere, refuseInt8OnGpu } from "./open.ts";
 import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
-import { breathe, expireAfter, interruption } from "./signals.ts";
+import { breathe, interruption } from "./signals.ts";
 import { rememberSpeed } from "./speeds.ts";
 import { resolveModel } from "./store.ts";
 
@@ -55,8 +54,6 @@ export interface RunTask {
 
 /** Opens the model, runs the task and prints the answer, or the record under `--json`. @param gpus where GPUs come from, if not from this machine */
 export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<void> {
-  const { json = false, verbose = false } = flags;
-  expireAfter(flags.timeout ?? 0, () => report(describeFailure(null), null, { json, verbose }));
   const { defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
   const policy = flags.policy ?? defaultPolicies[task.command];
   refuseDevices(flags);

@@ -1,10 +1,12 @@
 /** `palimpsest summarize [files...]`: a summary of whole documents. */
 import { UsageError } from "../core/errors.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
+import { limitTime } from "./exit.ts";
 import { run, type RunFlags, type RunTask } from "./run.ts";
 
 /** Summarises files, or piped stdin; `length` is in words. */
 export async function summarize(names: string[], flags: RunFlags & { length?: number | undefined }): Promise<void> {
+  limitTime(flags);
   if (names.length === 0 && !stdinIsPiped()) {
     throw new UsageError(
       "The document is missing: palimpsest summarize book.txt, or pipe one in: cat book.txt | palimpsest summarize",

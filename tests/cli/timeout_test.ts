@@ -27,6 +27,12 @@ for (const runtime of runtimes) {
       assert.ok(ended.milliseconds < 5000, String(ended.milliseconds));
       const json = await run("-n", "100000", "--timeout", "1s", "--json");
       assert.deepEqual([json.code, JSON.parse(json.stdout).code], [124, 124]);
+      writeFileSync(join(folder, "questions.txt"), "Which door?\n".repeat(500));
+      const many = await palimpsest(["ask", "--timeout", "1s", "--questions", "questions.txt", "text.txt"], {
+        cwd: folder,
+        env,
+      });
+      assert.deepEqual([many.code, many.milliseconds < 5000], [124, true], many.stderr);
       const soon = await run("-n", "4", "--timeout", "5m");
       assert.deepEqual([soon.code, soon.stderr], [0, ""]);
       assert.ok(soon.milliseconds < 20_000, "a timer keeps nothing alive");
