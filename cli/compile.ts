@@ -8,6 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import manifest from "../node_modules/onnxruntime-node/package.json" with { type: "json" };
 import { readableBytes } from "./numbers.ts";
+import { commitOf } from "./version.ts";
 
 const root = dirname(import.meta.dirname);
 const output = resolve(
@@ -73,6 +74,10 @@ const embedded: Bun.BunPlugin = {
     });
     build.onLoad({ filter: /cli[\\/]packs_shipped\.ts$/ }, async () => ({
       contents: await packsModule(),
+      loader: "js",
+    }));
+    build.onLoad({ filter: /cli[\\/]build\.ts$/ }, () => ({
+      contents: `export const build = ${JSON.stringify({ commit: commitOf(root) })};`,
       loader: "js",
     }));
     // The package finds its library by a top-level await, which bytecode cannot have.

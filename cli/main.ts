@@ -19,7 +19,7 @@ export async function main(args: string[]): Promise<number> {
       writeErr(program.helpInformation());
       return 2;
     }
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(asksForVersion(args) && options.json ? ["version", "--json"] : args, { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
@@ -32,6 +32,10 @@ export async function main(args: string[]): Promise<number> {
     removeTemporaries();
   }
 }
+
+/** `--version --json`, which commander would answer without JSON. */
+const asksForVersion = (args: string[]) =>
+  args.every((word) => ["--version", "-V", "--json"].includes(word)) && args.some((word) => word !== "--json");
 
 /** commander's own complaints (exit 1) are usage errors (exit 2). */
 function usageError(error: CommanderError): UsageError {

@@ -8,7 +8,7 @@ import { exitCodes } from "./exit_codes.ts";
 import * as options from "./options.ts";
 import { writeOut } from "./output.ts";
 import { wantEvents } from "./progress_events.ts";
-import { version } from "./version.ts";
+import { printVersion, version } from "./version.ts";
 
 /** Tells what the command line itself gives. */
 const given = (command: CommandUnknownOpts) => (name: string) => command.getOptionValueSource(name) === "cli";
@@ -351,6 +351,12 @@ Nothing but \`pull\` uses the network.`,
     .summary("print the manual page")
     .addOption(options.jsonOption())
     .action(async (flags) => (await import("./man.ts")).printManual(flags));
+
+  program.command("version")
+    .description("print version, commit, runtime and platform, for bug reports (--version prints the version alone)")
+    .summary("print version, commit, runtime and platform")
+    .addOption(options.jsonOption())
+    .action((flags) => printVersion(flags));
 
   // Called by the completion scripts on every press of Tab.
   program.command("complete", { hidden: true })

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
+import { commitOf } from "../../cli/version.ts";
 import { filesBelow, needsModel, palimpsest, root, runtimeCommand, testModel } from "./helpers.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "palimpsest-binary-"));
@@ -32,6 +33,8 @@ test("compile makes one file that starts at once", async () => {
   await run(["--version"]);
   const ended = await run(["--version"]);
   assert.deepEqual([ended.code, ended.stdout, ended.stderr], [0, `${manifest.version}\n`, ""]);
+  const told = JSON.parse((await run(["version", "--json"])).stdout);
+  assert.deepEqual([told.compiled, told.commit], [true, commitOf(root)]);
   console.error(`binary: --version in ${ended.milliseconds.toFixed(0)} ms`);
   assert.ok(ended.milliseconds < 1000);
   assert.deepEqual(filesBelow(cache), []);

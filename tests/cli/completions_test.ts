@@ -40,6 +40,7 @@ test("complete: commands, sub-commands, flags, choices, policies and models", as
     "config",
     "completions",
     "man",
+    "version",
   ];
   assert.deepEqual(names(await complete("")), commands);
   assert.deepEqual(names(await complete("su")), ["summarize"]);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
-import { palimpsest, runtimes, withFolder } from "./helpers.ts";
+import manifest from "../../package.json" with { type: "json" };
+import { palimpsest, root, runtimes, withFolder } from "./helpers.ts";
 
 /** Command line, its exit code, and what the one sentence must say. */
 const table: [args: string[], code: number, says: RegExp][] = [
@@ -120,6 +122,7 @@ for (
     "doctor",
     "completions",
     "man",
+    "version",
   ]
 ) {
   test(`palimpsest ${command} --help has --json and exits 0`, async () => {
@@ -128,6 +131,27 @@ for (
     assert.match(ended.stdout, /--json/);
   });
 }
+
+test("--version is one line, version and --version --json are the facts of the build", async () => {
+  const [line, plain, json, both] = await Promise.all(
+    [["--version"], ["version"], ["version", "--json"], ["--version", "--json"]].map((args) => palimpsest(args)),
+  );
+  assert.equal(line!.stdout, `${manifest.version}\n`);
+  assert.equal(both!.stdout, json!.stdout);
+  const { commit, runtime, ...told } = JSON.parse(json!.stdout);
+  if (existsSync(join(root, ".git"))) assert.match(commit, /^[0-9a-f]{40}$/);
+  else assert.equal(commit, null);
+  assert.ok(plain!.stdout.includes(`\n${runtime.name} ${runtime.version}\n`), plain!.stdout);
+  assert.deepEqual(told, {
+    schema: "palimpsest.version/1",
+    command: "version",
+    version: manifest.version,
+    onnxruntime: manifest.dependencies["onnxruntime-node"],
+    platform: process.platform,
+    arch: process.arch,
+    compiled: false,
+  });
+});
 
 test("environment variables stand in for flags, and flags win", async () => {
   await withFolder(async (folder) => {
