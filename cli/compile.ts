@@ -1,31 +1,40 @@
 /**
- * `npm run compile`: makes `dist/palimpsest`, one file that answers without Node, Bun or Deno. ONNX Runtime's native library is inside it; at the first
- * start it is unpacked into the cache (`binary_native.ts`). Run by Bun, on the system that the binary is for.
+ * `npm run compile [-- --target linux-arm64] [file]`: makes `dist/palimpsest`, one file that answers without Node, Bun or Deno. ONNX Runtime's native
+ * library is inside it; at the first start it is unpacked into the cache (`compile/binary_native.ts`). Run by Bun, for any of `compile/targets.ts`.
  */
-import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
+import { parseArgs } from "node:util";
 import manifest from "../node_modules/onnxruntime-node/package.json" with { type: "json" };
+import { squeezed } from "./compile/squeezed.ts";
+import { bunExecutable, names, ownTarget, targets } from "./compile/targets.ts";
 import { readableBytes } from "./numbers.ts";
 import { commitOf } from "./version.ts";
 
-const root = dirname(import.meta.dirname);
+const root = dirname(import.meta.dirname), kept = join(root, "dist", ".compile");
+const { values, positionals } = parseArgs({ options: { target: { type: "string" } }, allowPositionals: true });
+const targetName = values.target ?? ownTarget(), target = targets[targetName];
+if (!target) {
+  console.error(`--target takes ${names()}, current value is ${JSON.stringify(targetName)}`);
+  process.exit(2);
+}
+const ending = target.platform === "win32" ? ".exe" : "";
 const output = resolve(
-  process.argv[2] ?? join(root, "dist", process.platform === "win32" ? "palimpsest.exe" : "palimpsest"),
+  positionals[0] ?? join(root, "dist", values.target ? `palimpsest-${targetName}${ending}` : `palimpsest${ending}`),
 );
-const natives = join(root, "node_modules", "onnxruntime-node", "bin", "napi-v6", process.platform, process.arch);
+const nativeFolder = join(root, "node_modules", "onnxruntime-node", "bin", "napi-v6", target.platform, target.arch);
 
-/** A module that knows the embedded files: their names inside the binary, their names and hashes outside. */
+/** A module that knows the embedded files: where they lie inside the binary, what each is called outside and its hash. A file of two names is there once. */
 async function embeddedModule(): Promise<string> {
-  const names = (await readdir(natives)).filter((name) => /\.(node|dylib|dll)$|\.so(\.\d+)*$/.test(name)).sort();
-  const lines: string[] = [];
-  const entries: string[] = [];
-  for (const [index, name] of names.entries()) {
-    const bytes = await readFile(join(natives, name));
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    lines.push(`import file${index} from ${JSON.stringify(join(natives, name))} with { type: "file" };`);
-    entries.push(`{ name: ${JSON.stringify(name)}, file: file${index}, sha256: "${sha256}", size: ${bytes.length} }`);
+  const names = (await readdir(nativeFolder)).filter((name) => /\.(node|dylib|dll)$|\.so(\.\d+)*$/.test(name)).sort();
+  const lines: string[] = [], entries: string[] = [], known = new Map<string, string>();
+  for (const name of names) {
+    const { path, sha256, size } = squeezed(join(nativeFolder, name), kept);
+    const file = known.get(sha256) ?? `file${known.size}`;
+    if (!known.has(sha256)) lines.push(`import ${file} from ${JSON.stringify(path)} with { type: "file" };`);
+    known.set(sha256, file);
+    entries.push(`{ name: ${JSON.stringify(name)}, file: ${file}, sha256: "${sha256}", size: ${size} }`);
   }
   return `${lines.join("\n")}\nexport const version = ${JSON.stringify(manifest.version)};\nexport const embedded = [${
     entries.join(", ")
@@ -47,20 +56,28 @@ async function packsModule(): Promise<string> {
     `export const shippedPacks = async () => [${entries.join(", ")}];\n`;
 }
 
-/** bun-webgpu's library for this system; null where it has none, and the binary no GPU. */
+/** bun-webgpu's library for the target; null where it is not installed, and the binary has no GPU. */
 async function webgpuLibrary(): Promise<string | null> {
-  const folder = join(root, "node_modules", `bun-webgpu-${process.platform}-${process.arch}`);
+  const folder = join(root, "node_modules", `bun-webgpu-${target!.platform}-${target!.arch}`);
   const names = await readdir(folder).catch(() => [] as string[]);
   const name = names.find((file) => /\.(so|dylib|dll)$/.test(file));
   return name ? join(folder, name) : null;
 }
+
+const gpuLibrary = await webgpuLibrary();
+// Made before the build: Bun looks into a folder once.
+const natives = await embeddedModule();
+const wasm = squeezed(
+  join(root, "node_modules", "onnxruntime-web", "dist", "ort-wasm-simd-threaded.asyncify.wasm"),
+  kept,
+);
 
 const embedded: Bun.BunPlugin = {
   name: "embedded ONNX Runtime",
   setup(build) {
     build.onResolve({ filter: /^palimpsest:embedded$/ }, () => ({ path: "embedded", namespace: "palimpsest" }));
     build.onLoad({ filter: /^embedded$/, namespace: "palimpsest" }, async () => ({
-      contents: await embeddedModule(),
+      contents: natives,
       loader: "js",
       resolveDir: root,
     }));
@@ -69,7 +86,7 @@ const embedded: Bun.BunPlugin = {
       const source = await readFile(path, "utf8");
       const opener = /require\(`[^`]*onnxruntime_binding\.node`\)/;
       if (!opener.test(source)) throw new Error(`${path} has changed: no require of onnxruntime_binding.node`);
-      const native = JSON.stringify(join(root, "cli", "binary_native.ts"));
+      const native = JSON.stringify(join(root, "cli", "compile", "binary_native.ts"));
       return { contents: source.replace(opener, `require(${native}).openBinding()`), loader: "js" };
     });
     build.onLoad({ filter: /cli[\\/]packs_shipped\.ts$/ }, async () => ({
@@ -85,22 +102,28 @@ const embedded: Bun.BunPlugin = {
       const source = await readFile(path, "utf8");
       const finder = /await import\(`bun-webgpu-[^`]*`\)/;
       if (!finder.test(source)) throw new Error(`${path} has changed: no import of its library`);
-      const library = await webgpuLibrary();
-      const embedding = library ? `import library from ${JSON.stringify(library)} with { type: "file" };\n` : "";
-      return {
-        contents: embedding + source.replace(finder, `{ default: ${library ? "library" : '""'} }`),
-        loader: "js",
-      };
+      const embedding = `import library from ${JSON.stringify(gpuLibrary)} with { type: "file" };\n`;
+      return { contents: embedding + source.replace(finder, "{ default: library }"), loader: "js" };
     });
+    if (gpuLibrary === null) {
+      build.onLoad({ filter: /cli[\\/]runtimes[\\/]webgpu_(bun|onnx)\.ts$/ }, () => ({
+        contents: `import { DeviceError } from "../../core/errors.ts";
+const none = () => Promise.reject(new DeviceError("This binary has no WebGPU for ${targetName}, --device cpu works"));
+export { none as load, none as loadOnnxRuntimeWebGpu };`,
+        loader: "ts",
+      }));
+    }
     // The WebGPU build finds its WebAssembly beside itself, which a binary does not have.
     build.onLoad({ filter: /cli[\\/]runtimes[\\/]webgpu_onnx\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8"), threads = "runtime.env.wasm.numThreads = 1;";
       if (!source.includes(threads)) throw new Error(`${path} has changed: no line that sets the threads`);
-      const wasm = join(root, "node_modules", "onnxruntime-web", "dist", "ort-wasm-simd-threaded.asyncify.wasm");
       return {
-        contents:
-          `import { readFileSync } from "node:fs";\nimport wasm from ${JSON.stringify(wasm)} with { type: "file" };\n` +
-          source.replace(threads, `${threads}\nruntime.env.wasm.wasmBinary = readFileSync(wasm);`),
+        contents: `import { readFileSync } from "node:fs";\nimport { zstdDecompressSync } from "node:zlib";\n` +
+          `import wasm from ${JSON.stringify(wasm.path)} with { type: "file" };\n` +
+          source.replace(
+            threads,
+            `${threads}\nruntime.env.wasm.wasmBinary = new Uint8Array(zstdDecompressSync(readFileSync(wasm)));`,
+          ),
         loader: "ts",
       };
     });
@@ -124,7 +147,13 @@ const result = await Bun.build({
   bytecode: true,
   plugins: [embedded],
   // The folder one stands in must not configure the program.
-  compile: { outfile: output, autoloadDotenv: false, autoloadBunfig: false },
+  compile: {
+    target: target.bun,
+    executablePath: bunExecutable(target, root, kept),
+    outfile: output,
+    autoloadDotenv: false,
+    autoloadBunfig: false,
+  },
 });
 if (!result.success) {
   console.error(result.logs.map(String).join("\n"));

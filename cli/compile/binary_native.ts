@@ -7,14 +7,15 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } 
 import { join } from "node:path";
 import process from "node:process";
 import { constants } from "node:os";
+import { zstdDecompressSync } from "node:zlib";
 // @ts-ignore: written by cli/compile.ts
 import { embedded, version } from "palimpsest:embedded";
-import { cacheFolder } from "./folders.ts";
-import { forgetTemporary, temporaryName } from "./temporary.ts";
+import { cacheFolder } from "../folders.ts";
+import { forgetTemporary, temporaryName } from "../temporary.ts";
 
 interface EmbeddedFile {
   name: string;
-  /** Path inside the binary. */
+  /** Path inside the binary, where it is compressed. */
   file: string;
   sha256: string;
   size: number;
@@ -39,7 +40,7 @@ function unpack({ file, sha256, size }: EmbeddedFile, path: string): void {
   if (isIntact(path, size, sha256)) return;
   const temporary = temporaryName(path);
   try {
-    writeFileSync(temporary, readFileSync(file), { mode: 0o700, flag: "wx" });
+    writeFileSync(temporary, zstdDecompressSync(readFileSync(file)), { mode: 0o700, flag: "wx" });
     if (!isIntact(temporary, size, sha256)) throw new Error(`${temporary} was not written as it should be`);
     renameSync(temporary, path);
   } finally {
