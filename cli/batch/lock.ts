@@ -65,13 +65,17 @@ export async function takeLock(path: string): Promise<Lock> {
 
 /** Whole or not at all, so that nobody reads half a holder: written beside, then linked. */
 async function create(path: string, holder: Holder): Promise<boolean> {
-  const temporary = temporaryName(path);
+  const temporary = temporaryName(path), text = JSON.stringify(holder) + "\n";
   try {
-    await writeFile(temporary, JSON.stringify(holder) + "\n", { flag: "wx" });
-    return await link(temporary, path).then(() => true, (error) => {
-      if (error.code === "EEXIST") return false;
-      throw error;
+    await writeFile(temporary, text, { flag: "wx" });
+    await link(temporary, path).catch(async (error) => {
+      if (error.code === "EEXIST") throw error;
+      await writeFile(path, text, { flag: "wx" }); // a disk without hard links
     });
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code === "EEXIST") return false;
+    throw error;
   } finally {
     await rm(temporary, { force: true });
     forgetTemporary(temporary);
