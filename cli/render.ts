@@ -89,6 +89,7 @@ export function createRenderer(options: RenderOptions): Renderer {
   return {
     clear,
     status(text) {
+      phase = ""; // what comes next is another document, whose rate is its own
       if (speaks && terminal) line(text);
     },
     progress(event) {
