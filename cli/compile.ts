@@ -145,6 +145,8 @@ const result = await Bun.build({
   target: "bun",
   minify: true,
   bytecode: true,
+  // PDF.js asks where its file is, which bytecode cannot say: only its Worker and its fonts would be looked for there
+  define: { "import.meta.url": '"file:///"', "import.meta.resolve": "undefined" },
   plugins: [embedded],
   // The folder one stands in must not configure the program.
   compile: {

@@ -124,7 +124,7 @@ export function createRenderer(options: RenderOptions): Renderer {
     statistics(record) {
       if (!speaks) return;
       clear();
-      writeErr(statisticsLines(record, options.verbose === true).map((line) => dim(line) + "\n").join(""));
+      writeErr(statisticsLines(record, options.verbose === true).map((line) => dim(printable(line)) + "\n").join(""));
     },
   };
 }

@@ -148,8 +148,7 @@ test("PDF: pages are marked, a line's end joins words, running headers go, and w
   assert.match(pieces[0]!.text, /^A running header 1\n\nPage 1/);
   await refused("scan.pdf", pdf([[], []]), /has 2 pages and no text, so it is scanned or drawn: ocrmypdf/);
   await refused("cut.pdf", file.subarray(0, 40), /is a damaged PDF/);
-  const gone = await read("tail.pdf", file.subarray(0, file.length - 60));
-  assert.equal(gone.pages, 3); // PDF.js finds the pages without their table
+  await refused("tail.pdf", file.subarray(0, file.length - 60), /is a damaged PDF/);
 });
 
 test("gzip: unpacked whatever is in it, and refused where it ends early", async () => {
