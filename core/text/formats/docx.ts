@@ -16,7 +16,8 @@ export const readDocx: Format = async function* (bytes, { name }) {
   const { value } = await mammoth.convertToHtml(input as { buffer: Buffer }, {
     convertImage: mammoth.images.imgElement(() => Promise.resolve({ src: "" })),
   }).catch((error: Error) => {
-    throw damaged(name, error.message, error);
+    // what its parser says is not for readers
+    throw damaged(name, "what is in it is no Word document, or not well formed", error);
   });
   const html = new HtmlText();
   let blank = true;

@@ -40,7 +40,7 @@ async function* unpacked(chunks: AsyncIterable<Uint8Array>, name: string): Async
     try {
       gunzip.push(bytes, final);
     } catch (error) {
-      throw refused(name, (error as Error).message, error);
+      throw refused(name, error);
     }
   };
   for await (const chunk of chunks) {
@@ -55,10 +55,10 @@ async function* unpacked(chunks: AsyncIterable<Uint8Array>, name: string): Async
   while (ready.length > 0) yield ready.shift()!;
   // the last four bytes say how long it should be
   const stated = end.length === 4 ? new DataView(end.buffer).getUint32(0, true) : -1;
-  if (stated !== length % 2 ** 32) throw refused(name, "it ends too early");
+  if (stated !== length % 2 ** 32) throw refused(name);
 }
 
 const STEP = 1 << 14;
 
-const refused = (name: string, reason: string, cause?: unknown): InputError =>
-  new InputError(`${name} is a damaged gzip archive (${reason}): fetch or make it again`, { cause });
+const refused = (name: string, cause?: unknown): InputError =>
+  new InputError(`${name} is a damaged gzip archive: fetch or make it again`, { cause });
