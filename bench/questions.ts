@@ -13,7 +13,33 @@ import { featuresFor } from "../core/policy.ts";
 import { answer, type EngineModel, parsePolicy } from "../mod.ts";
 import { openForBench } from "./open.ts";
 import { stateOfTheUnion, wilson } from "./prose.ts";
-import { QUESTIONS } from "./questions/address_questions.ts";
+
+const QUESTIONS: [year: number, question: string, right: string][] = [
+  [2012, "Which state does Jackie Bray come from?", "North Carolina"],
+  [2012, "Which company gave Bryan Ritterby a new job?", "Energetx"],
+  [2012, "In which city is Master Lock's plant?", "Milwaukee"],
+  [2012, "By how much can a good teacher increase the lifetime income of a classroom?", "250,000"],
+  [2012, "How much could each responsible homeowner save a year on the mortgage?", "3,000"],
+  [2012, "For how many years can the supply of natural gas last America?", "100"],
+  [2013, "How old is Desiline Victor?", "102"],
+  [2013, "In which city is the first manufacturing innovation institute?", "Youngstown"],
+  [2013, "What is the name of the New York City nurse whose example we should follow?", "Menchu"],
+  [2013, "How old was Hadiya Pendleton?", "15"],
+  [2013, "How much did every dollar invested to map the human genome return to the economy?", "140"],
+  [2013, "Which police officer's example should we follow?", "Murphy"],
+  [2014, "Where does Andra Rush have her manufacturing firm?", "Detroit"],
+  [2014, "Where is Punch Pizza?", "Minneapolis"],
+  [2014, "To which city did Estiven Rodriguez move at age 9?", "New York"],
+  [2014, "Which Army Ranger was on Omaha Beach on the anniversary of D-day?", "Remsburg"],
+  [2014, "What is the name of Nick Chute's boss?", "Soranno"],
+  [2014, "How much do businesses plan to invest in new factories that use natural gas?", "100 billion"],
+  [2015, "Which astronaut will stay in space for a year?", "Kelly"],
+  [2015, "In which city do Rebekah and Ben Erler live?", "Minneapolis"],
+  [2015, "What kind of work does Ben do now?", "construction"],
+  [2015, "How much should the typical family save at the pump this year?", "750"],
+  [2015, "What is the new tax cut per child, per year?", "3,000"],
+  [2015, "How many of the 15 warmest years on record fell in the first 15 years of this century?", "14"],
+];
 
 const { values: flags } = parseArgs({
   options: {

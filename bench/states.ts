@@ -1,8 +1,8 @@
 /**
- * Read once, ask many: addresses to the Congress of at most 8,000 tokens are read at a quarter of their tokens, without their questions; the state is saved,
- * opened again and asked. Counted are questions that the full cache answers right. Every answer is compared with that of the memory that was never saved.
+ * Read once, ask many: prose of 7,900 tokens with ten facts in it is read at a quarter of its tokens, without its questions; the state is saved, opened again
+ * and asked for every fact. Counted are questions that the full cache answers right. Every answer is compared with that of the memory that was never saved.
  *
- *   npm run states [-- --share 0.25 --policies kvzip-quote,indexer-quote --tokens 7600]
+ *   npm run states [-- --share 0.25 --policies kvzip-quote,indexer-quote --docs 2]
  */
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,19 +15,26 @@ import { openState } from "../core/state/file.ts";
 import { type KeptMemory, openKeptMemory, restoreMemory, saveMemory } from "../core/state/memory.ts";
 import type { EngineModel } from "../mod.ts";
 import { openForBench } from "./open.ts";
-import { stateOfTheUnion, wilson } from "./prose.ts";
-import { QUESTIONS } from "./questions/address_questions.ts";
+import { documentSeed, makeTask } from "./needle_task.ts";
+import { mobyDick, wilson } from "./prose.ts";
 
 const { values: flags } = parseArgs({
   options: {
     share: { type: "string", default: "0.25" },
     policies: { type: "string", default: "kvzip-quote" },
-    tokens: { type: "string", default: "7600" },
+    tokens: { type: "string", default: "7900" },
+    docs: { type: "string", default: "2" },
     threads: { type: "string", default: "2" },
     model: { type: "string" },
   },
 });
 const folder = await mkdtemp(join(tmpdir(), "palimpsest-states-"));
+
+interface Asked {
+  question: string;
+  opening: string;
+  value: string;
+}
 
 async function readTokens(model: EngineModel, policy: string, slots: number, text: string): Promise<KeptMemory> {
   const memory = await openKeptMemory(model, {
@@ -46,11 +53,14 @@ async function readTokens(model: EngineModel, policy: string, slots: number, tex
 }
 
 /** @returns the answer, and the time until its first words */
-async function ask(memory: KeptMemory, instruction: string): Promise<{ text: string; firstMs: number }> {
+async function ask(
+  memory: KeptMemory,
+  { question: instruction, opening }: Asked,
+): Promise<{ text: string; firstMs: number }> {
   const forget = memory.reader.bookmark(), started = performance.now();
   let firstMs = 0, text = "";
-  for await (const event of respond(memory, { command: "ask", instruction, maxTokens: 64, peakRssBytes })) {
-    if (event.type === "text") firstMs ||= performance.now() - started;
+  for await (const event of respond(memory, { command: "ask", instruction, opening, maxTokens: 24, peakRssBytes })) {
+    if (event.type === "progress") firstMs ||= performance.now() - started;
     if (event.type === "result") text = event.record.answer;
   }
   forget();
@@ -58,21 +68,13 @@ async function ask(memory: KeptMemory, instruction: string): Promise<{ text: str
 }
 
 const fullModel = await openForBench(flags.model, "full", Number(flags.threads));
-const asked: { year: number; question: string; right: string; text: string; tokens: number }[] = [];
-const whole = new Map<number, { text: string; tokens: number }>();
-for (const year of [2012, 2013, 2014, 2015]) {
-  let text = stateOfTheUnion(year);
-  const ids = fullModel.tokenizer.encode(text, { control: false });
-  if (ids.length > Number(flags.tokens)) {
-    text = text.slice(0, Math.floor(text.length * Number(flags.tokens) / ids.length));
-  }
-  const tokens = Math.min(ids.length, Number(flags.tokens));
-  whole.set(year, { text, tokens });
-  using memory = await readTokens(fullModel, "full", tokens + 200, text);
-  for (const [of, question, right] of QUESTIONS) {
-    if (of !== year || !text.includes(right)) continue;
-    if ((await ask(memory, question)).text.includes(right)) asked.push({ year, question, right, text, tokens });
-  }
+const prose = fullModel.tokenizer.encode(mobyDick(), { control: false }), tokens = Number(flags.tokens);
+const asked: (Asked & { document: number })[] = [], texts: string[] = [];
+for (let document = 0; document < Number(flags.docs); document++) {
+  const task = makeTask(fullModel.tokenizer, prose, tokens, 10, documentSeed(3, document, 10));
+  texts.push(task.document);
+  using memory = await readTokens(fullModel, "full", tokens + 200, task.document);
+  for (const one of task.all) if ((await ask(memory, one)).text.includes(one.value)) asked.push({ ...one, document });
 }
 await fullModel.close();
 console.log(`${asked.length} questions that the full cache answers right`);
@@ -83,8 +85,8 @@ console.log("| --- | --- | --- | --- | --- | --- | --- | --- |");
 for (const policy of flags.policies.split(",")) {
   const model = await openForBench(flags.model, policy, Number(flags.threads));
   let right = 0, same = 0, compactions = Infinity, bytes = 0, loadMs = 0, secondMs = 0, slots = 0;
-  for (const [year, { text, tokens }] of whole) {
-    const path = join(folder, `${year}.pal`);
+  for (const [document, text] of texts.entries()) {
+    const path = join(folder, `${document}.pal`);
     slots = Math.round(Number(flags.share) * tokens);
     using memory = await readTokens(model, policy, slots, text);
     await saveMemory(outputFiles, path, memory);
@@ -95,10 +97,10 @@ for (const policy of flags.policies.split(",")) {
     await state.close();
     loadMs = Math.max(loadMs, performance.now() - started);
     let nth = 0;
-    for (const one of asked.filter((each) => each.year === year)) {
-      const [saved, unsaved] = [await ask(restored, one.question), await ask(memory, one.question)];
+    for (const one of asked.filter((each) => each.document === document)) {
+      const [saved, unsaved] = [await ask(restored, one), await ask(memory, one)];
       if (++nth === 2) secondMs = Math.max(secondMs, saved.firstMs);
-      if (saved.text.includes(one.right)) right++;
+      if (saved.text.includes(one.value)) right++;
       if (saved.text === unsaved.text) same++;
     }
   }

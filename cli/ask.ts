@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { UsageError } from "../core/errors.ts";
 import { limitTime } from "./exit.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
+import { refuseReport } from "./report.ts";
 import { run, type RunFlags, type RunTask } from "./run.ts";
 import { type Given, refuseFixed } from "./state.ts";
 
@@ -25,7 +26,11 @@ export async function ask(words: string[], flags: AskFlags, given: Given): Promi
       : "palimpsest ask [files...] <question>";
     throw new UsageError(`The question is missing: ${usage}`);
   }
+  if (flags.report !== undefined && question === null) {
+    throw new UsageError("--report is of one answer: it goes with one question, and --questions answers several");
+  }
   if (flags.state !== undefined) {
+    await refuseReport(flags.report);
     if (names.length > 0) {
       throw new UsageError(
         `${names[0]} is a document, and ${flags.state} holds its own: palimpsest read ${

@@ -9,6 +9,8 @@ import type { Source } from "../core/text/document.ts";
 import type { AskFlags } from "./ask.ts";
 import { stdinSource } from "./documents.ts";
 import { describeFailure } from "./exit.ts";
+import { emptyTrace } from "../core/report/trace.ts";
+import { writeReport } from "./report.ts";
 import { peakRssBytes } from "./host.ts";
 import { openEmpty, readInto } from "./kept.ts";
 import { writeOut } from "./output.ts";
@@ -38,7 +40,11 @@ export async function askState(path: string, question: string | null, flags: Ask
       if (question === null) await answerEach(memory, questions, flags, renderer);
       else {
         const { respond } = await import("../core/answer.ts");
-        await printAnswer(respond(memory, asked(question, flags)), renderer, flags.json ?? false);
+        const trace = flags.report === undefined ? undefined : emptyTrace();
+        const cite = flags.cite ?? trace !== undefined;
+        const events = respond(memory, { ...asked(question, { ...flags, cite }), trace });
+        const record = await printAnswer(events, renderer, flags.json ?? false);
+        if (trace) await writeReport(flags.report!, { record, question, trace, tokenizer: model.tokenizer });
       }
     } finally {
       await model.close();

@@ -157,5 +157,10 @@ export const spoolOption = () =>
   new Option("--spool", "keep what is piped in a file beside the state, so that reading it can be resumed");
 export const stateOption = () => new Option("--state <file.pal>", "a memory that `palimpsest read` has kept");
 export const citeOption = () => new Option("--cite", "show the passages that the answer came from");
+export const reportOption = () =>
+  new Option(
+    "--report <file.html>",
+    "a page with the answer, where it came from, and what of the document stayed in memory",
+  );
 export const questionsOption = () =>
   new Option("--questions <file>", "answer every line of a file (- is stdin), one JSON object each");

@@ -51,6 +51,7 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.stateOption())
     .addOption(options.questionsOption())
     .addOption(options.citeOption())
+    .addOption(options.reportOption())
     .addOption(options.modelOption())
     .addOption(options.budgetOption())
     .addOption(options.policyOption())

@@ -13,6 +13,10 @@ import { type KvTypeFlag, openAnywhere, refuseInt8OnGpu } from "./open.ts";
 import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { breathe, interruption } from "./signals.ts";
+import { emptyTrace } from "../core/report/trace.ts";
+import { parsePolicy } from "../core/policies.ts";
+import { needs } from "../core/policy.ts";
+import { refuseReport, writeReport } from "./report.ts";
 import { rememberSpeed } from "./speeds.ts";
 import { resolveModel } from "./store.ts";
 
@@ -32,6 +36,7 @@ export interface RunFlags {
   threads?: number | undefined;
   strict?: boolean | undefined;
   cite?: boolean | undefined;
+  report?: string | undefined;
   json?: boolean | undefined;
   quiet?: boolean | undefined;
   verbose?: boolean | undefined;
@@ -57,6 +62,7 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   const { defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
   const policy = flags.policy ?? defaultPolicies[task.command];
   refuseDevices(flags);
+  await refuseReport(flags.report);
   // Told before anything is loaded or read.
   writingRoom(parsePolicy(policy), {
     maxTokens: flags.maxTokens ?? task.maxTokens,
@@ -140,8 +146,15 @@ async function answerWith(
 ): Promise<AnswerRecord> {
   const { answer } = await import("../mod.ts");
   const estimate = estimateTokens(task.sources);
-  const events = answer(model, requestOf({ ...task, sources: estimate.sources }, flags, interruption));
-  return await printAnswer(named(watched(events, task.onText), task.name), renderer, flags.json ?? false, estimate);
+  const trace = flags.report === undefined ? undefined : emptyTrace();
+  const request = { ...requestOf({ ...task, sources: estimate.sources }, flags, interruption), trace };
+  const events = named(watched(answer(model, request), task.onText), task.name);
+  const record = await printAnswer(events, renderer, flags.json ?? false, estimate);
+  if (trace) {
+    const { tokenizer } = model, question = task.instruction;
+    await writeReport(flags.report!, { record, question, trace, tokenizer });
+  }
+  return record;
 }
 
 /** What the library is asked for. */
@@ -160,7 +173,8 @@ export function requestOf(task: RunTask & { policy: string }, flags: RunFlags, s
     ...(task.opening ? { opening: task.opening } : {}),
     ...(task.notes ? { notes: task.notes } : {}),
     strict: flags.strict ?? false,
-    cite: flags.cite ?? false,
+    // a report says where an answer came from, where that is known
+    cite: flags.cite ?? (flags.report !== undefined && needs(parsePolicy(task.policy), "text")),
     availableBytes: availableBytes(),
     peakRssBytes,
     collectGarbage,

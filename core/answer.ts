@@ -7,6 +7,10 @@ import { Notes, tidy } from "./notes.ts";
 import { UsageError } from "./errors.ts";
 import { defaultPolicies, parsePolicy } from "./policies.ts";
 import { needs, type Policy, policyRecord } from "./policy.ts";
+import { cacheShape } from "./engine/layers.ts";
+import { Reader } from "./reader.ts";
+import type { DocumentPlace } from "./reading.ts";
+import type { Trace } from "./report/trace.ts";
 import { read, type ReadOptions, throwIfAborted } from "./read.ts";
 import type { AnswerEvent, AnswerRecord } from "./record.ts";
 import { citations, plainTail, questionTokens, recalledTail } from "./tail.ts";
@@ -23,6 +27,8 @@ export interface Question {
   /** First words of the answer, which the model goes on from: they keep a small model to the matter. */
   opening?: string;
   maxTokens: number;
+  /** What a report will tell of it. */
+  trace?: Trace | undefined;
   /** Say which passages the answer came from. */
   cite?: boolean;
   /** Write `maxTokens` whatever they are: for measurements. */
@@ -113,6 +119,7 @@ export async function* respond(
   const coverage = await reader.coverage(head.length);
   const started = performance.now(), readBefore = reader.tokensRead, { spent } = memory;
   const document = { first: head.length, end: readBefore };
+  if (question.trace) await follow(question.trace, memory, document);
   let prefill = spent, decoded = before, whole = opening, finish: AnswerRecord["finish"] = "stop";
   const { tokens, passages } = await recalledTail(
     reader,
@@ -150,6 +157,18 @@ export async function* respond(
       ...cited ? { citations: cited } : {},
     },
   };
+}
+
+/** What is in memory when the question comes. */
+async function follow(trace: Trace, { reader, model, places }: Memory, document: DocumentPlace): Promise<void> {
+  const text = trace.tokens.length === 0 && reader instanceof Reader ? reader.text : null;
+  Object.assign(trace, {
+    kept: await reader.keptTokens(),
+    layers: cacheShape(model.config).layers,
+    document,
+    places,
+    known: text && { sources: text.sources.slice(0, text.length), tokens: text.tokens.slice(0, text.length) },
+  });
 }
 
 /** @throws {UsageError} under a policy that remembers no text: it cannot say what an answer came from */

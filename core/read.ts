@@ -5,6 +5,7 @@ import { sha256 } from "./pack/sha256.ts";
 import { defaultPolicies } from "./policies.ts";
 import type { AnswerEvent, SourceRecord } from "./record.ts";
 import { chunks } from "./text/chunks.ts";
+import type { Trace } from "./report/trace.ts";
 import { readText, type Source } from "./text/document.ts";
 
 /** How far reading is, so that it can be taken up again where it stopped. */
@@ -35,6 +36,8 @@ export interface ReadOptions {
    */
   collectGarbage?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
+  /** What a report will tell of it. */
+  trace?: Trace | undefined;
   /** SHA-256 of every document, for its record. */
   hash?: () => Hash;
 }
@@ -70,10 +73,17 @@ export async function* read(memory: Memory, sources: Source[], options: ReadOpti
       continue;
     }
     refuseEviction(memory, options.strict ?? false, chunk.length);
+    const liveBefore = reader.liveSlots;
     await reader.read(chunk, () => options.whileWhole?.(last) ?? Promise.resolve());
     memory.spent.tokens = spentBefore.tokens + reader.tokensRead - before;
     memory.spent.ms = spentBefore.ms + performance.now() - started;
     memory.progress = { ...since, chunks: chunksRead, digest };
+    options.trace?.tokens.push(...chunk);
+    options.trace?.chunks.push({
+      tokens: reader.tokensRead,
+      before: liveBefore + chunk.length,
+      after: reader.liveSlots,
+    });
     yield* told();
     if (chunksRead % COLLECT_EVERY === 0) options.collectGarbage?.();
     yield {

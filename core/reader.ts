@@ -209,6 +209,10 @@ export class Reader implements Reading {
     return this.policy.evicts && (valueNorms || (queryMoments && looks));
   }
 
+  keptTokens(): Promise<Int32Array[]> {
+    return Promise.resolve(Array.from({ length: this.cache.heads }, (_, head) => this.cache.sources(head).slice()));
+  }
+
   async coverage(first: number): Promise<number[]> {
     const { cache } = this, tenths = Array<number>(10).fill(0), length = this.tokensRead - first;
     let counted = 0;

@@ -38,6 +38,8 @@ export interface Reading extends Disposable {
    * @param whileWhole called in between, when the chunk's slots are all there still
    */
   read(tokens: number[], whileWhole?: () => Promise<void>): Promise<void>;
+  /** Source tokens of every head's live slots. */
+  keptTokens(): Promise<Int32Array[]>;
   /** Share of all live slots in each tenth of what was read from token `first` on. */
   coverage(first: number): Promise<number[]>;
   /**

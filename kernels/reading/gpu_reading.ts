@@ -303,6 +303,13 @@ export class GpuReading implements Reading {
     return await liveOf(this.memory, slots.perSlot(`attribute.${name}`), new Float32Array(slots.heads * slots.stride));
   }
 
+  async keptTokens(): Promise<Int32Array[]> {
+    const recording = this.memory.gpu.record();
+    this.label(recording);
+    recording.submit();
+    return (await this.liveTokens()).map((tokens) => tokens.slice());
+  }
+
   async coverage(first: number): Promise<number[]> {
     const { gpu, slots, cache } = this.memory, recording = gpu.record(), { source, start, end } = slots;
     this.label(recording);

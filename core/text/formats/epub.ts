@@ -18,7 +18,7 @@ export const readEpub: Format = async function* (bytes, { name }) {
     ? attributesOf(xmlText(texts.get(CONTAINER)!), "rootfile")[0]?.["full-path"]
     : undefined;
   const opf = path === undefined ? undefined : texts.get(path);
-  if (!opf) throw damaged(name, `it has no ${path ?? CONTAINER}`);
+  if (!opf) throw damaged(name, `it has no ${(path ?? CONTAINER).slice(0, 80)}`);
   const chapters = spine(xmlText(opf), path!.replace(/[^/]*$/, ""));
   const pages = members(archive, name, (member) => chapters.includes(member));
   let blank = true;

@@ -51,7 +51,8 @@ export const state: Kind = {
       for await (const _ of read(memory, [{ name: "d.txt", chunks: chunks() }])) { /* it reads */ }
       await saveMemory(files, made, memory);
     }
-    const whole = await readFile(made), length = new DataView(whole.buffer, whole.byteOffset).getUint32(0, true);
+    const whole = Uint8Array.from(await readFile(made)),
+      length = new DataView(whole.buffer, whole.byteOffset).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(whole.subarray(8, 8 + length))),
       data = whole.subarray(8 + length);
     return async (random) => {

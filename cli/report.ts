@@ -1,0 +1,29 @@
+/** `--report`: writes the page of an answer. */
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { UsageError } from "../core/errors.ts";
+import type { AnswerRecord } from "../core/record.ts";
+import type { Trace } from "../core/report/trace.ts";
+import type { Tokenizer } from "../core/text/tokenizer.ts";
+import { outputFiles } from "./host.ts";
+import { version } from "./version.ts";
+
+/** Told before anything is read. @throws {UsageError} where the page could not be written */
+export async function refuseReport(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  const folder = await stat(dirname(path)).catch(() => null);
+  if (!folder?.isDirectory()) throw new UsageError(`--report ${path}: there is no folder ${dirname(path)}`);
+  const there = await stat(path).catch(() => null);
+  if (there?.isDirectory()) {
+    throw new UsageError(`--report ${path} is a folder: name a file, such as ${path}/report.html`);
+  }
+}
+
+export async function writeReport(
+  path: string,
+  answered: { record: AnswerRecord; question: string; trace: Trace; tokenizer: Tokenizer },
+): Promise<void> {
+  const { reportPage } = await import("../core/report/page.ts");
+  const page = reportPage({ ...answered, program: `Palimpsest ${version}` });
+  await outputFiles.writeAtomically(path, (write) => write(new TextEncoder().encode(page)));
+}
