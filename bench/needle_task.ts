@@ -17,8 +17,6 @@ export interface Task {
   value: string;
   /** Place of the wanted needle, 0 to 1. */
   depth: number;
-  /** The same for every needle. */
-  all: { question: string; opening: string; value: string }[];
 }
 
 /**
@@ -42,12 +40,9 @@ export function makeTask(tokenizer: Tokenizer, prose: number[], tokens: number, 
     facts.map(({ depth }, n) => Math.floor(depth * pieces.length) === i ? needles[n] : "").join("") + piece
   ).join("");
   const wanted = choose(facts);
-  const asked = ({ name, value }: { name: string; value: string }) => ({
-    question: `What is the special magic number for ${name} mentioned in the text above?`,
-    opening: `The special magic number for ${name} mentioned in the text is`,
-    value,
-  });
-  return { document, ...asked(wanted), depth: wanted.depth, all: facts.map(asked) };
+  const question = `What is the special magic number for ${wanted.name} mentioned in the text above?`;
+  const opening = `The special magic number for ${wanted.name} mentioned in the text is`;
+  return { document, question, opening, value: wanted.value, depth: wanted.depth };
 }
 
 /** Seed of one document of a run: the same for every program that is compared. */
