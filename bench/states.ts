@@ -2,7 +2,7 @@
  * Read once, ask many: prose of 7,900 tokens with sixteen facts in it is read at a quarter of its tokens, without its questions; the state is saved, opened again
  * and asked for every fact. Counted are questions that the full cache answers right. Every answer is compared with that of the memory that was never saved.
  *
- *   npm run states [-- --share 0.25 --policies kvzip-quote,indexer-quote --docs 1]
+ *   npm run states [-- --share 0.25 --policies kvzip-quote,indexer-quote --docs 2]
  */
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,7 +23,7 @@ const { values: flags } = parseArgs({
     share: { type: "string", default: "0.25" },
     policies: { type: "string", default: "kvzip-quote" },
     tokens: { type: "string", default: "7900" },
-    docs: { type: "string", default: "1" },
+    docs: { type: "string", default: "2" },
     threads: { type: "string", default: "2" },
     model: { type: "string" },
   },

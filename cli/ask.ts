@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { UsageError } from "../core/errors.ts";
 import { limitTime } from "./exit.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
+import { createRenderer } from "./render.ts";
 import { refuseReport } from "./report.ts";
 import { run, type RunFlags, type RunTask } from "./run.ts";
 import { type Given, refuseFixed } from "./state.ts";
@@ -54,7 +55,7 @@ export async function ask(words: string[], flags: AskFlags, given: Given): Promi
         : `The document is missing: name files before the question, or pipe one in: cat book.txt | palimpsest ask "What ...?"`,
     );
   }
-  const sources = await openDocuments(names.length > 0 ? names : ["-"]);
+  const sources = await openDocuments(names.length > 0 ? names : ["-"], createRenderer(flags).remark);
   if (question === null) {
     const { askEach } = await import("./ask_state.ts");
     return await askEach(sources, flags);

@@ -57,7 +57,7 @@ export async function chat(names: string[], flags: ChatFlags, given: Given): Pro
   if (names.includes("-")) throw new UsageError("stdin (-) holds the questions, so documents are files");
   const renderer = createRenderer(flags);
   if (flags.state === undefined) {
-    const sources = await openDocuments(names);
+    const sources = await openDocuments(names, renderer.remark);
     const { model, memory } = await openEmpty(
       { ...flags, maxTokens: HISTORY_TOKENS + (flags.maxTokens ?? MAX_TOKENS) },
       "chat",

@@ -3,20 +3,32 @@ import { open, stat } from "node:fs/promises";
 import process from "node:process";
 import { InputError } from "../core/errors.ts";
 import type { Source } from "../core/text/document.ts";
+import { documentsBelow } from "./folder_documents.ts";
 
 const pieceBytes = 64 * 1024;
 
 /**
- * The sources of a command line: files in the order given, `-` (once) for stdin. Existence and kind are checked now, so that a misspelt name is told
+ * The sources of a command line: files in the order given, `-` (once) for stdin; a folder or a pattern stands for the documents below it, in the order of their
+ * names (`folder_documents.ts`). Existence and kind are checked now, so that a misspelt name is told
  * before a model is loaded; the bytes are read when the source is iterated.
- * @throws {InputError} for a missing or unreadable file and for a directory.
+ * @param onRemark told what of a folder was left out
+ * @throws {InputError} for a missing or unreadable file, and for a folder or pattern without documents
  */
-export async function openDocuments(names: string[]): Promise<Source[]> {
+export async function openDocuments(
+  names: string[],
+  onRemark: (message: string) => void = () => {},
+): Promise<Source[]> {
   if (names.filter((name) => name === "-").length > 1) {
     throw new InputError("stdin (-) can be one of the documents only once");
   }
   const sources: Source[] = [];
-  for (const name of names) sources.push(name === "-" ? stdinSource() : await fileSource(name));
+  for (const name of names) {
+    if (name === "-") sources.push(stdinSource());
+    else {
+      const found = await documentsBelow(name, onRemark);
+      for (const path of found ?? [name]) sources.push(await fileSource(path));
+    }
+  }
   return sources;
 }
 
@@ -24,7 +36,6 @@ async function fileSource(path: string): Promise<Source> {
   const info = await stat(path).catch((error) => {
     throw inputError(path, error);
   });
-  if (info.isDirectory()) throw directoryError(path);
   // Opened once here only to learn about permissions early; a pipe is opened once, when it is read.
   if (info.isFile()) {
     await open(path, "r").then((handle) => handle.close(), (error) => Promise.reject(inputError(path, error)));
@@ -71,14 +82,8 @@ export function stdinIsPiped(): boolean {
   return process.stdin.isTTY !== true;
 }
 
-function directoryError(path: string): InputError {
-  const pattern = path.endsWith("/") ? `${path}*.md` : `${path}/*.md`;
-  return new InputError(`${path} is a directory, name its files instead, for example ${pattern}`);
-}
-
 function inputError(name: string, error: unknown): InputError {
   const code = (error as { code?: string }).code;
-  if (code === "EISDIR") return directoryError(name);
   const reason = code === "ENOENT"
     ? "no such file"
     : code === "ENOTDIR"

@@ -67,7 +67,7 @@ export async function plan(names: string[], flags: PlanFlags): Promise<void> {
       "The document is missing: palimpsest plan book.txt, or pipe one in: cat book.txt | palimpsest plan",
     );
   }
-  const sources = await openDocuments(names.length > 0 ? names : ["-"]);
+  const sources = await openDocuments(names.length > 0 ? names : ["-"], createRenderer(flags).remark);
   const record = await makePlan(sources, flags);
   if (flags.strict && !record.fits) {
     const { kv, document } = record;

@@ -55,7 +55,7 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
   }
   if (goesOn) await refuseOtherFlags(part, flags, given);
   else if (flags.resume) renderer.remark(`There is no interrupted reading at ${part}: reading from the start`);
-  const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"]), out, flags);
+  const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"], renderer.remark), out, flags);
 
   const opened = goesOn
     ? await openKept(part, flags, given, renderer)

@@ -2,6 +2,7 @@
 import { UsageError } from "../core/errors.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { limitTime } from "./exit.ts";
+import { createRenderer } from "./render.ts";
 import { run, type RunFlags, type RunTask } from "./run.ts";
 
 /** Summarises files, or piped stdin; `length` is in words. */
@@ -12,7 +13,7 @@ export async function summarize(names: string[], flags: RunFlags & { length?: nu
       "The document is missing: palimpsest summarize book.txt, or pipe one in: cat book.txt | palimpsest summarize",
     );
   }
-  const sources = await openDocuments(names.length > 0 ? names : ["-"]);
+  const sources = await openDocuments(names.length > 0 ? names : ["-"], createRenderer(flags).remark);
   await run({ ...summaryTask(flags.length), sources }, flags);
 }
 

@@ -29,7 +29,7 @@ const table: [args: string[], code: number, says: RegExp][] = [
   [["ask", "--policy", "probe=none,select=luck", "text.txt", "Q"], 2, /select "luck"/],
   [["ask", "missing.txt", "Q"], 3, /Cannot read missing\.txt: no such file/],
   [["ask", "text.txt", "missing.txt", "Q"], 3, /missing\.txt/],
-  [["ask", ".", "Q"], 3, /\. is a directory.*\*\.md/],
+  [["ask", "none/*.md", "Q"], 3, /none\/\*\.md: no file is there/],
   [["ask", "text.txt/inside", "Q"], 3, /not a directory/],
   [["ask", "-", "-", "Q"], 3, /only once/],
   [["summarize", "missing.txt"], 3, /no such file/],

@@ -1,0 +1,32 @@
+/** Folders and patterns as documents. */
+import assert from "node:assert/strict";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openDocuments } from "../../cli/documents.ts";
+import { withFolder } from "./helpers.ts";
+
+test("a folder is its documents by their names, a pattern those that it finds; what is no text is left out and told", () =>
+  withFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    mkdirSync(at("b"));
+    mkdirSync(at(".git"));
+    mkdirSync(at("none"));
+    for (const name of ["b/two.md", "a.txt", "c.html", ".git/config", ".hidden"]) {
+      writeFileSync(at(name), `text of ${name}`);
+    }
+    writeFileSync(at("picture.txt"), Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0));
+    writeFileSync(at("empty.txt"), "");
+    symlinkSync(folder, at("b/loop"));
+    const remarks: string[] = [];
+    const names = async (...given: string[]) =>
+      (await openDocuments(given, (message) => remarks.push(message))).map(({ name }) => name.slice(folder.length + 1));
+    assert.deepEqual(await names(folder), ["a.txt", "b/two.md", "c.html"]);
+    assert.match(remarks[0]!, /: 2 of 5 files are no text and were left out$/);
+    assert.deepEqual(await names(at("**/*.md"), at("c.html")), ["b/two.md", "c.html"]);
+    assert.deepEqual(await names(at("*.{txt,html}")), ["a.txt", "c.html"]);
+    await assert.rejects(names(at("none")), { name: "InputError", message: /none: no file is there/ });
+    await assert.rejects(names(at("pict*")), { message: /none of its 1 files can be read as text/ });
+    writeFileSync(at("odd[1].txt"), "a name with signs of patterns");
+    assert.deepEqual(await names(at("odd[1].txt")), ["odd[1].txt"]);
+  }));
