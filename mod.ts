@@ -3,6 +3,20 @@
  * @module
  */
 export { answer, type AnswerRequest } from "./core/answer.ts";
+export { type Question, respond } from "./core/answer.ts";
+export { type Memory, type MemoryRequest } from "./core/memory.ts";
+export { read, type ReadOptions } from "./core/read.ts";
+export { reportPage } from "./core/report/page.ts";
+export { emptyTrace, type Trace } from "./core/report/trace.ts";
+export { openState, type StateFile } from "./core/state/file.ts";
+export {
+  type KeptMemory,
+  openKeptMemory,
+  restoreMemory,
+  saveMemory,
+  type StateRequest,
+  summaryOf,
+} from "./core/state/memory.ts";
 export { bytesPerSlot } from "./core/cache.ts";
 export { type BudgetRequest, DEFAULT_BUDGET, defaultChunk, resolveBudget, widenedBytes } from "./core/budget.ts";
 export { type Source } from "./core/text/document.ts";
