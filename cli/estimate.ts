@@ -4,6 +4,9 @@ import type { Source } from "../core/text/document.ts";
 /** Bytes of one token before anything is known of the text; English prose has 4 to 4.5. */
 const usualBytesPerToken = 4.3;
 
+/** Bytes that a source gives at once, about. */
+const pieceBytes = 64 * 1024;
+
 /** Watches sources as they are read. */
 export interface TokenEstimate {
   sources: Source[];
@@ -29,6 +32,8 @@ export function estimateTokens(sources: Source[]): TokenEstimate {
     total(done) {
       tokens = done;
       if (Number.isNaN(bytes)) return undefined;
+      // all of it was taken before a token was known of: a document that is converted, whose bytes say little
+      if (!settled && taken >= bytes && bytes > 4 * pieceBytes) return undefined;
       const bytesPerToken = settled ? settled.bytes / settled.tokens : usualBytesPerToken;
       return Math.max(done, Math.round(bytes / bytesPerToken));
     },

@@ -41,7 +41,22 @@ export interface SafetensorsFile {
   close(): Promise<void>;
 }
 
-const DTYPES = {
+export type Dtype =
+  | "F64"
+  | "F32"
+  | "F16"
+  | "BF16"
+  | "I64"
+  | "U64"
+  | "I32"
+  | "U32"
+  | "I16"
+  | "U16"
+  | "I8"
+  | "U8"
+  | "BOOL";
+
+const DTYPES: Record<Dtype, { bytes: number; decode: (buffer: ArrayBuffer) => ArrayData }> = {
   F64: { bytes: 8, decode: (b: ArrayBuffer) => new Float64Array(b) },
   F32: { bytes: 4, decode: (b: ArrayBuffer) => new Float32Array(b) },
   F16: { bytes: 2, decode: (b: ArrayBuffer) => Float32Array.from(new Uint16Array(b), (bits) => HALF[bits]) },
@@ -55,9 +70,7 @@ const DTYPES = {
   I8: { bytes: 1, decode: (b: ArrayBuffer) => new Int8Array(b) },
   U8: { bytes: 1, decode: (b: ArrayBuffer) => new Uint8Array(b) },
   BOOL: { bytes: 1, decode: (b: ArrayBuffer) => new Uint8Array(b) },
-} satisfies Record<string, { bytes: number; decode: (buffer: ArrayBuffer) => ArrayData }>;
-
-export type Dtype = keyof typeof DTYPES;
+};
 
 // The reference implementation's limit.
 const MAX_HEADER_BYTES = 100_000_000;
