@@ -10,6 +10,7 @@ import { type Memory, type MemoryRequest, openMemory } from "../memory.ts";
 import type { EngineModel } from "../model.ts";
 import { parsePolicy, POLICIES_VERSION } from "../policies.ts";
 import { policyRecord } from "../policy.ts";
+import type { Packs } from "../pack/packs.ts";
 import type { Progress } from "../read.ts";
 import { Reader } from "../reader.ts";
 import type { PolicyRecord, SourceRecord } from "../record.ts";
@@ -118,7 +119,9 @@ export async function saveMemory(files: FileSystem, path: string, memory: KeptMe
 }
 
 const packHashes = ({ engine: { packs } }: EngineModel) =>
-  Object.fromEntries(Object.entries(packs).map(([method, pack]) => [method, pack.sha256]));
+  Object.fromEntries(
+    Object.entries(packs).map(([method, pack]) => [method, (pack as NonNullable<Packs[keyof Packs]>).header.sha256]),
+  );
 
 /** @throws {ModelError} when the file is no state */
 export function summaryOf({ facts }: StateFile): StateSummary {

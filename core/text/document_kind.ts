@@ -56,12 +56,15 @@ const WEAK = new Set(["BZh", "GIF8", "WEBP", "WAVE", "ftyp", "ID3", "OggS", "fLa
 /** Kinds of ZIP, by an entry's name near its beginning. */
 const ZIP_KINDS: [string, string, string][] = [
   ["xl/", "an Excel workbook (XLSX)", "libreoffice --convert-to csv NAME"],
-  ["ppt/", "a PowerPoint presentation (PPTX)", "libreoffice --convert-to pdf NAME, then pdftotext"],
-  ["application/vnd.oasis.opendocument", "an OpenDocument file", PANDOC],
+  [
+    "application/vnd.oasis.opendocument",
+    "an OpenDocument file of another kind than text and slides",
+    "libreoffice --convert-to csv NAME",
+  ],
 ];
 
 /** Kinds of ZIP by extension, for archives whose telling entry comes late. */
-const ZIP_EXTENSIONS: Record<string, number> = { xlsx: 0, pptx: 1, odt: 2, ods: 2, odp: 2 };
+const ZIP_EXTENSIONS: Record<string, number> = { xlsx: 0, ods: 1 };
 
 /** Why a document's first bytes cannot be read as text, as a predicate ("is a PDF; …"), or null where they can. */
 export function notText(name: string, head: Uint8Array): string | null {

@@ -126,6 +126,69 @@ test("DOCX: headings are sections, pictures are left out", async () => {
   await refused("no.docx", without, /damaged \(it has no word\/document\.xml\)/);
 });
 
+test("PPTX: slides are pages in their order, with their notes", async () => {
+  const slide = (...lines: string[]) =>
+    `<p:sld xmlns:a="a">${lines.map((line) => `<a:p><a:r><a:t>${line}</a:t></a:r></a:p>`).join("")}</p:sld>`;
+  const files: Record<string, string> = {
+    "ppt/notesSlides/notesSlide2.xml": slide("Say this", "2"),
+    "ppt/media/x.png": "no",
+  };
+  for (let i = 1; i <= 10; i++) files[`ppt/slides/slide${i}.xml`] = slide(`Title ${i}`, "a &amp; b");
+  const deck = zipSync(Object.fromEntries(Object.entries(files).map(([name, text]) => [name, strToU8(text)])));
+  const { type, pages, pieces } = await read("deck", deck);
+  assert.deepEqual([type, pages, pieces[9]!.page, pieces[9]!.section], ["pptx", 10, 10, "Title 10"]);
+  assert.equal(pieces[1]!.text, "Title 2\na & b\n\nNotes:\nSay this\n\n");
+});
+
+test("ODT: paragraphs, headings, lists and tables, without what was deleted", async () => {
+  const content =
+    `<office:document-content><office:body><office:text><text:tracked-changes><text:p>gone</text:p></text:tracked-changes>
+<text:h text:outline-level="2">A heading</text:h><text:p>One<text:s/>two <text:span>three</text:span></text:p><text:list><text:list-item><text:p>item</text:p>
+</text:list-item></text:list><table:table><table:table-row><table:table-cell><text:p>x</text:p></table:table-cell><table:table-cell><text:p>y</text:p>
+</table:table-cell></table:table-row></table:table></office:text></office:body></office:document-content>`;
+  const odt = zipSync({
+    mimetype: [strToU8("application/vnd.oasis.opendocument.text"), { level: 0 }],
+    "content.xml": strToU8(content),
+  });
+  const { type, text, pieces } = await read("a", odt);
+  assert.deepEqual([type, text], ["odt", "## A heading\n\nOne two three\n\n- item\n\nx | y\n"]);
+  assert.equal(pieces[0]!.section, "A heading");
+});
+
+test("mail: who, when and about what, the text, and what is attached", async () => {
+  const mail = [
+    "From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>",
+    "To: Ann <ann@example.org>, bob@example.org",
+    "Subject: The cranes",
+    "Message-ID: <1@example.org>",
+    "MIME-Version: 1.0",
+    'Content-Type: multipart/mixed; boundary="x"',
+    "",
+    "--x",
+    "Content-Type: text/html; charset=utf-8",
+    "Content-Transfer-Encoding: base64",
+    "",
+    btoa("<p>Two <b>cranes</b>.</p>"),
+    "--x",
+    'Content-Type: application/pdf; name="plan.pdf"',
+    'Content-Disposition: attachment; filename="plan.pdf"',
+    "",
+    "%PDF",
+    "--x--",
+    "",
+  ].join("\r\n");
+  const { type, text, pieces } = await read("message.txt", strToU8(mail));
+  assert.equal(type, "mail");
+  assert.equal(pieces[0]!.section, "The cranes");
+  assert.match(
+    text,
+    /^From: Jürgen <j@example\.org>\nTo: Ann <ann@example\.org>, bob@example\.org\nSubject: The cranes\n\n/,
+  );
+  assert.match(text, /Two cranes\./);
+  assert.match(text, /Attached: plan\.pdf\n$/);
+  assert.equal((await read("notes.txt", strToU8("From: here\nto there, and back.\n"))).type, "text");
+});
+
 test("PDF: pages are marked, a line's end joins words, running headers go, and what has no text is scanned", async () => {
   const pages = [0, 1, 2].map((page) => [
     `A running header ${page + 1}`,

@@ -2,6 +2,7 @@
 import { zipKind } from "./archive.ts";
 import type { Format } from "./format.ts";
 import { looksLikeHtml } from "./html_kind.ts";
+import { looksLikeMail } from "./mail_kind.ts";
 import { readPlain } from "./plain.ts";
 
 /** What a document is, and its bytes. */
@@ -38,9 +39,12 @@ async function kindOf(head: Uint8Array, name: string): Promise<Omit<Found, "byte
   if (begins("PK\x03\x04")) {
     const kind = zipKind(head, name);
     if (kind === "docx") return { type: kind, convert: (await import("./docx.ts")).readDocx };
+    if (kind === "pptx") return { type: kind, convert: (await import("./pptx.ts")).readPptx };
+    if (kind === "odt" || kind === "odp") return { type: kind, convert: (await import("./odt.ts")).readOdt };
     if (kind === "epub") return { type: kind, convert: (await import("./epub.ts")).readEpub };
   }
   if (looksLikeHtml(head)) return { type: "html", convert: (await import("./html.ts")).readHtml };
+  if (looksLikeMail(head)) return { type: "mail", convert: (await import("./mail.ts")).readMail };
   return { type: isMarkdown(name) ? "markdown" : "text", convert: readPlain };
 }
 

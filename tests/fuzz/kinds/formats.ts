@@ -24,6 +24,13 @@ const DOCX = {
     `<w:document ${W}><w:body><w:p><w:pPr><w:pStyle w:val="Heading1"/></w:pPr><w:r><w:t>Terms</w:t></w:r></w:p><w:tbl><w:tr><w:tc><w:p><w:r><w:t>x</w:t></w:r></w:p></w:tc></w:tr></w:tbl></w:body></w:document>`,
 };
 
+const SLIDE = `<p:sld><a:p><a:r><a:t>A title</a:t></a:r></a:p><a:tbl><a:p><a:t>x</a:t><a:br/></a:p></a:tbl></p:sld>`;
+const ODT =
+  `<o><office:body><text:h text:outline-level="2">A</text:h><text:list><text:list-item><text:p>x<text:s/></text:p></text:list-item></text:list><table:table-row><table:table-cell><text:p>y</text:p></table:table-cell></table:table-row></office:body></o>`;
+const MAIL =
+  `From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\r\nTo: a@b\r\nSubject: S\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="x"\r\n
+--x\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nPHA+VHdvPC9wPg==\r\n--x\r\nContent-Disposition: attachment; filename="p"\r\n\r\nz\r\n--x--\r\n`;
+
 export const formats: Kind = {
   name: "formats",
   share: 10,
@@ -68,6 +75,9 @@ function someBytes(random: Random): Uint8Array {
         "a.xhtml": HTML,
       }),
     () => archive(random, DOCX),
+    () => archive(random, { "ppt/slides/slide1.xml": SLIDE, "ppt/slides/slide2.xml": SLIDE }),
+    () => archive(random, { mimetype: "application/vnd.oasis.opendocument.text", "content.xml": ODT }),
+    () => strToU8(mutatedText(random, MAIL)),
     () => gzipSync(strToU8(text.repeat(random.pick([1, 400])))),
   ])();
   return random.chance(0.4) ? mutatedBytes(random, bytes) : bytes;
