@@ -181,6 +181,8 @@ async function runTests(extra) {
         "tests/engine",
         "tests/reader_test.ts",
         "tests/cache_test.ts",
+        "tests/formats",
+        "tests/state/memory_state_test.ts",
         "tests/cli/host_test.ts",
         "tests/kernels/device_test.ts",
         "tests/eval",

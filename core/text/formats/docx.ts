@@ -11,10 +11,13 @@ export const readDocx: Format = async function* (bytes, { name }) {
   if (!parts.has("word/document.xml")) throw damaged(name, "it has no word/document.xml");
   // packed again without what was left out, and without compression: what mammoth unpacks is as large as it looks
   const buffer = zipSync(Object.fromEntries(parts), { level: 0 });
-  const { default: mammoth } = await import("mammoth");
-  const input = typeof Buffer === "undefined" ? { arrayBuffer: buffer.buffer } : { buffer: Buffer.from(buffer) };
-  const { value } = await mammoth.convertToHtml(input as { buffer: Buffer }, {
-    convertImage: mammoth.images.imgElement(() => Promise.resolve({ src: "" })),
+  const value = await withProto(async () => {
+    const { default: mammoth } = await import("mammoth");
+    const input = typeof Buffer === "undefined" ? { arrayBuffer: buffer.buffer } : { buffer: Buffer.from(buffer) };
+    const converted = await mammoth.convertToHtml(input as { buffer: Buffer }, {
+      convertImage: mammoth.images.imgElement(() => Promise.resolve({ src: "" })),
+    });
+    return converted.value;
   }).catch((error: Error) => {
     // what its parser says is not for readers
     throw damaged(name, "what is in it is no Word document, or not well formed", error);
@@ -28,3 +31,22 @@ export const readDocx: Format = async function* (bytes, { name }) {
   }
   if (blank) throw new InputError(`${name} is a Word document without text: a document needs some`);
 };
+
+/** mammoth's promises set `__proto__` when they are loaded, which Deno leaves out: it is there for the while. */
+async function withProto<T>(work: () => Promise<T>): Promise<T> {
+  if ("__proto__" in Object.prototype) return await work();
+  Object.defineProperty(Object.prototype, "__proto__", {
+    configurable: true,
+    get() {
+      return Object.getPrototypeOf(this);
+    },
+    set(prototype) {
+      Object.setPrototypeOf(this, prototype);
+    },
+  });
+  try {
+    return await work();
+  } finally {
+    delete (Object.prototype as { __proto__?: unknown }).__proto__;
+  }
+}
