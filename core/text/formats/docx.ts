@@ -34,7 +34,7 @@ export const readDocx: Format = async function* (bytes, { name }) {
 
 /** mammoth's promises set `__proto__` when they are loaded, which Deno leaves out: it is there for the while. */
 async function withProto<T>(work: () => Promise<T>): Promise<T> {
-  if ("__proto__" in Object.prototype) return await work();
+  const before = Object.getOwnPropertyDescriptor(Object.prototype, "__proto__");
   Object.defineProperty(Object.prototype, "__proto__", {
     configurable: true,
     get() {
@@ -47,6 +47,7 @@ async function withProto<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } finally {
-    delete (Object.prototype as { __proto__?: unknown }).__proto__;
+    if (before) Object.defineProperty(Object.prototype, "__proto__", before);
+    else delete (Object.prototype as { __proto__?: unknown }).__proto__;
   }
 }
