@@ -8,6 +8,7 @@ export { type Memory, type MemoryRequest } from "./core/memory.ts";
 export { read, type ReadOptions } from "./core/read.ts";
 export { reportPage } from "./core/report/page.ts";
 export { emptyTrace, type Trace } from "./core/report/trace.ts";
+export { bookmark } from "./core/state/bookmark.ts";
 export { openState, type StateFile } from "./core/state/file.ts";
 export {
   type KeptMemory,

@@ -12,6 +12,7 @@ import { collectGarbage, peakRssBytes } from "../cli/host.ts";
 import { respond } from "../core/answer.ts";
 import { read } from "../core/read.ts";
 import type { RecalledPassage } from "../core/record.ts";
+import { bookmark } from "../core/state/bookmark.ts";
 import { openKeptMemory } from "../core/state/memory.ts";
 import { readText, type Source } from "../core/text/document.ts";
 import { openForBench } from "./open.ts";
@@ -85,7 +86,7 @@ for await (const event of read(memory, await openDocuments(positionals), { colle
 }
 let cited = 0, right = 0;
 for (const one of asked) {
-  const forget = memory.reader.bookmark();
+  const forget = bookmark(memory.reader);
   for await (
     const event of respond(memory, {
       command: "ask",

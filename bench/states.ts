@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { outputFiles, peakRssBytes } from "../cli/host.ts";
 import { respond } from "../core/answer.ts";
 import { read } from "../core/read.ts";
+import { bookmark } from "../core/state/bookmark.ts";
 import { openState } from "../core/state/file.ts";
 import { type KeptMemory, openKeptMemory, restoreMemory, saveMemory } from "../core/state/memory.ts";
 import type { EngineModel } from "../mod.ts";
@@ -51,7 +52,7 @@ async function ask(
   memory: KeptMemory,
   { question: instruction, opening }: Fact,
 ): Promise<{ text: string; firstMs: number }> {
-  const forget = memory.reader.bookmark(), started = performance.now();
+  const forget = bookmark(memory.reader), started = performance.now();
   let firstMs = 0, text = "";
   for await (const event of respond(memory, { command: "ask", instruction, opening, maxTokens: 24, peakRssBytes })) {
     if (event.type === "progress") firstMs ||= performance.now() - started;

@@ -4,6 +4,7 @@ import type { Question } from "../core/answer.ts";
 import { InputError, InterruptedError, PalimpsestError, UsageError } from "../core/errors.ts";
 import type { EngineModel } from "../core/model.ts";
 import type { AnswerRecord } from "../core/record.ts";
+import { bookmark } from "../core/state/bookmark.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
 import type { Source } from "../core/text/document.ts";
 import type { AskFlags } from "./ask.ts";
@@ -81,7 +82,7 @@ async function answerEach(memory: KeptMemory, questions: string[], flags: AskFla
   const { respond } = await import("../core/answer.ts");
   const reading = { ...memory.spent };
   for (const question of questions) {
-    const forget = memory.reader.bookmark();
+    const forget = bookmark(memory.reader);
     try {
       let record: AnswerRecord | undefined;
       for await (const event of named(respond(memory, asked(question, flags)), memory.model.name)) {

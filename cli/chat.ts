@@ -5,6 +5,7 @@ import { respond } from "../core/answer.ts";
 import { InterruptedError, UsageError } from "../core/errors.ts";
 import type { EngineModel } from "../core/model.ts";
 import type { AnswerRecord } from "../core/record.ts";
+import { bookmark } from "../core/state/bookmark.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
 import { plainTail } from "../core/tail.ts";
 import type { Turn } from "../core/text/prompt.ts";
@@ -171,7 +172,7 @@ class Session {
   }
 
   private async answer(question: string): Promise<void> {
-    const { memory, flags, renderer } = this, forget = memory.reader.bookmark();
+    const { memory, flags, renderer } = this, forget = bookmark(memory.reader);
     this.answering = new AbortController();
     try {
       this.dropOldest(question);

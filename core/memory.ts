@@ -4,7 +4,6 @@ import type { WritingRoom } from "./decode/room.ts";
 import type { LoadedModel } from "./model.ts";
 import { parsePolicy } from "./policies.ts";
 import type { Policy } from "./policy.ts";
-import type { Progress } from "./read.ts";
 import type { Reading } from "./reading.ts";
 import type { Positions, SourceRecord } from "./record.ts";
 import { answerTokens } from "./tail.ts";
@@ -37,6 +36,17 @@ export interface MemoryRooms {
   opening?: string | undefined;
   /** Bytes of all documents; Infinity where some are not known. */
   documentBytes: number;
+}
+
+/** How far reading is, so that it can be taken up again where it stopped. */
+export interface Progress {
+  /** Chunks that were read. */
+  chunks: number;
+  /** SHA-256 of their tokens: each chunk's with that of those before it. */
+  digest: string;
+  /** What the memory held before: tokens and documents. */
+  tokensBefore: number;
+  sourcesBefore: number;
 }
 
 /** Disposing gives back what a device holds of it. */

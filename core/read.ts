@@ -1,23 +1,12 @@
 /** Reading: documents go in, one chunk at a time, and the memory stays as large as it was. bytes → text → tokens → chunks → forward → … → compact. */
 import { BudgetError, InputError, InterruptedError } from "./errors.ts";
-import type { Memory } from "./memory.ts";
+import type { Memory, Progress } from "./memory.ts";
 import { sha256 } from "./pack/sha256.ts";
 import { defaultPolicies } from "./policies.ts";
 import type { AnswerEvent, SourceRecord } from "./record.ts";
 import { chunks } from "./text/chunks.ts";
 import type { Trace } from "./report/trace.ts";
 import { readText, type Source } from "./text/document.ts";
-
-/** How far reading is, so that it can be taken up again where it stopped. */
-export interface Progress {
-  /** Chunks that were read. */
-  chunks: number;
-  /** SHA-256 of their tokens: each chunk's with that of those before it. */
-  digest: string;
-  /** What the memory held before: tokens and documents. */
-  tokensBefore: number;
-  sourcesBefore: number;
-}
 
 /** Hashes bytes as they come. */
 export interface Hash {

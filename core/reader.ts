@@ -24,7 +24,6 @@ import {
   stateBytes,
 } from "./policy.ts";
 import { indexRowsOf } from "./probe/index_score.ts";
-import { readingArrays } from "./state/reading_state.ts";
 import type { StoredType } from "./stored_rows.ts";
 import { protectedSlots } from "./protected_slots.ts";
 import type { DocumentMean } from "./probe/document_mean.ts";
@@ -338,23 +337,6 @@ export class Reader implements Reading {
     this.positions = "compact";
     const all = Array.from(cache.live, (live) => Int32Array.from({ length: live }, (_, slot) => slot));
     this.nextPosition = compact(cache, all, this.positions, this.ropes, this.nextPosition);
-  }
-
-  /** Remembers what stands in memory. @returns what forgets all that was written since */
-  bookmark(): () => void {
-    const { cache, tokensRead, nextPosition, positions, evictedWritten } = this, { start, live, room, sliding } = cache;
-    const runs = [start, live, room].map((numbers) => [numbers, numbers.slice()] as const), aside = sliding?.facts;
-    // rows of the document stay where they are, unless written ones are evicted: then keys may turn
-    const moves = (this.options.decodeBudget ?? Infinity) < Infinity;
-    const copied = readingArrays(this).filter(({ name }) => moves || name.startsWith("sliding."));
-    const copies = copied.map(({ pieces }) => pieces.map((piece) => piece.slice()));
-    return () => {
-      Object.assign(this, { tokensRead, nextPosition, positions, evictedWritten });
-      for (const [numbers, before] of runs) numbers.set(before);
-      if (aside) sliding!.restore(aside);
-      const places = new Map(readingArrays(this).map(({ name, pieces }) => [name, pieces]));
-      copied.forEach(({ name }, i) => places.get(name)!.forEach((piece, j) => piece.set(copies[i]![j]! as never)));
-    };
   }
 
   /** Arrays need no giving back. */

@@ -2,6 +2,7 @@
 import { createReadStream } from "node:fs";
 import process from "node:process";
 import {
+  bookmark,
   openKeptMemory,
   openModel,
   openState,
@@ -47,7 +48,7 @@ try {
     using memory = await restoreMemory(model, file, { availableBytes: availableBytes() });
     await file.close();
     for (const instruction of questions) {
-      const forget = memory.reader.bookmark(); // each question as if it were the only one
+      const forget = bookmark(memory.reader); // each question as if it were the only one
       for await (
         const event of respond(memory, { command: "ask", instruction, maxTokens: 16, cite: true, peakRssBytes })
       ) {

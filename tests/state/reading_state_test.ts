@@ -11,6 +11,7 @@ import { PACK_METHODS } from "../../core/pack/method.ts";
 import { parsePolicy, policies } from "../../core/policies.ts";
 import { leastBudget } from "../../core/policy.ts";
 import { Reader } from "../../core/reader.ts";
+import { bookmark } from "../../core/state/bookmark.ts";
 import { openState, writeState } from "../../core/state/file.ts";
 import { checkRestored, readingArrays, readingFacts, restoreFacts } from "../../core/state/reading_state.ts";
 import { files } from "../host.ts";
@@ -108,7 +109,7 @@ describe("saved readings", () => {
           for (let at = 120; at < DOCUMENT.length; at += CHUNK) await reader.read(DOCUMENT.slice(at, at + CHUNK));
         }
         assert.deepEqual(allOf(second), allOf(first));
-        const before = allOf(second), forget = second.bookmark(), answer = await answerOf(second);
+        const before = allOf(second), forget = bookmark(second), answer = await answerOf(second);
         assert.notDeepEqual(allOf(second).facts, before.facts);
         forget();
         assert.deepEqual(allOf(second), before);
