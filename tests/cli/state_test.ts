@@ -182,12 +182,45 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     [["ask", "--state", "grows.pal", "--questions", "empty.txt"], 3, /Cannot read empty\.txt/],
     [["chat", "--state", "grows.pal", "one.txt"], 2, /one\.txt is a document/],
     [["chat"], 2, /What to talk about is missing/],
+    [
+      ["ask", "--state", "grows.pal", "--report", "none/r.html", "Why?"],
+      2,
+      /--report none\/r\.html: there is no folder none/,
+    ],
+    [
+      ["ask", "--state", "grows.pal", "--report", "r.html", "--questions", "questions.txt"],
+      2,
+      /--report is of one answer/,
+    ],
+    [
+      ["ask", "one.txt", "--policy", "snapkv", "--cite", "Why?"],
+      2,
+      /--cite needs a policy that remembers text, and snapkv does not/,
+    ],
   ];
   for (const [args, code, message] of cases) {
     const ended = await run(args, { env: { PALIMPSEST_MODEL: args.includes("-m") ? "" : model } });
     assert.equal(ended.code, code, `${args.join(" ")}: ${ended.stderr}`);
     assert.match(ended.stderr, message);
     assert.equal(ended.stdout, "");
+  }
+});
+
+test("--cite and --report say where an answer came from, of documents and of a state", async () => {
+  await ok(["read", "one.txt", "two.txt", "-o", "cited.pal", ...SIZES]);
+  for (
+    const [name, from] of [["ask", ["one.txt", "two.txt", ...SIZES]], ["state", ["--state", "cited.pal"]]] as const
+  ) {
+    const args = ["ask", ...from, "--cite", "--report", `${name}.html`, "-n", "8", "Why <b>?"];
+    const { stderr, stdout } = await ok(args);
+    assert.match(stderr, /^\[1\] (one|two)\.txt, \d+ %\n {4}\S/m);
+    assert.ok(!stdout.includes("[1]"));
+    const page = readFileSync(at(`${name}.html`), "utf8");
+    assert.ok(page.includes("<h1>Why &#60;b&#62;?</h1>") && page.includes("one.txt, two.txt"));
+    const { citations } = JSON.parse((await ok([...args, "--json"])).stdout);
+    assert.ok(
+      citations.length > 0 && citations.every((one: { source: string }) => /^(one|two)\.txt$/.test(one.source)),
+    );
   }
 });
 
