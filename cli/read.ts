@@ -43,6 +43,7 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
     throw new UsageError("The document is missing: palimpsest read book.txt -o book.pal, or pipe one in");
   }
   if (flags.append) refuseFixed(given, out);
+  else await refuseToReplace(out);
   const part = `${out}.part`, renderer = createRenderer(flags);
   const goesOn = await isFile(part) && !flags.fresh;
   if (goesOn && !flags.resume) {
@@ -77,6 +78,15 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
     memory[Symbol.dispose]();
     await model.close();
   }
+}
+
+/** A state may be made anew; a document that was named by mistake must not be lost. @throws {UsageError} for anything that is no state */
+async function refuseToReplace(out: string): Promise<void> {
+  const info = await stat(out).catch(() => null);
+  if (!info) return;
+  if (info.isDirectory()) throw new UsageError(`-o ${out} is a folder: name a file, such as ${out}/memory.pal`);
+  const is = await openNamed(out).then(({ state }) => state.close().then(() => true), () => false);
+  if (!is) throw new UsageError(`-o ${out} is there, and is no saved state: name another file, or remove it first`);
 }
 
 async function refuseOtherFlags(part: string, flags: ReadFlags, given: Given): Promise<void> {

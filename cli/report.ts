@@ -1,10 +1,11 @@
 /** `--report`: writes the page of an answer. */
-import { stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import type { Trace } from "../core/report/trace.ts";
 import type { Tokenizer } from "../core/text/tokenizer.ts";
+import { looksLikeHtml } from "../core/text/formats/html_kind.ts";
 import { outputFiles } from "./host.ts";
 import { version } from "./version.ts";
 
@@ -14,8 +15,21 @@ export async function refuseReport(path: string | undefined): Promise<void> {
   const folder = await stat(dirname(path)).catch(() => null);
   if (!folder?.isDirectory()) throw new UsageError(`--report ${path}: there is no folder ${dirname(path)}`);
   const there = await stat(path).catch(() => null);
+  if (there?.isFile() && !await isPage(path)) {
+    throw new UsageError(`--report ${path} is there, and is no HTML page: name another file, or remove it first`);
+  }
   if (there?.isDirectory()) {
     throw new UsageError(`--report ${path} is a folder: name a file, such as ${path}/report.html`);
+  }
+}
+
+async function isPage(path: string): Promise<boolean> {
+  const handle = await open(path, "r");
+  try {
+    const { bytesRead, buffer } = await handle.read(new Uint8Array(512), 0, 512, 0);
+    return bytesRead === 0 || looksLikeHtml(buffer.subarray(0, bytesRead));
+  } finally {
+    await handle.close();
   }
 }
 

@@ -182,6 +182,9 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     [["ask", "--state", "grows.pal", "--questions", "empty.txt"], 3, /Cannot read empty\.txt/],
     [["chat", "--state", "grows.pal", "one.txt"], 2, /one\.txt is a document/],
     [["chat"], 2, /What to talk about is missing/],
+    [["read", "one.txt", "-o", "one.txt"], 2, /-o one\.txt is there, and is no saved state/],
+    [["read", "one.txt", "-o", "Tiny"], 2, /-o Tiny is a folder/],
+    [["ask", "one.txt", "--report", "two.txt", "Why?"], 2, /--report two\.txt is there, and is no HTML page/],
     [
       ["ask", "--state", "grows.pal", "--report", "none/r.html", "Why?"],
       2,
@@ -198,12 +201,14 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
       /--cite needs a policy that remembers text, and snapkv does not/,
     ],
   ];
+  const documents = ["one.txt", "two.txt"].map((name) => readFileSync(at(name), "utf8"));
   for (const [args, code, message] of cases) {
     const ended = await run(args, { env: { PALIMPSEST_MODEL: args.includes("-m") ? "" : model } });
     assert.equal(ended.code, code, `${args.join(" ")}: ${ended.stderr}`);
     assert.match(ended.stderr, message);
     assert.equal(ended.stdout, "");
   }
+  assert.deepEqual(["one.txt", "two.txt"].map((name) => readFileSync(at(name), "utf8")), documents);
 });
 
 test("--cite and --report say where an answer came from, of documents and of a state", async () => {
