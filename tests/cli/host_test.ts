@@ -109,7 +109,7 @@ test("openDocuments: files are told about before anything is read, and read in p
     mkdirSync(join(folder, "empty"));
     await assert.rejects(openDocuments([join(folder, "empty")]), {
       name: "InputError",
-      message: /is a directory, name its files/,
+      message: /empty: no file is there/,
     });
     if (process.getuid?.() !== 0) {
       chmodSync(path, 0);

@@ -151,6 +151,6 @@ test("statisticsLines: says what was compressed into what, and that an answer wa
   const told = statisticsLines(record, true);
   assert.equal(told.length, 5);
   const recalled = { ...record, passages: [{ at: 0.063, text: "Jackie Bray is a single mom from North Carolina" }] };
-  assert.match(statisticsLines(recalled, true).at(-1)!, /from 6 % on: Jackie Bray/);
+  assert.match(statisticsLines(recalled, true).at(-1)!, /read again, from 6 %: Jackie Bray/);
   assert.match(told[4]!, /29,100 slots evicted, 40 of what was written, compact positions/);
 });
