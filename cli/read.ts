@@ -1,5 +1,6 @@
 /** `palimpsest read [files...] -o file.pal`: reads documents once, and keeps the compressed memory for questions that come later. */
-import { rm, stat } from "node:fs/promises";
+import { access, constants, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
@@ -82,6 +83,11 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
 
 /** A state may be made anew; a document that was named by mistake must not be lost. @throws {UsageError} for anything that is no state */
 async function refuseToReplace(out: string): Promise<void> {
+  // told before minutes go into reading
+  await access(dirname(out), constants.W_OK).catch((error: { code?: string }) => {
+    const why = error.code === "ENOENT" ? "there is no folder" : "there is no permission to write to";
+    throw new UsageError(`-o ${out}: ${why} ${dirname(out)}`);
+  });
   const info = await stat(out).catch(() => null);
   if (!info) return;
   if (info.isDirectory()) throw new UsageError(`-o ${out} is a folder: name a file, such as ${out}/memory.pal`);

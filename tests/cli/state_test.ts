@@ -183,6 +183,7 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     [["chat", "--state", "grows.pal", "one.txt"], 2, /one\.txt is a document/],
     [["chat"], 2, /What to talk about is missing/],
     [["read", "one.txt", "-o", "one.txt"], 2, /-o one\.txt is there, and is no saved state/],
+    [["read", "one.txt", "-o", "none/a.pal"], 2, /-o none\/a\.pal: there is no folder none/],
     [["read", "one.txt", "-o", "Tiny"], 2, /-o Tiny is a folder/],
     [["ask", "one.txt", "--report", "two.txt", "Why?"], 2, /--report two\.txt is there, and is no HTML page/],
     [
