@@ -1,7 +1,7 @@
 /** The machine below `core/`: files, memory and cores, over Node's API, which Bun and Deno both have. */
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
-import { access, mkdir, open, readdir, rename, rm, statfs } from "node:fs/promises";
+import { access, mkdir, open, readdir, realpath, rename, rm, statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -78,7 +78,9 @@ async function sha256(path: string): Promise<string> {
 /** For what the user names: a folder that cannot be written is theirs to choose, too. */
 export const outputFiles: FileSystem = {
   ...files,
-  writeAtomically: (path, produce) => writeAtomically(path, produce, "name a file in another folder"),
+  // a link stays one: what it leads to is replaced
+  writeAtomically: async (path, produce) =>
+    await writeAtomically(await realpath(path).catch(() => path), produce, "name a file in another folder"),
 };
 
 async function writeAtomically(

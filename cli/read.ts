@@ -91,6 +91,7 @@ async function refuseToReplace(out: string): Promise<void> {
   const info = await stat(out).catch(() => null);
   if (!info) return;
   if (info.isDirectory()) throw new UsageError(`-o ${out} is a folder: name a file, such as ${out}/memory.pal`);
+  if (!info.isFile()) throw new UsageError(`-o ${out} is no file: name one, such as memory.pal`);
   const is = await openNamed(out).then(({ state }) => state.close().then(() => true), () => false);
   if (!is) throw new UsageError(`-o ${out} is there, and is no saved state: name another file, or remove it first`);
 }

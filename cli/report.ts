@@ -5,7 +5,7 @@ import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import type { Trace } from "../core/report/trace.ts";
 import type { Tokenizer } from "../core/text/tokenizer.ts";
-import { looksLikeHtml } from "../core/text/formats/html_kind.ts";
+import { REPORT_MARK } from "../core/report/page.ts";
 import { outputFiles } from "./host.ts";
 import { version } from "./version.ts";
 
@@ -15,19 +15,23 @@ export async function refuseReport(path: string | undefined): Promise<void> {
   const folder = await stat(dirname(path)).catch(() => null);
   if (!folder?.isDirectory()) throw new UsageError(`--report ${path}: there is no folder ${dirname(path)}`);
   const there = await stat(path).catch(() => null);
-  if (there?.isFile() && !await isPage(path)) {
-    throw new UsageError(`--report ${path} is there, and is no HTML page: name another file, or remove it first`);
+  if (there?.isFile() && !await isReport(path)) {
+    throw new UsageError(`--report ${path} is there, and is no report: name another file, or remove it first`);
+  }
+  if (there && !there.isFile() && !there.isDirectory()) {
+    throw new UsageError(`--report ${path} is no file: name one, such as report.html`);
   }
   if (there?.isDirectory()) {
     throw new UsageError(`--report ${path} is a folder: name a file, such as ${path}/report.html`);
   }
 }
 
-async function isPage(path: string): Promise<boolean> {
+/** An HTML page that was named by mistake, such as the document itself, must not be lost. */
+async function isReport(path: string): Promise<boolean> {
   const handle = await open(path, "r");
   try {
     const { bytesRead, buffer } = await handle.read(new Uint8Array(512), 0, 512, 0);
-    return bytesRead === 0 || looksLikeHtml(buffer.subarray(0, bytesRead));
+    return new TextDecoder().decode(buffer.subarray(0, bytesRead)).includes(REPORT_MARK);
   } finally {
     await handle.close();
   }

@@ -43,6 +43,9 @@ async function keep({ chunks }: Source, path: string): Promise<void> {
         interruption.throwIfAborted();
         for (let done = 0; done < bytes.length;) done += (await handle.write(bytes, done)).bytesWritten;
       }
+      // Ctrl-C also ends what writes the pipe: half of it must not pass for the whole
+      await new Promise((done) => setTimeout(done, 100));
+      interruption.throwIfAborted();
       await handle.sync();
     } finally {
       await handle.close();

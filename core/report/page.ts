@@ -10,6 +10,8 @@ import { style } from "./style.ts";
 import { type LayerGroup, share, survival } from "./survival.ts";
 import type { Trace } from "./trace.ts";
 
+/** What tells a report from every other page: only a report is replaced by one. */
+export const REPORT_MARK = `<meta name="generator" content="Palimpsest report">`;
 /** Stretches of the document that are shaded at most: a page of a long book stays small. */
 const MOST_STRETCHES = 16_000;
 /** Shades, 0 for nothing left. */
@@ -32,6 +34,7 @@ export function reportPage({ record, question, trace, tokenizer, program }: Repo
   ).join("");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+${REPORT_MARK}
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${escape(plain(question).slice(0, 80))} — ${escape(names)}</title><style>${
     style(groups.length, SHADES)

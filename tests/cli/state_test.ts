@@ -1,7 +1,7 @@
 /** Memories that are kept: read, ask --state, --questions, chat, and readings that were interrupted. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -157,6 +157,21 @@ test("Ctrl-C leaves a checkpoint and says so; a pipe that is spooled can be resu
   assert.ok(!existsSync(at("pipe.pal.spool")) && !existsSync(at("pipe.pal.part")));
 });
 
+test("Ctrl-C that ends the pipe, too, leaves no half of it as the whole", async () => {
+  const ended = await run(["read", "-", "-o", "half.pal", "--spool", ...SIZES], {
+    stdin: readFileSync(at("one.txt")),
+    started: (child) => {
+      const wait = setInterval(() => {
+        if (!readdirSync(folder).some((name) => name.startsWith(".half.pal.spool"))) return;
+        clearInterval(wait);
+        child.kill("SIGINT");
+      }, 1);
+      child.on("close", () => clearInterval(wait));
+    },
+  });
+  assert.deepEqual([ended.code, existsSync(at("half.pal.spool"))], [130, false], ended.stderr);
+});
+
 test("--append reads on; what a state has fixed is refused, and so are other files and other models", async () => {
   await ok(["read", "one.txt", "-o", "grows.pal", ...SIZES]);
   const before = stateOf("grows.pal");
@@ -185,7 +200,9 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     [["read", "one.txt", "-o", "one.txt"], 2, /-o one\.txt is there, and is no saved state/],
     [["read", "one.txt", "-o", "none/a.pal"], 2, /-o none\/a\.pal: there is no folder none/],
     [["read", "one.txt", "-o", "Tiny"], 2, /-o Tiny is a folder/],
-    [["ask", "one.txt", "--report", "two.txt", "Why?"], 2, /--report two\.txt is there, and is no HTML page/],
+    [["ask", "one.txt", "--report", "two.txt", "Why?"], 2, /--report two\.txt is there, and is no report/],
+    [["ask", "one.txt", "--report", "page.html", "Why?"], 2, /page\.html is there, and is no report/],
+    [["ask", "one.txt", "--report", "/dev/null", "Why?"], 2, /\/dev\/null is no file/],
     [
       ["ask", "--state", "grows.pal", "--report", "none/r.html", "Why?"],
       2,
@@ -202,6 +219,7 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
       /--cite needs a policy that remembers text, and snapkv does not/,
     ],
   ];
+  writeFileSync(at("page.html"), "<!doctype html><html><p>The user's own.</html>");
   const documents = ["one.txt", "two.txt"].map((name) => readFileSync(at(name), "utf8"));
   for (const [args, code, message] of cases) {
     const ended = await run(args, { env: { PALIMPSEST_MODEL: args.includes("-m") ? "" : model } });
