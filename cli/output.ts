@@ -1,19 +1,13 @@
 /** The two streams. Everything the program says goes through here, so that the contract of `design.md` section 6 is kept in one place. */
 import { writeSync } from "node:fs";
 import process from "node:process";
+import { printable } from "../core/text/printable.ts";
 import { removeTemporaries } from "./temporary.ts";
+
+export { printable };
 
 /** Is this stream a terminal? */
 export const isTerminal = { stdout: () => process.stdout.isTTY === true, stderr: () => process.stderr.isTTY === true };
-
-/**
- * Without the characters that a terminal would obey: a document or a model must not move the cursor, change the title or the clipboard. Kept are
- * newline and tab; a stray carriage return goes too.
- */
-export function printable(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
-}
 
 /**
  * Writes to stdout at once; a reader that went away ends the program quietly with 141, as the shell expects. Written synchronously: an

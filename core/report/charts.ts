@@ -1,8 +1,11 @@
 /** The report's drawings, as inline SVG that takes its colours from the style sheet. */
 import { escape } from "../eval/report_charts.ts";
-import type { LayerGroup } from "./survival.ts";
-import { share } from "./survival.ts";
+import { shade } from "./shades.ts";
+import { type LayerGroup, share } from "./survival.ts";
 import type { Trace } from "./trace.ts";
+
+/** A number as readers of English write it. */
+export const count = (value: number): string => Math.round(value).toLocaleString("en");
 
 const WIDTH = 900, LABEL = 96;
 
@@ -10,7 +13,7 @@ const WIDTH = 900, LABEL = 96;
  * A row for every group of layers, the document from left to right: the darker, the more of its slots are left.
  * @param marks places in the document, 0 to 1
  */
-export function survivalMap(groups: readonly LayerGroup[], marks: readonly number[], shades: number): string {
+export function survivalMap(groups: readonly LayerGroup[], marks: readonly number[]): string {
   const length = groups[0]?.kept.length ?? 0, columns = Math.max(1, Math.min(240, length)), row = 22;
   const width = (WIDTH - LABEL) / columns, height = groups.length * row + 26;
   const cells = groups.map((group, i) => {
@@ -22,11 +25,11 @@ export function survivalMap(groups: readonly LayerGroup[], marks: readonly numbe
     const rects = parts.map((part, at) =>
       part === 0
         ? ""
-        : `<rect class="f${Math.min(shades, Math.ceil(shades * Math.sqrt(part)))}" x="${
-          (LABEL + at * width).toFixed(1)
-        }" y="${y}" width="${(width + 0.3).toFixed(1)}" height="${row - 3}"><title>${
-          Math.floor(100 * at / columns)
-        } %: ${(100 * part).toFixed(1)} % of the slots are left</title></rect>`
+        : `<rect class="f${shade(part)}" x="${(LABEL + at * width).toFixed(1)}" y="${y}" width="${
+          (width + 0.3).toFixed(1)
+        }" height="${row - 3}"><title>${Math.floor(100 * at / columns)} %: ${
+          (100 * part).toFixed(1)
+        } % of the slots are left</title></rect>`
     ).join("");
     return `<text x="${LABEL - 8}" y="${y + 14}" text-anchor="end">${
       escape(group.name)
@@ -50,7 +53,6 @@ export function budgetChart(chunks: Trace["chunks"], budget: number): string {
   const line = chunks.map(({ tokens, before, after }) => `L${x(tokens)} ${y(before)}L${x(tokens)} ${y(after)}`).join(
     "",
   );
-  const count = (value: number) => Math.round(value).toLocaleString("en");
   return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Slots per head while reading">
 <path class="axis" d="M${LABEL} ${y(0)}H${WIDTH}"/><path class="budget" d="M${LABEL} ${y(budget)}H${WIDTH}"/>
 <text x="${LABEL - 8}" y="${Number(y(budget)) + 4}" text-anchor="end">${count(budget)} slots</text><text x="${

@@ -5,7 +5,9 @@
 import { escape } from "../eval/report_charts.ts";
 import type { AnswerRecord, RecalledPassage } from "../record.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { budgetChart, survivalMap } from "./charts.ts";
+import { printable } from "../text/printable.ts";
+import { budgetChart, count, survivalMap } from "./charts.ts";
+import { LETTERS, shade, SHADES } from "./shades.ts";
 import { style } from "./style.ts";
 import { type LayerGroup, share, survival } from "./survival.ts";
 import type { Trace } from "./trace.ts";
@@ -14,8 +16,6 @@ import type { Trace } from "./trace.ts";
 export const REPORT_MARK = `<meta name="generator" content="Palimpsest report">`;
 /** Stretches of the document that are shaded at most: a page of a long book stays small. */
 const MOST_STRETCHES = 16_000;
-/** Shades, 0 for nothing left. */
-export const SHADES = 9;
 
 export interface ReportInput {
   record: AnswerRecord;
@@ -36,10 +36,10 @@ export function reportPage({ record, question, trace, tokenizer, program }: Repo
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 ${REPORT_MARK}
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escape(plain(question).slice(0, 80))} — ${escape(names)}</title><style>${
-    style(groups.length, SHADES)
+<title>${escape(printable(question).slice(0, 80))} — ${escape(names)}</title><style>${
+    style(groups.length)
   }</style></head><body>
-<header><p class="kind">${escape(record.command)} · ${escape(names)}</p><h1>${escape(plain(question))}</h1>
+<header><p class="kind">${escape(record.command)} · ${escape(names)}</p><h1>${escape(printable(question))}</h1>
 <blockquote class="answer">${paragraphs(record.answer)}</blockquote>
 ${record.finish === "length" ? `<p class="hint">The answer was cut at --max-tokens.</p>` : ""}</header>
 <main><section><h2>Where it came from</h2>
@@ -52,7 +52,7 @@ ${
 </section>
 <section><h2>What stayed in memory</h2>
 <p class="hint">${keptSentence(record)}</p>
-${survivalMap(groups, citations.map(({ at }) => at), SHADES)}
+${survivalMap(groups, citations.map(({ at }) => at))}
 ${
     trace.chunks.length > 1
       ? `<h3>Slots while reading</h3>${budgetChart(trace.chunks, record.kv.budgetSlots)}`
@@ -72,7 +72,6 @@ ${
 }
 
 function keptSentence({ kv, document }: AnswerRecord): string {
-  const count = (value: number) => Math.round(value).toLocaleString("en");
   if (kv.compactions === 0) {
     return `All ${count(document.tokens)} tokens fit into the budget of ${
       count(kv.budgetSlots)
@@ -91,12 +90,11 @@ function citation(passage: RecalledPassage, i: number, { document: { first, end 
   );
   const token = Math.round(at * (end - first));
   return `<li><a href="#c${i + 1}"><b>${escape(where || `${Math.floor(100 * at)} %`)}</b> <span>token ${
-    token.toLocaleString("en")
-  }, ${Math.floor(100 * at)} %</span></a><p>${escape(plain(text))}</p></li>`;
+    count(token)
+  }, ${Math.floor(100 * at)} %</span></a><p>${escape(printable(text))}</p></li>`;
 }
 
 function figures({ document, kv, policy, timing, model }: AnswerRecord): string {
-  const count = (value: number) => Math.round(value).toLocaleString("en");
   const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`,
     mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   const facts: [string, string][] = [
@@ -167,11 +165,6 @@ function documentText(
   return html;
 }
 
-const LETTERS = "abcdefghijklmnop";
-
-/** Few slots are seen, too: the scale is that of the root. */
-export const shade = (part: number): number => Math.min(SHADES, Math.ceil(SHADES * Math.sqrt(part)));
-
 /** A token of the prompt by its index; null where it is no longer known. */
 function tokenAt({ tokens, known }: Trace): (source: number) => number | null {
   if (!known) return (source) => tokens[source] ?? null;
@@ -191,12 +184,9 @@ function placeTitle(
 }
 
 /** Without folders: a report is passed on. */
-const shortName = (name: string): string => plain(name.replace(/^.*[/\\]/, ""));
+const shortName = (name: string): string => printable(name.replace(/^.*[/\\]/, ""));
 
-/** Without characters that would do something. */
-// deno-lint-ignore no-control-regex
-const plain = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
+const lines = (text: string): string => escape(printable(text)).replace(/\n{2,}/g, "<br><br>").replace(/\n/g, "<br>");
 
-const lines = (text: string): string => escape(plain(text)).replace(/\n{2,}/g, "<br><br>").replace(/\n/g, "<br>");
-
-const paragraphs = (text: string): string => plain(text).split(/\n+/).map((line) => `<p>${escape(line)}</p>`).join("");
+const paragraphs = (text: string): string =>
+  printable(text).split(/\n+/).map((line) => `<p>${escape(line)}</p>`).join("");

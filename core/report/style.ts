@@ -1,19 +1,19 @@
 /** The report's style sheet: system fonts, light and dark after the reader's own setting; what is evicted fades, what is left is shaded. */
+import { LETTERS, SHADES } from "./shades.ts";
 
-/** @param groups of layers that can be chosen @param shades beside none */
-export function style(groups: number, shades: number): string {
-  const letters = "abcdefghijklmnop";
-  const strength = (shade: number) => Math.round(8 + 62 * shade / shades);
-  const scale = Array.from({ length: shades }, (_, i) => i + 1);
+/** @param groups of layers that can be chosen */
+export function style(groups: number): string {
+  const strength = (shade: number) => Math.round(8 + 62 * shade / SHADES);
+  const scale = Array.from({ length: SHADES }, (_, i) => i + 1);
   const fills = scale.map((n) =>
     `.f${n}{fill:color-mix(in srgb,var(--left) ${
-      Math.min(100, 20 + Math.round(80 * n / shades))
+      Math.min(100, 20 + Math.round(80 * n / SHADES))
     }%,var(--panel))}.scale .k${n}{background:color-mix(in srgb,var(--left) ${strength(n)}%,transparent)}`
   )
     .join("");
   const shown = Array.from({ length: groups }, (_, g) => {
     const rules = scale.map((n) =>
-      `.${letters[g]}${n}{background:color-mix(in srgb,var(--left) ${strength(n)}%,transparent);color:var(--ink)}`
+      `.${LETTERS[g]}${n}{background:color-mix(in srgb,var(--left) ${strength(n)}%,transparent);color:var(--ink)}`
     );
     return `body:has(#g${g}:checked){${rules.join("")}}`;
   }).join("");

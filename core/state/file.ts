@@ -5,6 +5,7 @@
 import { parseObject, readSafetensors } from "../engine/safetensors/read.ts";
 import { ModelError } from "../errors.ts";
 import type { FileSystem, RandomAccessFile } from "../files.ts";
+import { sha256 } from "../pack/sha256.ts";
 import { bytesOf, type StateArray } from "./arrays.ts";
 import { type Facts, factsOf } from "./facts.ts";
 
@@ -120,8 +121,7 @@ class Digest {
   async hex(): Promise<string> {
     const all = new Uint8Array(32 * this.digests.length);
     this.digests.forEach((digest, i) => all.set(digest, 32 * i));
-    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", all));
-    return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    return await sha256(all);
   }
 }
 

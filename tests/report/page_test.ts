@@ -1,7 +1,8 @@
 /** The page of an answer: what survived, counted; the whole document; and nothing that runs or comes from elsewhere. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { reportPage, shade, SHADES } from "../../core/report/page.ts";
+import { reportPage } from "../../core/report/page.ts";
+import { shade, SHADES } from "../../core/report/shades.ts";
 import { share, survival } from "../../core/report/survival.ts";
 import { emptyTrace, type Trace } from "../../core/report/trace.ts";
 import { Places } from "../../core/text/places.ts";
