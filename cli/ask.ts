@@ -4,7 +4,6 @@ import { UsageError } from "../core/errors.ts";
 import { limitTime } from "./exit.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { createRenderer } from "./render.ts";
-import { refuseReport } from "./report.ts";
 import { run, type RunFlags, type RunTask } from "./run.ts";
 import { type Given, refuseFixed } from "./state.ts";
 
@@ -31,7 +30,7 @@ export async function ask(words: string[], flags: AskFlags, given: Given): Promi
     throw new UsageError("--report is of one answer: it goes with one question, and --questions answers several");
   }
   if (flags.state !== undefined) {
-    await refuseReport(flags.report);
+    if (flags.report !== undefined) await (await import("./report.ts")).refuseReport(flags.report);
     if (names.length > 0) {
       throw new UsageError(
         `${names[0]} is a document, and ${flags.state} holds its own: palimpsest read ${

@@ -11,7 +11,6 @@ import type { AskFlags } from "./ask.ts";
 import { stdinSource } from "./documents.ts";
 import { describeFailure } from "./exit.ts";
 import { emptyTrace } from "../core/report/trace.ts";
-import { writeReport } from "./report.ts";
 import { peakRssBytes } from "./host.ts";
 import { openEmpty, readInto } from "./kept.ts";
 import { writeOut } from "./output.ts";
@@ -42,10 +41,16 @@ export async function askState(path: string, question: string | null, flags: Ask
       else {
         const { respond } = await import("../core/answer.ts");
         const trace = flags.report === undefined ? undefined : emptyTrace();
-        const cite = flags.cite ?? trace !== undefined;
-        const events = respond(memory, { ...asked(question, { ...flags, cite }), trace });
+        const events = respond(memory, { ...asked(question, flags), trace });
         const record = await printAnswer(events, renderer, flags.json ?? false);
-        if (trace) await writeReport(flags.report!, { record, question, trace, tokenizer: model.tokenizer });
+        if (trace) {
+          await (await import("./report.ts")).writeReport(flags.report!, {
+            record,
+            question,
+            trace,
+            tokenizer: model.tokenizer,
+          });
+        }
       }
     } finally {
       await model.close();
@@ -80,7 +85,6 @@ export async function askEach(sources: Source[], flags: AskFlags): Promise<void>
 /** A line of JSON for every question, as soon as it is answered: each is asked as if it were the only one. */
 async function answerEach(memory: KeptMemory, questions: string[], flags: AskFlags, renderer: Renderer): Promise<void> {
   const { respond } = await import("../core/answer.ts");
-  const reading = { ...memory.spent };
   for (const question of questions) {
     const forget = bookmark(memory.reader);
     try {
@@ -102,7 +106,6 @@ async function answerEach(memory: KeptMemory, questions: string[], flags: AskFla
     // what reading took is told once
     Object.assign(memory.spent, { tokens: 0, ms: 0 });
   }
-  Object.assign(memory.spent, reading);
   renderer.clear();
 }
 

@@ -102,34 +102,13 @@ async function refuseOtherFlags(part: string, flags: ReadFlags, given: Given): P
   refuseOther(given, flags, summary, part);
 }
 
-async function recordOf(
-  { model, policy, reader, budget, sources, spent }: KeptMemory,
-  path: string,
-): Promise<ReadRecord> {
-  const { policyRecord } = await import("../core/policy.ts"), { config } = model;
+async function recordOf(memory: KeptMemory, path: string): Promise<ReadRecord> {
+  const { memoryRecord } = await import("../core/memory.ts"), { model, reader, spent } = memory;
   return {
     schema: "palimpsest.read/1",
     command: "read",
     state: { path, bytes: (await stat(path)).size },
-    model: {
-      name: model.name,
-      architecture: config.architecture,
-      sha256: model.sha256,
-      trainedPositions: config.trainedPositions,
-    },
-    device: model.device,
-    policy: policyRecord(policy),
-    document: { sources, tokens: sources.reduce((sum, { tokens }) => sum + tokens, 0) },
-    kv: {
-      budgetSlots: budget.slots,
-      capacitySlots: budget.capacity,
-      bytes: reader.kvBytes,
-      type: reader.kvType,
-      compactions: reader.compactions,
-      peakLiveSlots: reader.peakLiveSlots,
-      evictedSlots: reader.evicted,
-      positions: reader.positions,
-    },
+    ...memoryRecord(memory),
     timing: {
       loadMs: model.loadMs,
       prefillTokens: spent.tokens,

@@ -5,13 +5,12 @@ import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import type { Trace } from "../core/report/trace.ts";
 import type { Tokenizer } from "../core/text/tokenizer.ts";
-import { REPORT_MARK } from "../core/report/page.ts";
+import { REPORT_MARK, reportPage } from "../core/report/page.ts";
 import { outputFiles } from "./host.ts";
 import { version } from "./version.ts";
 
 /** Told before anything is read. @throws {UsageError} where the page could not be written */
-export async function refuseReport(path: string | undefined): Promise<void> {
-  if (path === undefined) return;
+export async function refuseReport(path: string): Promise<void> {
   const folder = await stat(dirname(path)).catch(() => null);
   if (!folder?.isDirectory()) throw new UsageError(`--report ${path}: there is no folder ${dirname(path)}`);
   const there = await stat(path).catch(() => null);
@@ -41,7 +40,6 @@ export async function writeReport(
   path: string,
   answered: { record: AnswerRecord; question: string; trace: Trace; tokenizer: Tokenizer },
 ): Promise<void> {
-  const { reportPage } = await import("../core/report/page.ts");
   const page = reportPage({ ...answered, program: `Palimpsest ${version}` });
   await outputFiles.writeAtomically(path, (write) => write(new TextEncoder().encode(page)));
 }

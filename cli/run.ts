@@ -14,9 +14,6 @@ import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { breathe, interruption } from "./signals.ts";
 import { emptyTrace } from "../core/report/trace.ts";
-import { parsePolicy } from "../core/policies.ts";
-import { needs } from "../core/policy.ts";
-import { refuseReport, writeReport } from "./report.ts";
 import { rememberSpeed } from "./speeds.ts";
 import { resolveModel } from "./store.ts";
 
@@ -62,7 +59,7 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   const { defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
   const policy = flags.policy ?? defaultPolicies[task.command];
   refuseDevices(flags);
-  await refuseReport(flags.report);
+  if (flags.report !== undefined) await (await import("./report.ts")).refuseReport(flags.report);
   // Told before anything is loaded or read.
   writingRoom(parsePolicy(policy), {
     maxTokens: flags.maxTokens ?? task.maxTokens,
@@ -152,7 +149,7 @@ async function answerWith(
   const record = await printAnswer(events, renderer, flags.json ?? false, estimate);
   if (trace) {
     const { tokenizer } = model, question = task.instruction;
-    await writeReport(flags.report!, { record, question, trace, tokenizer });
+    await (await import("./report.ts")).writeReport(flags.report!, { record, question, trace, tokenizer });
   }
   return record;
 }
@@ -173,8 +170,7 @@ export function requestOf(task: RunTask & { policy: string }, flags: RunFlags, s
     ...(task.opening ? { opening: task.opening } : {}),
     ...(task.notes ? { notes: task.notes } : {}),
     strict: flags.strict ?? false,
-    // a report says where an answer came from, where that is known
-    cite: flags.cite ?? (flags.report !== undefined && needs(parsePolicy(task.policy), "text")),
+    cite: flags.cite ?? false,
     availableBytes: availableBytes(),
     peakRssBytes,
     collectGarbage,

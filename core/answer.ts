@@ -2,13 +2,12 @@
 import { decode } from "./decode/write.ts";
 import { writingRoom } from "./decode/room.ts";
 import type { LoadedModel } from "./model.ts";
-import { clampWarning, type Memory, type MemoryRequest, openMemory } from "./memory.ts";
+import { clampWarning, type Memory, memoryRecord, type MemoryRequest, openMemory } from "./memory.ts";
 import { Notes, tidy } from "./notes.ts";
 import { UsageError } from "./errors.ts";
 import { defaultPolicies, parsePolicy } from "./policies.ts";
-import { needs, type Policy, policyRecord } from "./policy.ts";
+import { needs, type Policy } from "./policy.ts";
 import { cacheShape } from "./engine/layers.ts";
-import { Reader } from "./reader.ts";
 import type { DocumentPlace } from "./reading.ts";
 import type { Trace } from "./report/trace.ts";
 import { read, type ReadOptions, throwIfAborted } from "./read.ts";
@@ -27,7 +26,7 @@ export interface Question {
   /** First words of the answer, which the model goes on from: they keep a small model to the matter. */
   opening?: string;
   maxTokens: number;
-  /** What a report will tell of it. */
+  /** What a report will tell of it; it tells where the answer came from, too, where that is known. */
   trace?: Trace | undefined;
   /** Say which passages the answer came from. */
   cite?: boolean;
@@ -115,7 +114,7 @@ export async function* respond(
   question: Question,
   before = { tokens: 0, ms: 0 },
 ): AsyncGenerator<AnswerEvent> {
-  const { reader, model: { tokenizer }, head, system, budget } = memory, { opening = "" } = question;
+  const { reader, policy, model: { tokenizer }, head, system, budget } = memory, { opening = "" } = question;
   const coverage = await reader.coverage(head.length);
   const started = performance.now(), readBefore = reader.tokensRead, { spent } = memory;
   const document = { first: head.length, end: readBefore };
@@ -147,7 +146,7 @@ export async function* respond(
     finish = step.finish ?? finish;
     decoded = { tokens: before.tokens + step.tokens, ms: before.ms + spent.ms + ms - prefill.ms };
   }
-  const cited = question.cite
+  const cited = question.cite || question.trace && needs(policy, "text")
     ? await citations(reader, tokenizer, { instruction: question.instruction, answer: whole }, document, memory.places)
     : null;
   yield {
@@ -161,7 +160,7 @@ export async function* respond(
 
 /** What is in memory when the question comes. */
 async function follow(trace: Trace, { reader, model, places }: Memory, document: DocumentPlace): Promise<void> {
-  const text = trace.tokens.length === 0 && reader instanceof Reader ? reader.text : null;
+  const text = trace.tokens.length === 0 ? reader.text : null;
   Object.assign(trace, {
     kept: await reader.keptTokens(),
     layers: cacheShape(model.config).layers,
@@ -181,9 +180,9 @@ export function refuseUncited(policy: Policy): void {
 }
 
 function recordOf(
-  { model, policy, reader, budget, writing, sources, spent }: Memory,
+  memory: Memory,
   { command, peakRssBytes }: Question,
-  { whole, finish = "stop", coverage, passages = [], prefill = spent, decoded }:
+  { whole, finish = "stop", coverage, passages = [], prefill = memory.spent, decoded }:
     & { whole: string; coverage: number[]; decoded: Memory["spent"] }
     & Partial<{
       finish: AnswerRecord["finish"];
@@ -191,33 +190,18 @@ function recordOf(
       prefill: Memory["spent"];
     }>,
 ): AnswerRecord {
-  const { config } = model;
+  const { model, reader, writing } = memory, { kv, ...about } = memoryRecord(memory);
   return {
     schema: "palimpsest.answer/1",
     command,
     answer: whole.trim(),
     finish,
-    model: {
-      name: model.name,
-      architecture: config.architecture,
-      sha256: model.sha256,
-      trainedPositions: config.trainedPositions,
-    },
-    device: model.device,
-    policy: policyRecord(policy),
-    document: { sources, tokens: sources.reduce((sum, source) => sum + source.tokens, 0) },
+    ...about,
     kv: {
-      budgetSlots: budget.slots,
-      capacitySlots: budget.capacity,
-      bytes: reader.kvBytes,
-      type: reader.kvType,
+      ...kv,
       widenedBytes: reader.widenedBytes,
-      compactions: reader.compactions,
-      peakLiveSlots: reader.peakLiveSlots,
-      evictedSlots: reader.evicted,
       decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
       evictedWrittenSlots: reader.evictedWritten,
-      positions: reader.positions,
       coverage,
     },
     passages,

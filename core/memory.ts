@@ -3,7 +3,7 @@ import { type Budget, type BudgetRequest, defaultChunk, resolveBudget } from "./
 import type { WritingRoom } from "./decode/room.ts";
 import type { LoadedModel } from "./model.ts";
 import { parsePolicy } from "./policies.ts";
-import type { Policy } from "./policy.ts";
+import { type Policy, policyRecord } from "./policy.ts";
 import type { Reading } from "./reading.ts";
 import type { Positions, SourceRecord } from "./record.ts";
 import { answerTokens } from "./tail.ts";
@@ -118,6 +118,27 @@ export async function openMemory(model: LoadedModel, request: MemoryRequest, roo
     spent: { tokens: 0, ms: 0 },
     progress: null,
     [Symbol.dispose]: () => reader[Symbol.dispose](),
+  };
+}
+
+/** What every record of a memory tells of it: the model, the documents, and what became of their slots. */
+export function memoryRecord({ model, policy, reader, budget, sources }: Memory) {
+  const { name, sha256, config: { architecture, trainedPositions } } = model;
+  return {
+    model: { name, architecture, sha256, trainedPositions },
+    device: model.device,
+    policy: policyRecord(policy),
+    document: { sources, tokens: sources.reduce((sum, { tokens }) => sum + tokens, 0) },
+    kv: {
+      budgetSlots: budget.slots,
+      capacitySlots: budget.capacity,
+      bytes: reader.kvBytes,
+      type: reader.kvType,
+      compactions: reader.compactions,
+      peakLiveSlots: reader.peakLiveSlots,
+      evictedSlots: reader.evicted,
+      positions: reader.positions,
+    },
   };
 }
 

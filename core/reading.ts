@@ -1,6 +1,7 @@
 /** One reading of a prompt, whichever device holds its memory: what `answer` asks of it. `Reader` is the one over arrays. */
 import { type GraphFeatures, missing } from "./engine/features.ts";
 import { UsageError } from "./errors.ts";
+import type { KnownText } from "./recall/known_text.ts";
 import type { StoredType } from "./stored_rows.ts";
 import { needs, type Passage, type Policy } from "./policy.ts";
 import type { Positions } from "./record.ts";
@@ -18,6 +19,8 @@ export interface Reading extends Disposable {
   readonly tokensRead: number;
   readonly positions: Positions;
   readonly compactions: number;
+  /** Text around the slots, where the policy recalls it. */
+  readonly text: KnownText | null;
   /** Slots evicted so far, per head on average; written ones not counted. */
   readonly evicted: number;
   /** Written slots evicted so far, per head. */

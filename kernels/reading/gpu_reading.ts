@@ -63,7 +63,7 @@ export class GpuReading implements Reading {
   /** Bytes read back by the last compaction. */
   bytesBack = 0;
   private readonly memory: GpuMemory;
-  private readonly text: KnownText | null;
+  readonly text: KnownText | null;
   private readonly document: DocumentMean | null;
   private readonly turns: (layer: number) => GPUBuffer;
   /** Live slots of every head, where the CPU knows all quotas. */
