@@ -222,7 +222,10 @@ async function kvTypeOn(
 }
 
 async function countTokens(sources: Source[], tokenizer: Tokenizer, renderer: Renderer): Promise<SourceRecord[]> {
-  const { readText } = await import("../core/text/document.ts");
+  const [{ readText }, { pieceTokens }] = await Promise.all([
+    import("../core/text/document.ts"),
+    import("../core/text/piece_tokens.ts"),
+  ]);
   const counted: SourceRecord[] = [];
   const bytes = sources.reduce((sum, source) => sum + (source.size ?? NaN), 0);
   try {
@@ -232,8 +235,8 @@ async function countTokens(sources: Source[], tokenizer: Tokenizer, renderer: Re
       let tokens = 0;
       for await (const piece of text) {
         interruption.throwIfAborted();
-        if (piece.page !== undefined || piece.section !== undefined) tokens += stream.finish().length;
-        tokens += stream.push(piece.text).length;
+        const found = pieceTokens(stream, piece);
+        tokens += found.before.length + found.tokens.length;
         renderer.transfer("counting", counted.reduce((sum, one) => sum + one.bytes, text.bytes), bytes || undefined);
       }
       tokens += stream.finish().length;

@@ -7,6 +7,7 @@ import type { AnswerEvent, SourceRecord } from "./record.ts";
 import { chunks } from "./text/chunks.ts";
 import type { Trace } from "./report/trace.ts";
 import { readText, type Source } from "./text/document.ts";
+import { pieceTokens } from "./text/piece_tokens.ts";
 
 /** Hashes bytes as they come. */
 export interface Hash {
@@ -101,8 +102,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 }
 
 /**
- * bytes → text → tokens of the head and all documents, as they arrive. No token lies across a page's or section's beginning, so that it is known which one a
- * token belongs to.
+ * bytes → text → tokens of the head and all documents, as they arrive.
  * @param before tokens that the memory holds before them
  */
 async function* promptTokens(
@@ -131,12 +131,11 @@ async function* promptTokens(
     const label = several ? `${records.length > 1 ? "\n\n" : ""}[${source.name}]\n\n` : "";
     if (label) yield counted(stream.push(label));
     const first = at;
-    for await (const { text, ...place } of document) {
-      if (place.page !== undefined || place.section !== undefined) {
-        yield counted(stream.finish());
-        places.mark(at, place);
-      }
-      yield counted(stream.push(text));
+    for await (const piece of document) {
+      const { before, place, tokens } = pieceTokens(stream, piece);
+      yield counted(before);
+      if (place) places.mark(at, place);
+      yield counted(tokens);
     }
     yield counted(stream.finish());
     record.type = document.type;

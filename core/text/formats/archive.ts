@@ -4,6 +4,7 @@
  */
 import { unzipSync } from "fflate";
 import { InputError } from "../../errors.ts";
+import { utf16Of } from "./head.ts";
 
 /** All members that are wanted, unpacked: more is no document but a bomb. */
 const MOST_UNPACKED = 1 << 29;
@@ -61,11 +62,4 @@ export function damaged(name: string, reason: string, cause?: unknown): InputErr
 }
 
 /** A member as text: XML says its encoding, and is UTF-8 where it does not. */
-export function xmlText(bytes: Uint8Array): string {
-  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe
-    ? "utf-16le"
-    : bytes[0] === 0xfe && bytes[1] === 0xff
-    ? "utf-16be"
-    : "utf-8";
-  return new TextDecoder(encoding).decode(bytes);
-}
+export const xmlText = (bytes: Uint8Array): string => new TextDecoder(utf16Of(bytes) ?? "utf-8").decode(bytes);

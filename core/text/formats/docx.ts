@@ -1,12 +1,11 @@
 /** DOCX, by mammoth: it knows which style is a heading and what is a list. Pictures, macros and everything else that is no text are left out before. */
 import { zipSync } from "fflate";
-import { InputError } from "../../errors.ts";
 import { damaged, members } from "./archive.ts";
-import type { Format } from "./format.ts";
+import { type Format, withText } from "./format.ts";
 import { HtmlText } from "./html.ts";
 import { whole } from "./whole.ts";
 
-export const readDocx: Format = async function* (bytes, { name }) {
+export const readDocx: Format = withText("a Word document", async function* (bytes, { name }) {
   const parts = members(await whole(bytes, name), name, (member) => /\.(xml|rels)$/i.test(member));
   if (!parts.has("word/document.xml")) throw damaged(name, "it has no word/document.xml");
   // packed again without what was left out, and without compression: what mammoth unpacks is as large as it looks
@@ -23,14 +22,9 @@ export const readDocx: Format = async function* (bytes, { name }) {
     throw damaged(name, "what is in it is no Word document, or not well formed", error);
   });
   const html = new HtmlText();
-  let blank = true;
   html.push(value);
-  for (const piece of html.end()) {
-    blank &&= piece.text.trim() === "";
-    yield piece;
-  }
-  if (blank) throw new InputError(`${name} is a Word document without text: a document needs some`);
-};
+  yield* html.end();
+});
 
 /** mammoth's promises set `__proto__` when they are loaded, which Deno leaves out: it is there for the while. */
 async function withProto<T>(work: () => Promise<T>): Promise<T> {

@@ -21,6 +21,12 @@ export async function* withHead(chunks: AsyncIterable<Uint8Array>): AsyncGenerat
   if (head !== null && held > 0) yield concat(head, held);
 }
 
+/** The encoding that a byte order mark names; null without one of UTF-16. */
+export function utf16Of(head: Uint8Array): "utf-16le" | "utf-16be" | null {
+  if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
+  return head[0] === 0xfe && head[1] === 0xff ? "utf-16be" : null;
+}
+
 /** One behind the other. */
 export function concat(pieces: Uint8Array[], length: number): Uint8Array {
   const whole = new Uint8Array(length);

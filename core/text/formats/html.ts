@@ -1,7 +1,6 @@
 /** HTML as it arrives: what a reader would see, without scripts, styles and menus. Source of the elements' meaning: html.spec.whatwg.org, 15.3. */
 import { Parser } from "htmlparser2";
-import { InputError } from "../../errors.ts";
-import type { Format, TextPiece } from "./format.ts";
+import { type Format, type TextPiece, withText } from "./format.ts";
 import { htmlEncoding } from "./html_kind.ts";
 import { Prose } from "./prose.ts";
 
@@ -14,24 +13,17 @@ const PARAGRAPHS = new Set(
 );
 const LINES = new Set("br li dt dd tr caption option legend".split(" "));
 
-export const readHtml: Format = async function* (bytes, { name }) {
+export const readHtml: Format = withText("an HTML page", async function* (bytes) {
   const html = new HtmlText();
-  let decoder: TextDecoder | null = null, blank = true;
-  const taken = function* (pieces: Iterable<TextPiece>) {
-    for (const piece of pieces) {
-      if (piece.text.trim() !== "") blank = false;
-      yield piece;
-    }
-  };
+  let decoder: TextDecoder | null = null;
   for await (const piece of bytes) {
     decoder ??= new TextDecoder(htmlEncoding(piece));
     html.push(decoder.decode(piece, { stream: true }));
-    yield* taken(html.take());
+    yield* html.take();
   }
   html.push(decoder?.decode() ?? "");
-  yield* taken(html.end());
-  if (blank) throw new InputError(`${name} is an HTML page without text: a document needs some`);
-};
+  yield* html.end();
+});
 
 /** Text of HTML that comes in pieces. */
 export class HtmlText {

@@ -1,4 +1,5 @@
 /** What tells that bytes are HTML, and in which encoding. */
+import { utf16Of } from "./head.ts";
 
 const latin1 = (head: Uint8Array) => String.fromCharCode(...head.subarray(0, 2048));
 
@@ -11,8 +12,8 @@ export function looksLikeHtml(head: Uint8Array): boolean {
 
 /** As the document itself says, else UTF-8. */
 export function htmlEncoding(head: Uint8Array): string {
-  if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
-  if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
+  const marked = utf16Of(head);
+  if (marked) return marked;
   const said = /<meta[^>]*charset\s*=\s*["']?\s*([\w-]+)|^<\?xml[^>]*encoding\s*=\s*["']([\w-]+)/i.exec(latin1(head));
   const label = said?.[1] ?? said?.[2] ?? "utf-8";
   try {

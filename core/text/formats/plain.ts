@@ -2,6 +2,7 @@
 import { InputError } from "../../errors.ts";
 import { notText, NUL_REASON, SNIFFED_BYTES } from "../document_kind.ts";
 import type { Format } from "./format.ts";
+import { utf16Of } from "./head.ts";
 
 /**
  * Line ends stay as they are. Invalid bytes become U+FFFD and are counted in one warning at the end.
@@ -12,7 +13,7 @@ export const readPlain: Format = async function* (bytes, { name, onWarning }) {
   let blank = true;
   for await (const piece of bytes) {
     if (decoder === null) {
-      const encoding = encodingOf(piece);
+      const encoding = utf16Of(piece) ?? "utf-8";
       const reason = encoding === "utf-8" ? notText(name, piece.subarray(0, SNIFFED_BYTES)) : null;
       if (reason !== null) throw new InputError(`${name} ${reason}`);
       decoder = pieceDecoder(encoding);
@@ -36,14 +37,6 @@ export const readPlain: Format = async function* (bytes, { name, onWarning }) {
   }
 };
 
-type Encoding = "utf-8" | "utf-16le" | "utf-16be";
-
-function encodingOf(head: Uint8Array): Encoding {
-  if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
-  if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
-  return "utf-8";
-}
-
 interface PieceDecoder {
   push(bytes: Uint8Array): string;
   finish(): string;
@@ -51,7 +44,7 @@ interface PieceDecoder {
   replaced(): number;
 }
 
-function pieceDecoder(encoding: Encoding): PieceDecoder {
+function pieceDecoder(encoding: string): PieceDecoder {
   const decoder = new TextDecoder(encoding);
   const genuine = encoding === "utf-8" ? markCounter() : () => 0;
   let marks = 0;
