@@ -1,11 +1,10 @@
 /** `palimpsest ask [files...] <question>`: a question about documents. */
-import { stat } from "node:fs/promises";
 import { UsageError } from "../core/errors.ts";
 import { limitTime } from "./exit.ts";
-import { openDocuments, stdinIsPiped } from "./documents.ts";
+import { isFile, openDocuments, stdinIsPiped } from "./documents.ts";
 import { createRenderer } from "./render.ts";
 import { run, type RunFlags, type RunTask } from "./run.ts";
-import { type Given, refuseFixed } from "./state.ts";
+import { type Given, refuseDocuments, refuseFixed } from "./state.ts";
 
 export interface AskFlags extends RunFlags {
   state?: string;
@@ -31,13 +30,7 @@ export async function ask(words: string[], flags: AskFlags, given: Given): Promi
   }
   if (flags.state !== undefined) {
     if (flags.report !== undefined) await (await import("./report.ts")).refuseReport(flags.report);
-    if (names.length > 0) {
-      throw new UsageError(
-        `${names[0]} is a document, and ${flags.state} holds its own: palimpsest read ${
-          names[0]
-        } --append -o ${flags.state} reads it, too`,
-      );
-    }
+    refuseDocuments(names, flags.state);
     refuseFixed(given, flags.state);
     const { askState } = await import("./ask_state.ts");
     return await askState(flags.state, question, flags, given);
@@ -62,13 +55,12 @@ export async function ask(words: string[], flags: AskFlags, given: Given): Promi
   await run({ ...askTask(question), sources }, flags);
 }
 
+/** The longest answer, where --max-tokens is not given. */
+export const MAX_TOKENS = 256;
+
 /** What a question asks of the pipeline. */
 export const askTask = (question: string): Omit<RunTask, "sources"> => ({
   command: "ask",
   instruction: question,
-  maxTokens: 256,
+  maxTokens: MAX_TOKENS,
 });
-
-async function isFile(path: string): Promise<boolean> {
-  return await stat(path).then((info) => info.isFile(), () => false);
-}

@@ -1,14 +1,13 @@
 /** Questions to a memory that is kept: one to a saved state, or a file of them to one or to documents that are read once. */
-import { readFile } from "node:fs/promises";
 import type { Question } from "../core/answer.ts";
 import { InputError, InterruptedError, PalimpsestError, UsageError } from "../core/errors.ts";
 import type { EngineModel } from "../core/model.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import { bookmark } from "../core/state/bookmark.ts";
-import type { KeptMemory } from "../core/state/memory.ts";
+import type { KeptMemory, StateSummary } from "../core/state/memory.ts";
 import type { Source } from "../core/text/document.ts";
-import type { AskFlags } from "./ask.ts";
-import { stdinSource } from "./documents.ts";
+import { type AskFlags, MAX_TOKENS } from "./ask.ts";
+import { wholeBytes } from "./documents.ts";
 import { describeFailure } from "./exit.ts";
 import { emptyTrace } from "../core/report/trace.ts";
 import { peakRssBytes } from "./host.ts";
@@ -17,47 +16,27 @@ import { writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { named, printAnswer } from "./run.ts";
 import { breathe, interruption } from "./signals.ts";
-import { type Given, openMemoryOf, openModelOf, openNamed } from "./state.ts";
-
-const MAX_TOKENS = 256;
+import { type Given, withMemoryOf } from "./state.ts";
 
 /** @param question null for those of `--questions` */
 export async function askState(path: string, question: string | null, flags: AskFlags, given: Given): Promise<void> {
   const questions = question === null ? await readQuestions(flags.questions!) : [question];
-  const renderer = createRenderer(flags), open = await openNamed(path);
-  try {
-    const { interruptedAt } = open.summary;
-    if (interruptedAt !== null) renderer.remark(`${path} is an interrupted reading, of ${interruptedAt} tokens`);
-    const model = await openModelOf(open, flags, given, "ask --state", renderer);
-    try {
-      const { plainTail } = await import("../core/tail.ts");
-      const system = open.summary.settings.system ?? undefined, maxTokens = flags.maxTokens ?? MAX_TOKENS;
-      const lengths = questions.map((instruction) => plainTail(model.tokenizer, { system, instruction }).length);
-      using memory = await openMemoryOf(open, model, {
-        tailTokens: lengths.reduce((a, b) => Math.max(a, b), 0),
-        maxTokens,
-      });
-      if (question === null) await answerEach(memory, questions, flags, renderer);
-      else {
-        const { respond } = await import("../core/answer.ts");
-        const trace = flags.report === undefined ? undefined : emptyTrace();
-        const events = respond(memory, { ...asked(question, flags), trace });
-        const record = await printAnswer(events, renderer, flags.json ?? false);
-        if (trace) {
-          await (await import("./report.ts")).writeReport(flags.report!, {
-            record,
-            question,
-            trace,
-            tokenizer: model.tokenizer,
-          });
-        }
-      }
-    } finally {
-      await model.close();
-    }
-  } finally {
-    await open.state.close();
-  }
+  const renderer = createRenderer(flags), { plainTail } = await import("../core/tail.ts");
+  const roomsOf = ({ tokenizer }: EngineModel, { settings }: StateSummary) => {
+    const system = settings.system ?? undefined;
+    const lengths = questions.map((instruction) => plainTail(tokenizer, { system, instruction }).length);
+    return { tailTokens: lengths.reduce((a, b) => Math.max(a, b), 0), maxTokens: flags.maxTokens ?? MAX_TOKENS };
+  };
+  await withMemoryOf(path, { flags, given, command: "ask --state", renderer }, roomsOf, async (memory) => {
+    if (question === null) return await answerEach(memory, questions, flags, renderer);
+    const { respond } = await import("../core/answer.ts");
+    const trace = flags.report === undefined ? undefined : emptyTrace();
+    const events = respond(memory, { ...asked(question, flags), trace });
+    const record = await printAnswer(events, renderer, flags.json ?? false);
+    if (!trace) return;
+    const { writeReport } = await import("./report.ts"), { tokenizer } = memory.model;
+    await writeReport(flags.report!, { record, question, trace, tokenizer });
+  });
 }
 
 /** So many characters of questions are asked with in every chunk; more would take longer than the chunk. */
@@ -109,7 +88,7 @@ async function answerEach(memory: KeptMemory, questions: string[], flags: AskFla
   renderer.clear();
 }
 
-const asked = (instruction: string, flags: AskFlags): Question => ({
+export const asked = (instruction: string, flags: AskFlags): Question => ({
   command: "ask",
   instruction,
   maxTokens: flags.maxTokens ?? MAX_TOKENS,
@@ -118,20 +97,9 @@ const asked = (instruction: string, flags: AskFlags): Question => ({
   signal: interruption,
 });
 
-async function stdinText(): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of stdinSource().chunks) pieces.push(piece);
-  return new TextDecoder().decode(Buffer.concat(pieces));
-}
-
 /** @throws {InputError} when the file cannot be read or holds none */
 async function readQuestions(path: string): Promise<string[]> {
-  const text = await (path === "-" ? stdinText() : readFile(path, "utf8")).catch((error) => {
-    const missing = (error as { code?: string }).code === "ENOENT";
-    throw new InputError(`Cannot read ${path}: ${missing ? "no such file" : (error as Error).message}`, {
-      cause: error,
-    });
-  });
+  const text = new TextDecoder().decode(await wholeBytes(path));
   const questions = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
   if (questions.length === 0) throw new InputError(`${path} holds no question: one on each line works`);
   return questions;

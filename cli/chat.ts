@@ -3,22 +3,22 @@ import { createInterface, type Interface } from "node:readline";
 import process from "node:process";
 import { respond } from "../core/answer.ts";
 import { InterruptedError, UsageError } from "../core/errors.ts";
-import type { EngineModel } from "../core/model.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import { bookmark } from "../core/state/bookmark.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
 import { plainTail } from "../core/tail.ts";
 import type { Turn } from "../core/text/prompt.ts";
+import { MAX_TOKENS } from "./ask.ts";
+import { asked } from "./ask_state.ts";
 import { useColor } from "./color.ts";
 import { openDocuments } from "./documents.ts";
 import { describeFailure } from "./exit.ts";
-import { peakRssBytes } from "./host.ts";
 import { openEmpty, readInto } from "./kept.ts";
 import { readableBytes, readableCount } from "./numbers.ts";
 import { isTerminal, printable, writeErr, writeStyled } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { named, printAnswer, type RunFlags } from "./run.ts";
-import { type Given, openMemoryOf, openModelOf, openNamed, refuseFixed } from "./state.ts";
+import { type Given, refuseDocuments, refuseFixed, withMemoryOf } from "./state.ts";
 
 export interface ChatFlags extends RunFlags {
   state?: string;
@@ -26,7 +26,6 @@ export interface ChatFlags extends RunFlags {
 
 /** Tokens of earlier questions and answers that the next question still sees; the oldest go first. */
 const HISTORY_TOKENS = 1024;
-const MAX_TOKENS = 256;
 
 const HELP = `Ask anything about the documents. Each question sees the ones before it and their answers.
 
@@ -48,13 +47,7 @@ export async function chat(names: string[], flags: ChatFlags, given: Given): Pro
   if (flags.state === undefined && names.length === 0) {
     throw new UsageError("What to talk about is missing: palimpsest chat book.txt, or chat --state book.pal");
   }
-  if (flags.state !== undefined && names.length > 0) {
-    throw new UsageError(
-      `${names[0]} is a document, and ${flags.state} holds its own: palimpsest read ${
-        names[0]
-      } --append -o ${flags.state} reads it, too`,
-    );
-  }
+  if (flags.state !== undefined) refuseDocuments(names, flags.state);
   if (names.includes("-")) throw new UsageError("stdin (-) holds the questions, so documents are files");
   const renderer = createRenderer(flags);
   if (flags.state === undefined) {
@@ -74,21 +67,9 @@ export async function chat(names: string[], flags: ChatFlags, given: Given): Pro
     return;
   }
   refuseFixed(given, flags.state);
-  const open = await openNamed(flags.state);
-  try {
-    const model: EngineModel = await openModelOf(open, flags, given, "chat", renderer);
-    try {
-      using memory = await openMemoryOf(open, model, {
-        tailTokens: HISTORY_TOKENS + 256,
-        maxTokens: flags.maxTokens ?? MAX_TOKENS,
-      });
-      await talk(memory, flags, renderer);
-    } finally {
-      await model.close();
-    }
-  } finally {
-    await open.state.close();
-  }
+  const rooms = { tailTokens: HISTORY_TOKENS + 256, maxTokens: flags.maxTokens ?? MAX_TOKENS };
+  const opening = { flags, given, command: "chat", renderer };
+  await withMemoryOf(flags.state, opening, () => rooms, (memory) => talk(memory, flags, renderer));
 }
 
 async function talk(memory: KeptMemory, flags: ChatFlags, renderer: Renderer): Promise<void> {
@@ -176,14 +157,8 @@ class Session {
     this.answering = new AbortController();
     try {
       this.dropOldest(question);
-      const events = respond(memory, {
-        command: "ask",
-        instruction: question,
-        turns: this.turns,
-        maxTokens: flags.maxTokens ?? MAX_TOKENS,
-        peakRssBytes,
-        signal: this.answering.signal,
-      });
+      const { signal } = this.answering;
+      const events = respond(memory, { ...asked(question, flags), turns: this.turns, signal });
       this.last = await printAnswer(named(events, memory.model.name), renderer, false);
       this.turns.push({ question, answer: this.last.answer });
     } catch (error) {

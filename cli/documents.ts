@@ -3,6 +3,7 @@ import { open, stat } from "node:fs/promises";
 import process from "node:process";
 import { InputError } from "../core/errors.ts";
 import type { Source } from "../core/text/document.ts";
+import { whole } from "../core/text/formats/whole.ts";
 import { documentsBelow } from "./folder_documents.ts";
 
 const pieceBytes = 64 * 1024;
@@ -75,6 +76,16 @@ async function* readStdin(): AsyncGenerator<Uint8Array> {
   } catch (error) {
     throw inputError("stdin", error);
   }
+}
+
+/** All of a file, or of stdin (`-`): for what is no document. @throws {InputError} as its bytes are read */
+export async function wholeBytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const { chunks } = name === "-" ? stdinSource() : await fileSource(name);
+  return await whole(chunks, name === "-" ? "stdin" : name);
+}
+
+export async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then((info) => info.isFile(), () => false);
 }
 
 /** Is anything but a keyboard connected to stdin? */

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
-import { openDocuments, stdinIsPiped } from "./documents.ts";
+import { isFile, openDocuments, stdinIsPiped } from "./documents.ts";
 import { outputFiles, peakRssBytes } from "./host.ts";
 import { openEmpty, openKept, readInto } from "./kept.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
@@ -12,7 +12,7 @@ import { writeJson } from "./output.ts";
 import { createRenderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import { spooled, spoolPath } from "./spool.ts";
-import { type Given, openNamed, refuseFixed, refuseOther } from "./state.ts";
+import { type Given, refuseFixed, refuseOther, summaryAt } from "./state.ts";
 
 export interface ReadFlags extends RunFlags {
   out?: string;
@@ -46,24 +46,21 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
   if (flags.append) refuseFixed(given, out);
   else await refuseToReplace(out);
   const part = `${out}.part`, renderer = createRenderer(flags);
-  const goesOn = await isFile(part) && !flags.fresh;
-  if (goesOn && !flags.resume) {
-    const { state, summary } = await openNamed(part);
-    await state.close();
+  const interrupted = await isFile(part) && !flags.fresh ? await summaryAt(part) : null;
+  if (interrupted && !flags.resume) {
     throw new UsageError(
-      `${part} holds a reading that was interrupted after ${readableCount(summary.interruptedAt ?? 0)} tokens: ` +
+      `${part} holds a reading that was interrupted after ${readableCount(interrupted.interruptedAt ?? 0)} tokens: ` +
         "--resume goes on with it, --fresh reads from the start",
     );
   }
-  if (goesOn) await refuseOtherFlags(part, flags, given);
+  if (interrupted) refuseOther(given, flags, interrupted, part);
   else if (flags.resume) renderer.remark(`There is no interrupted reading at ${part}: reading from the start`);
   const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"], renderer.remark), out, flags);
 
-  const opened = goesOn
-    ? await openKept(part, flags, given, renderer)
-    : flags.append
-    ? await openKept(out, flags, given, renderer)
-    : await openEmpty(flags, "read", renderer);
+  const from = interrupted ? part : flags.append ? out : null;
+  const opened = from === null
+    ? await openEmpty(flags, "read", renderer)
+    : await openKept(from, flags, given, renderer);
   const { model, memory } = opened;
   try {
     await readInto(memory, sources, flags, renderer, { path: part, every: flags.checkpoint });
@@ -92,14 +89,8 @@ async function refuseToReplace(out: string): Promise<void> {
   if (!info) return;
   if (info.isDirectory()) throw new UsageError(`-o ${out} is a folder: name a file, such as ${out}/memory.pal`);
   if (!info.isFile()) throw new UsageError(`-o ${out} is no file: name one, such as memory.pal`);
-  const is = await openNamed(out).then(({ state }) => state.close().then(() => true), () => false);
+  const is = await summaryAt(out).then(() => true, () => false);
   if (!is) throw new UsageError(`-o ${out} is there, and is no saved state: name another file, or remove it first`);
-}
-
-async function refuseOtherFlags(part: string, flags: ReadFlags, given: Given): Promise<void> {
-  const { state, summary } = await openNamed(part);
-  await state.close();
-  refuseOther(given, flags, summary, part);
 }
 
 async function recordOf(memory: KeptMemory, path: string): Promise<ReadRecord> {
@@ -123,8 +114,4 @@ function summaryLine({ document, kv, timing, state }: ReadRecord): string {
   const held = kv.compactions === 0 ? "all kept" : `compressed into ${readableCount(kv.budgetSlots)} slots`;
   return `${state.path}: ${readableCount(document.tokens)} tokens, ${held}, ${readableBytes(state.bytes)}, read in ` +
     `${readableDuration(timing.prefillMs)}; ask with: palimpsest ask --state ${state.path} "…"`;
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return await stat(path).then((info) => info.isFile(), () => false);
 }

@@ -70,6 +70,23 @@ export async function openNamed(path: string): Promise<NamedState> {
   }
 }
 
+/** What the state of a file says of itself. @throws {ModelError} when it is none */
+export async function summaryAt(path: string): Promise<StateSummary> {
+  const { state, summary } = await openNamed(path);
+  await state.close();
+  return summary;
+}
+
+/** @throws {UsageError} for documents beside a state */
+export function refuseDocuments(names: readonly string[], path: string): void {
+  if (names.length === 0) return;
+  throw new UsageError(
+    `${names[0]} is a document, and ${path} holds its own: palimpsest read ${
+      names[0]
+    } --append -o ${path} reads it, too`,
+  );
+}
+
 interface StateFlags {
   model: string;
   device: DeviceFlag;
@@ -107,12 +124,39 @@ export async function openModelOf(
   return { ...model, name: stored.name };
 }
 
+/**
+ * Lets `use` ask a saved state, and closes it, its memory and its model afterwards.
+ * @param roomsOf the longest question, with its template, and the longest answer
+ */
+export async function withMemoryOf(
+  path: string,
+  { flags, given, command, renderer }: { flags: StateFlags; given: Given; command: string; renderer: Renderer },
+  roomsOf: (model: EngineModel, summary: StateSummary) => Rooms | Promise<Rooms>,
+  use: (memory: KeptMemory) => Promise<void>,
+): Promise<void> {
+  const open = await openNamed(path);
+  try {
+    const { interruptedAt } = open.summary;
+    if (interruptedAt !== null) renderer.remark(`${path} is an interrupted reading, of ${interruptedAt} tokens`);
+    const model = await openModelOf(open, flags, given, command, renderer);
+    try {
+      using memory = await openMemoryOf(open, model, await roomsOf(model, open.summary));
+      await use(memory);
+    } finally {
+      await model.close();
+    }
+  } finally {
+    await open.state.close();
+  }
+}
+
+interface Rooms {
+  tailTokens: number;
+  maxTokens: number;
+}
+
 /** A state's memory, asked by this process from now on: what reading took belongs to another. @param tailTokens of the longest question, with its template */
-export async function openMemoryOf(
-  { state }: NamedState,
-  model: EngineModel,
-  rooms: { tailTokens: number; maxTokens: number },
-): Promise<KeptMemory> {
+async function openMemoryOf({ state }: NamedState, model: EngineModel, rooms: Rooms): Promise<KeptMemory> {
   const { restoreMemory } = await import("../core/state/memory.ts");
   const memory = await restoreMemory(model, state, { availableBytes: availableBytes(), ...rooms });
   Object.assign(memory.spent, { tokens: 0, ms: 0 });

@@ -4,7 +4,7 @@ import { DeviceError, InputError, InterruptedError, PalimpsestError } from "../.
 import type { LoadedModel } from "../../core/model.ts";
 import type { AnswerRecord } from "../../core/record.ts";
 import { askTask } from "../ask.ts";
-import { openDocuments } from "../documents.ts";
+import { openDocuments, wholeBytes } from "../documents.ts";
 import { BATCH_FAILED } from "../exit_codes.ts";
 import { cacheFolder } from "../folders.ts";
 import { openAnywhere } from "../open.ts";
@@ -160,11 +160,9 @@ const onStdout: ResultFile = {
 };
 
 async function readManifest(name: string): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  const [source] = await openDocuments([name]);
-  for await (const piece of source!.chunks) pieces.push(piece);
+  const bytes = await wholeBytes(name);
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(pieces));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     throw new InputError(`${name} is not a manifest: it is not UTF-8`, { cause: error });
   }
