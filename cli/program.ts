@@ -44,7 +44,8 @@ Nothing but \`pull\` uses the network.`,
   program.command("ask")
     .summary("answer a question about documents")
     .description(
-      "Answer a question about text or Markdown files of any length. The last word is the question; - or piped input is read as a document.",
+      "Answer a question about documents of any length: PDF, HTML, EPUB, DOCX, PPTX, ODT, mail, Markdown or text; folders and patterns stand for " +
+        "those in them. The last word is the question; - or piped input is read as a document.",
     )
     .usage("[options] [files...] <question>")
     .argument("[words...]", "documents, then the question")
@@ -135,7 +136,7 @@ Nothing but \`pull\` uses the network.`,
   program.command("summarize")
     .summary("summarise documents from the first page to the last")
     .description(
-      "Summarise text or Markdown files of any length. Without files, piped input is read; several files make one document.",
+      "Summarise documents of any length. Without files, piped input is read; several files make one document.",
     )
     .argument("[files...]", "documents (- is stdin)")
     .addOption(options.lengthOption())

@@ -112,6 +112,8 @@ test("palimpsest without words shows help on stderr and exits 2", async () => {
 for (
   const command of [
     "ask",
+    "read",
+    "chat",
     "summarize",
     "plan",
     "batch",
