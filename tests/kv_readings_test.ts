@@ -7,14 +7,13 @@ import { compact } from "../core/compact.ts";
 import { argmax } from "../core/decode/write.ts";
 import type { Engine } from "../core/engine/engine.ts";
 import { cacheShape } from "../core/engine/layers.ts";
-import { PACK_METHODS } from "../core/pack/method.ts";
 import { parsePolicy, policies } from "../core/policies.ts";
 import { leastBudget } from "../core/policy.ts";
 import { Reader } from "../core/reader.ts";
 import { Rope } from "../core/rope.ts";
 import type { StoredType } from "../core/stored_rows.ts";
 import { randomNumbers } from "./host.ts";
-import { randomPacks } from "./packs.ts";
+import { EVERY_FEATURE, randomPacks } from "./packs.ts";
 import { difference, fakeTokenizer, openTiny, tokens } from "./tiny_llama.ts";
 
 const NARROW = ["f16", "int8"] as const, TYPES = ["f32", ...NARROW] as const;
@@ -23,18 +22,7 @@ const QUESTION = tokens(12, 77), ANSWER = tokens(5, 78), DOCUMENT = tokens(150),
 // opened here, not below: Deno does not wait for an asynchronous describe
 const opened = await Promise.all(TYPES.map((kvType) =>
   openTiny({
-    features: {
-      mass: ["defensive", "max", "mean"],
-      valueNorms: true,
-      queryMoments: true,
-      newestMass: true,
-      logBias: true,
-      embeddings: true,
-      indexer: true,
-      readout: true,
-      packs: PACK_METHODS,
-      kvType,
-    },
+    features: { ...EVERY_FEATURE, kvType },
     packs: randomPacks,
   })
 ));

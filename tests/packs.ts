@@ -1,7 +1,8 @@
 /** Packs for the golden Llama, of random numbers: what they say is not learned, how they are used is. */
 import type { Packs } from "../core/pack/packs.ts";
 import { readPack } from "../core/pack/packs.ts";
-import type { PackMethod } from "../core/pack/method.ts";
+import { type GpuFeatures, NO_FEATURES } from "../core/engine/features.ts";
+import { PACK_METHODS, type PackMethod } from "../core/pack/method.ts";
 import type { ModelConfig, ModelFile } from "../core/engine/weights.ts";
 import { safetensorsBytes, type StoredTensor } from "./engine/safetensors_bytes.ts";
 import { memoryFile, randomNumbers } from "./host.ts";
@@ -93,6 +94,20 @@ export const packTensors: Record<PackMethod, (config: ModelConfig) => Record<str
     "salience.bias": randomTensor([8], 18),
     "salience.output": randomTensor([8], 19),
   }),
+};
+
+/** Everything that any policy may ask of a graph, with `randomPacks`. */
+export const EVERY_FEATURE: GpuFeatures = {
+  ...NO_FEATURES,
+  mass: ["defensive", "max", "mean"],
+  valueNorms: true,
+  queryMoments: true,
+  newestMass: true,
+  logBias: true,
+  embeddings: true,
+  indexer: true,
+  readout: true,
+  packs: PACK_METHODS,
 };
 
 /** All packs, read as those of users are. */

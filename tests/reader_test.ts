@@ -6,13 +6,12 @@ import { chunks } from "../core/text/chunks.ts";
 import { argmax } from "../core/decode/write.ts";
 import { spell } from "../core/engine/features.ts";
 import type { Engine, Pass } from "../core/engine/engine.ts";
-import { PACK_METHODS } from "../core/pack/method.ts";
 import { parsePolicy, policies } from "../core/policies.ts";
 import { attributesFor, featuresFor, leastBudget, RECENT, SINKS } from "../core/policy.ts";
 import { Reader, type ReaderOptions } from "../core/reader.ts";
 import { ReferenceLlama, referenceMass } from "./engine/reference_llama.ts";
 import { randomNumbers } from "./host.ts";
-import { randomPacks } from "./packs.ts";
+import { EVERY_FEATURE, randomPacks } from "./packs.ts";
 import { fakeTokenizer, openTiny, tokens } from "./tiny_llama.ts";
 
 const QUESTION = tokens(12, 77);
@@ -25,17 +24,7 @@ const RESERVE = QUESTION.length + 12;
 const engines = {
   // everything that any policy may ask of the graph
   rich: await openTiny({
-    features: {
-      mass: ["defensive", "max", "mean"],
-      valueNorms: true,
-      queryMoments: true,
-      newestMass: true,
-      logBias: true,
-      embeddings: true,
-      indexer: true,
-      readout: true,
-      packs: PACK_METHODS,
-    },
+    features: EVERY_FEATURE,
     packs: randomPacks,
   }),
   plain: await openTiny(),

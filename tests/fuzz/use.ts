@@ -1,5 +1,7 @@
 /** What is done with a model that opened: everything is read that an answer would read, short of running it. */
 import type { ModelFile } from "../../core/engine/weights.ts";
+import { InputError } from "../../core/errors.ts";
+import { readText } from "../../core/text/document.ts";
 import { tokenizerOf } from "../../core/text/model_tokenizer.ts";
 import { renderPrompt } from "../../core/text/prompt.ts";
 import type { Tokenizer } from "../../core/text/tokenizer.ts";
@@ -36,4 +38,23 @@ export function tryTokenizer(random: Random, tokenizer: Tokenizer): void {
   const { head, tail } = renderPrompt(tokenizer, { system: "Be brief.", instruction: "Why?" });
   if (typeof head !== "string" || !tail.includes("Why?")) throw new Wrong("the prompt lacks the question");
   tokenizer.encode(head, { control: true });
+}
+
+/** A document that comes in pieces: its text and what was said of it, or why it is none. */
+export async function readDocument(
+  bytes: Uint8Array,
+  size: number,
+): Promise<{ text: string; refusal: InputError | null }> {
+  const chunks = async function* () {
+    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+  };
+  let text = "", warned = "";
+  try {
+    const document = readText({ name: "d.txt", chunks: chunks() }, (message) => warned += message);
+    for await (const piece of document) text += piece.text;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return { text: error.message, refusal: error };
+  }
+  return { text: text + warned, refusal: null };
 }

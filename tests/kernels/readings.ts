@@ -8,7 +8,6 @@ import process from "node:process";
 import { argmax } from "../../core/decode/write.ts";
 import { dequantise } from "../../core/engine/dequantise.ts";
 import type { Engine } from "../../core/engine/engine.ts";
-import { type GpuFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { parsePolicy, policies as named } from "../../core/policies.ts";
@@ -21,10 +20,9 @@ import { GpuReading } from "../../kernels/reading/gpu_reading.ts";
 import { isWide } from "../../kernels/reading/plan.ts";
 import { unsupportedOnGpu } from "../../kernels/reading/supported.ts";
 import { ValueNorms } from "../../kernels/reading/value_norms.ts";
-import { PACK_METHODS } from "../../core/pack/method.ts";
 import { open } from "../golden/open.ts";
 import { fixture } from "../host.ts";
-import { randomPacks } from "../packs.ts";
+import { EVERY_FEATURE, randomPacks } from "../packs.ts";
 import { openTestGpu } from "../engine/gpu_device.ts";
 import { type OpenedGpu, usingGpu } from "../engine/gpu_open.ts";
 import { counting } from "./counting.ts";
@@ -205,57 +203,50 @@ const model = other ? fixture(`golden/models/${other}`) : TINY;
 const wanted = words.filter((word) => !["both-positions", "f16"].includes(word) && !word.startsWith("model=")),
   names = wanted.length > 0 ? wanted : [...Object.keys(named), ...SPELLED, ...DECODING, ...REMEMBERING];
 let turn = 0;
-// everything that any policy asks of a graph: opening an engine takes longer than reading
-const all: GpuFeatures = {
-  ...NO_FEATURES,
-  mass: ["defensive", "max", "mean"],
-  valueNorms: true,
-  queryMoments: true,
-  newestMass: true,
-  logBias: true,
-  embeddings: true,
-  indexer: true,
-  readout: true,
-  packs: PACK_METHODS,
-};
-const cpu = await open(model, { features: all, packs: randomPacks });
+// one graph for all policies: opening an engine takes longer than reading
+const cpu = await open(model, { features: EVERY_FEATURE, packs: randomPacks });
 for (const logBias of [false, true]) {
   const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy, isNoted(policy)) === logBias);
   if (mine.length === 0) continue;
-  await usingGpu(gpu.device, model, { features: { ...all, logBias, kvType }, packs: randomPacks }, async (on) => {
-    const norms = await ValueNorms.open(gpu, on.engine, async (layer) => {
-      const { type, bytes } = await on.model.tensor(`layers.${layer}.self_attn.o_proj`);
-      return Float32Array.from(dequantise(type, bytes));
-    });
-    for (const policy of mine) {
-      const unsupported = unsupportedOnGpu(policy);
-      if (unsupported) {
-        console.log(JSON.stringify({ policy: policy.name, unsupported }));
-        continue;
+  await usingGpu(
+    gpu.device,
+    model,
+    { features: { ...EVERY_FEATURE, logBias, kvType }, packs: randomPacks },
+    async (on) => {
+      const norms = await ValueNorms.open(gpu, on.engine, async (layer) => {
+        const { type, bytes } = await on.model.tensor(`layers.${layer}.self_attn.o_proj`);
+        return Float32Array.from(dequantise(type, bytes));
+      });
+      for (const policy of mine) {
+        const unsupported = unsupportedOnGpu(policy);
+        if (unsupported) {
+          console.log(JSON.stringify({ policy: policy.name, unsupported }));
+          continue;
+        }
+        for (
+          const positions of both
+            ? ["original", "compact"] as const
+            : [turn++ % 2 === 0 ? "original" : "compact"] as const
+        ) {
+          const started = performance.now();
+          const found = await compare(gpu, on, cpu.engine, norms, policy, positions)
+            .catch((error) => ({ error: String(error?.stack ?? error) }));
+          console.log(
+            JSON.stringify({
+              policy: policy.name,
+              positions,
+              ms: Math.round(performance.now() - started),
+              kvType,
+              evictsWritten: policy.decode.evicts,
+              takesNotes: isNoted(policy),
+              ...found,
+            }),
+          );
+        }
       }
-      for (
-        const positions of both
-          ? ["original", "compact"] as const
-          : [turn++ % 2 === 0 ? "original" : "compact"] as const
-      ) {
-        const started = performance.now();
-        const found = await compare(gpu, on, cpu.engine, norms, policy, positions)
-          .catch((error) => ({ error: String(error?.stack ?? error) }));
-        console.log(
-          JSON.stringify({
-            policy: policy.name,
-            positions,
-            ms: Math.round(performance.now() - started),
-            kvType,
-            evictsWritten: policy.decode.evicts,
-            takesNotes: isNoted(policy),
-            ...found,
-          }),
-        );
-      }
-    }
-    norms.close();
-  });
+      norms.close();
+    },
+  );
 }
 await cpu.close();
 process.exit(0);

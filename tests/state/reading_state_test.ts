@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { resolveBudget } from "../../core/budget.ts";
 import type { Engine } from "../../core/engine/engine.ts";
-import { PACK_METHODS } from "../../core/pack/method.ts";
 import { parsePolicy, policies } from "../../core/policies.ts";
 import { leastBudget } from "../../core/policy.ts";
 import { Reader } from "../../core/reader.ts";
@@ -15,7 +14,7 @@ import { bookmark } from "../../core/state/bookmark.ts";
 import { openState, writeState } from "../../core/state/file.ts";
 import { checkRestored, readingArrays, readingFacts, restoreFacts } from "../../core/state/reading_state.ts";
 import { files } from "../host.ts";
-import { randomPacks } from "../packs.ts";
+import { EVERY_FEATURE, randomPacks } from "../packs.ts";
 import { fakeTokenizer, openTiny, tokens } from "../tiny_llama.ts";
 
 const QUESTION = tokens(12, 77), ANSWER = tokens(5, 78), CHUNK = 40, RESERVE = 60, DOCUMENT = tokens(240);
@@ -24,18 +23,7 @@ const SPECS = [...Object.keys(policies), "compensate=centroids,decode=moment"];
 // opened here, not below: Deno does not wait for an asynchronous describe
 const opened = await Promise.all((["f32", "int8"] as const).map((kvType) =>
   openTiny({
-    features: {
-      mass: ["defensive", "max", "mean"],
-      valueNorms: true,
-      queryMoments: true,
-      newestMass: true,
-      logBias: true,
-      embeddings: true,
-      indexer: true,
-      readout: true,
-      packs: PACK_METHODS,
-      kvType,
-    },
+    features: { ...EVERY_FEATURE, kvType },
     packs: randomPacks,
   })
 ));

@@ -1,11 +1,10 @@
 /** Documents that are converted: HTML, PDF, EPUB, DOCX and gzip, whole ones with changes that know the format, and changed bytes of any. */
 import { gunzipSync, gzipSync, strToU8, zipSync } from "fflate";
-import { readText } from "../../../core/text/document.ts";
 import { pdf } from "../../formats/pdf_file.ts";
 import { type Kind, Wrong } from "../kind.ts";
 import { mutatedBytes, mutatedText } from "../mutate.ts";
 import type { Random } from "../random.ts";
-import { TEXTS } from "../use.ts";
+import { readDocument, TEXTS } from "../use.ts";
 
 const HTML =
   `<!DOCTYPE html><html><head><title>A title</title><style>p{}</style></head><body><nav>menu</nav><h1>One &amp; two</h1>
@@ -37,9 +36,9 @@ export const formats: Kind = {
   codes: [3],
   prepare: () =>
     Promise.resolve(async (random) => {
-      const bytes = someBytes(random), whole = await readIn(bytes, bytes.length + 1);
+      const bytes = someBytes(random), whole = await readDocument(bytes, bytes.length + 1);
       if (random.chance(0.2)) {
-        const inPieces = await readIn(bytes, 1 + random.below(random.pick([3, 200, 9000])));
+        const inPieces = await readDocument(bytes, 1 + random.below(random.pick([3, 200, 9000])));
         if (whole.text !== inPieces.text && !(whole.refusal && inPieces.refusal)) {
           throw new Wrong(
             `a document in pieces reads otherwise than in one: ${firstDifference(whole.text, inPieces.text)}`,
@@ -47,6 +46,9 @@ export const formats: Kind = {
         }
       }
       if (whole.refusal) throw whole.refusal;
+      if (whole.text.length > 200 * (unpackedSize(bytes) + 1000)) {
+        throw new Wrong(`${bytes.length} bytes became ${whole.text.length} characters`);
+      }
       return true;
     }),
 };
@@ -81,24 +83,6 @@ function someBytes(random: Random): Uint8Array {
     () => gzipSync(strToU8(text.repeat(random.pick([1, 400])))),
   ])();
   return random.chance(0.4) ? mutatedBytes(random, bytes) : bytes;
-}
-
-/** The text and what was said of it, or why it is none. */
-async function readIn(bytes: Uint8Array, size: number): Promise<{ text: string; refusal: Error | null }> {
-  const chunks = async function* () {
-    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-  };
-  let text = "", warned = "";
-  try {
-    const document = readText({ name: "d.txt", chunks: chunks() }, (message) => warned += message);
-    for await (const piece of document) text += piece.text;
-  } catch (error) {
-    return { text: (error as Error).message, refusal: error as Error };
-  }
-  if (text.length > 200 * (unpackedSize(bytes) + 1000)) {
-    throw new Wrong(`${bytes.length} bytes became ${text.length} characters`);
-  }
-  return { text: text + warned, refusal: null };
 }
 
 function unpackedSize(bytes: Uint8Array): number {

@@ -1,11 +1,9 @@
 /** Documents of any bytes, in any pieces; and the lines of a file of tasks. */
-import { readText } from "../../../core/text/document.ts";
 import { parseTasksFile } from "../../../core/eval/tasks_file.ts";
-import { InputError } from "../../../core/errors.ts";
 import { type Kind, Wrong } from "../kind.ts";
 import { mutatedBytes, mutatedJson, mutatedText, spelledJson } from "../mutate.ts";
 import type { Random } from "../random.ts";
-import { TEXTS } from "../use.ts";
+import { readDocument, TEXTS } from "../use.ts";
 
 export const document: Kind = {
   name: "document",
@@ -13,8 +11,8 @@ export const document: Kind = {
   codes: [3],
   prepare: () =>
     Promise.resolve(async (random) => {
-      const bytes = someBytes(random), whole = await readIn(bytes, bytes.length + 1);
-      const inPieces = await readIn(bytes, 1 + random.below(random.pick([3, 200, 9000])));
+      const bytes = someBytes(random), whole = await readDocument(bytes, bytes.length + 1);
+      const inPieces = await readDocument(bytes, 1 + random.below(random.pick([3, 200, 9000])));
       if (whole.text !== inPieces.text) throw new Wrong("a document in pieces reads otherwise than in one");
       if (whole.refusal) throw whole.refusal;
       return true;
@@ -42,22 +40,6 @@ function someBytes(random: Random): Uint8Array {
       ),
   ])();
   return random.chance(0.7) ? mutatedBytes(random, bytes) : bytes;
-}
-
-/** The text and what was said of it, or why it is none. */
-async function readIn(bytes: Uint8Array, size: number): Promise<{ text: string; refusal: InputError | null }> {
-  const chunks = async function* () {
-    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-  };
-  let text = "", warned = "";
-  try {
-    const document = readText({ name: "d.txt", chunks: chunks() }, (message) => warned += message);
-    for await (const piece of document) text += piece.text;
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return { text: error.message, refusal: error };
-  }
-  return { text: text + warned, refusal: null };
 }
 
 const LINE = {
