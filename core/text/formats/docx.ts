@@ -12,8 +12,9 @@ export const readDocx: Format = withText("a Word document", async function* (byt
   const buffer = zipSync(Object.fromEntries(parts), { level: 0 });
   const value = await withProto(async () => {
     const { default: mammoth } = await import("mammoth");
-    const input = typeof Buffer === "undefined" ? { arrayBuffer: buffer.buffer } : { buffer: Buffer.from(buffer) };
-    const converted = await mammoth.convertToHtml(input as { buffer: Buffer }, {
+    // its build for browsers reads the one, its build for others the other
+    const input = { buffer, arrayBuffer: buffer.buffer };
+    const converted = await mammoth.convertToHtml(input as never, {
       convertImage: mammoth.images.imgElement(() => Promise.resolve({ src: "" })),
     });
     return converted.value;
