@@ -4,9 +4,6 @@ import type { Source } from "../core/text/document.ts";
 /** Bytes of one token before anything is known of the text; English prose has 4 to 4.5. */
 const usualBytesPerToken = 4.3;
 
-/** Bytes that a source gives at once, about. */
-const pieceBytes = 64 * 1024;
-
 /** Watches sources as they are read. */
 export interface TokenEstimate {
   sources: Source[];
@@ -19,10 +16,13 @@ export function estimateTokens(sources: Source[]): TokenEstimate {
   const bytes = sources.reduce((sum, source) => sum + (source.size ?? NaN), 0);
   let taken = 0;
   let tokens = 0;
+  /** Pieces that were taken before a token was known. */
+  let early = 0;
   let settled: { bytes: number; tokens: number } | null = null;
   async function* counted(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of pieces) {
       if (taken > 0 && tokens > 0) settled = { bytes: taken, tokens };
+      if (tokens === 0) early++;
       taken += piece.length;
       yield piece;
     }
@@ -32,8 +32,8 @@ export function estimateTokens(sources: Source[]): TokenEstimate {
     total(done) {
       tokens = done;
       if (Number.isNaN(bytes)) return undefined;
-      // all of it was taken before a token was known of: a document that is converted, whose bytes say little
-      if (!settled && taken >= bytes && bytes > 4 * pieceBytes) return undefined;
+      // all pieces were taken before a token was known: a document that is converted, whose bytes say little
+      if (!settled && taken >= bytes && early > 1) return undefined;
       const bytesPerToken = settled ? settled.bytes / settled.tokens : usualBytesPerToken;
       return Math.max(done, Math.round(bytes / bytesPerToken));
     },

@@ -136,6 +136,9 @@ test("estimateTokens: from the usual size of a token to the document's own, and 
   for await (const piece of estimate.sources[0]!.chunks) totals.push(estimate.total(read += piece.length / 2));
   // 500 tokens for 1000 bytes: two bytes each.
   assert.deepEqual(totals, [930, 2000, 2000, 2000]);
+  const converted = estimateTokens([{ name: "a.pdf", size: 4000, chunks: pieces() }]);
+  for await (const _ of converted.sources[0]!.chunks) { /* all of it before the first token */ }
+  assert.equal(converted.total(512), undefined);
   assert.equal(estimateTokens([{ name: "stdin", chunks: pieces() }]).total(10), undefined);
 });
 
