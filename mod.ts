@@ -2,8 +2,10 @@
  * Palimpsest as a library: open a model, read documents inside a fixed key/value budget, and answer.
  * @module
  */
-export { answer, type AnswerRequest } from "./core/answer.ts";
-export { type Question, respond } from "./core/answer.ts";
+export { answer, type AnswerRequest, refuseUnrepeatable } from "./core/answer.ts";
+export { MAP_POLICY } from "./core/map_reduce.ts";
+export { strategies, type Strategy } from "./core/strategy.ts";
+export { type Question, respond } from "./core/respond.ts";
 export { type Memory, type MemoryRequest } from "./core/memory.ts";
 export { read, type ReadOptions } from "./core/read.ts";
 export { reportPage } from "./core/report/page.ts";

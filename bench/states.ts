@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { outputFiles, peakRssBytes } from "../cli/host.ts";
-import { respond } from "../core/answer.ts";
+import { respond } from "../core/respond.ts";
 import { read } from "../core/read.ts";
 import { bookmark } from "../core/state/bookmark.ts";
 import { openState } from "../core/state/file.ts";

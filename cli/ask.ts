@@ -3,7 +3,7 @@ import { UsageError } from "../core/errors.ts";
 import { limitTime } from "./exit.ts";
 import { isFile, openDocuments, stdinIsPiped } from "./documents.ts";
 import { createRenderer } from "./render.ts";
-import { run, type RunFlags, type RunTask } from "./run.ts";
+import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
 import { type Given, refuseDocuments, refuseFixed } from "./state.ts";
 
 export interface AskFlags extends RunFlags {
@@ -17,6 +17,7 @@ export interface AskFlags extends RunFlags {
  */
 export async function ask(words: string[], flags: AskFlags, given: Given): Promise<void> {
   limitTime(flags);
+  refuseIdle(flags, given);
   const question = flags.questions === undefined ? words.at(-1)?.trim() ?? "" : null;
   const names = question === null ? words : words.slice(0, -1);
   if (question === "") {
@@ -27,6 +28,13 @@ export async function ask(words: string[], flags: AskFlags, given: Given): Promi
   }
   if (flags.report !== undefined && question === null) {
     throw new UsageError("--report is of one answer: it goes with one question, and --questions answers several");
+  }
+  if (flags.strategy !== undefined && flags.strategy !== "stream" && (flags.state !== undefined || question === null)) {
+    throw new UsageError(
+      `--strategy ${flags.strategy} reads documents for one question: without ${
+        flags.state ? "--state" : "--questions"
+      } it works`,
+    );
   }
   if (flags.state !== undefined) {
     if (flags.report !== undefined) await (await import("./report.ts")).refuseReport(flags.report);

@@ -1,5 +1,5 @@
 /** Questions to a memory that is kept: one to a saved state, or a file of them to one or to documents that are read once. */
-import type { Question } from "../core/answer.ts";
+import type { Question } from "../core/respond.ts";
 import { InputError, InterruptedError, PalimpsestError, UsageError } from "../core/errors.ts";
 import type { EngineModel } from "../core/model.ts";
 import type { AnswerRecord } from "../core/record.ts";
@@ -29,7 +29,7 @@ export async function askState(path: string, question: string | null, flags: Ask
   };
   await withMemoryOf(path, { flags, given, command: "ask --state", renderer }, roomsOf, async (memory) => {
     if (question === null) return await answerEach(memory, questions, flags, renderer);
-    const { respond } = await import("../core/answer.ts");
+    const { respond } = await import("../core/respond.ts");
     const trace = flags.report === undefined ? undefined : emptyTrace();
     const events = respond(memory, { ...asked(question, flags), trace });
     const record = await printAnswer(events, renderer, flags.json ?? false);
@@ -63,7 +63,7 @@ export async function askEach(sources: Source[], flags: AskFlags): Promise<void>
 
 /** A line of JSON for every question, as soon as it is answered: each is asked as if it were the only one. */
 async function answerEach(memory: KeptMemory, questions: string[], flags: AskFlags, renderer: Renderer): Promise<void> {
-  const { respond } = await import("../core/answer.ts");
+  const { respond } = await import("../core/respond.ts");
   for (const question of questions) {
     const forget = bookmark(memory.reader);
     try {

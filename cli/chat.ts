@@ -1,7 +1,7 @@
 /** `palimpsest chat`: one question after the other about a memory that was read once. A terminal gets a prompt and line editing; a pipe a question a line. */
 import { createInterface, type Interface } from "node:readline";
 import process from "node:process";
-import { respond } from "../core/answer.ts";
+import { respond } from "../core/respond.ts";
 import { InterruptedError, UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import { bookmark } from "../core/state/bookmark.ts";

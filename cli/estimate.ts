@@ -1,5 +1,5 @@
 /** How many tokens a document has, guessed while it is read: the live line's percentage and time left come from it. */
-import type { Source } from "../core/text/document.ts";
+import { eachTime, type Source } from "../core/text/document.ts";
 
 /** Bytes of one token before anything is known of the text; English prose has 4 to 4.5. */
 const usualBytesPerToken = 4.3;
@@ -28,7 +28,7 @@ export function estimateTokens(sources: Source[]): TokenEstimate {
     }
   }
   return {
-    sources: sources.map((source) => ({ ...source, chunks: counted(source.chunks) })),
+    sources: sources.map((source) => ({ ...source, chunks: eachTime(() => counted(source.chunks)) })),
     total(done) {
       tokens = done;
       if (Number.isNaN(bytes)) return undefined;

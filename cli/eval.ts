@@ -28,6 +28,8 @@ import {
   runEval,
   type Sample,
   spellEvalBudget,
+  strategies,
+  type Strategy,
 } from "../mod.ts";
 import { openDocuments } from "./documents.ts";
 import { evalBudget, list, numbers, oneNumber, policyList } from "./eval_flags.ts";
@@ -47,6 +49,7 @@ import { resolveModel } from "./store.ts";
 /** Flags of `eval`. Lists stay as they were typed until here. */
 export interface EvalFlags extends Pick<RunFlags, "model" | "chunk" | "positions" | "device" | "threads" | "kvType"> {
   policy?: string[] | undefined;
+  strategy?: string[] | undefined;
   kvBudget?: string[] | undefined;
   length?: string[] | undefined;
   task?: string[] | undefined;
@@ -75,6 +78,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
   policies.forEach((policy) => parsePolicy(policy));
   const protocols: Protocol[] = flags.protocol === "both" ? ["aware", "agnostic"] : [flags.protocol];
   refuseUselessPlan(policies, protocols);
+  const ways = list("--strategy", flags.strategy, ["stream"]).map(strategyNamed);
   const budgets = list("--kv-budget", flags.kvBudget, ["25%"]).map(evalBudget);
   const lengths = numbers("--length", flags.length, 2000, 100).sort((a, b) => a - b);
   const samples = oneNumber("--samples", flags.samples, 20, 1), seed = oneNumber("--seed", flags.seed, 1, 0);
@@ -136,7 +140,7 @@ export async function evaluate(names: string[], flags: EvalFlags): Promise<void>
     const pages = [flags.html, flags.out && join(flags.out, "report.html")].filter((page) => page !== undefined);
     for (const page of pages) if (page) await makeRoomFor(page);
     const results: EvalResult[] = [], store = jsonLines(kept);
-    const events = runEval({ samples: planned, policies, budgets, protocols, identity, weights }, {
+    const events = runEval({ samples: planned, policies, strategies: ways, budgets, protocols, identity, weights }, {
       full: (sample) => measureFull(models.for, sample, settings),
       policy: (sample, reference, cell) => measurePolicy(measured.for, sample, reference, cell, settings),
       asks: asksTheQuestion,
@@ -215,6 +219,12 @@ function refuseUselessPlan(policies: readonly string[], protocols: readonly Prot
     `Policy ${idle[0]} asks with the question, which the protocol "agnostic" does not tell it: use --protocol aware ` +
       "or both, or other policies, such as snapkv",
   );
+}
+
+function strategyNamed(name: string): Strategy {
+  const found = strategies.find((one) => one === name);
+  if (found) return found;
+  throw new UsageError(`Unknown strategy ${JSON.stringify(name)}: there are ${strategies.join(", ")}`);
 }
 
 /** The first `count` samples of every task. */

@@ -11,6 +11,8 @@ export const evalOptions = {
   policies: () =>
     new Option("--policy <list>", "policies to compare: question,snapkv, or stage=variant spellings parted by ;")
       .argParser(add),
+  strategies: () =>
+    new Option("--strategy <list>", "how to answer: stream,stream+verify,map-reduce (default: stream)").argParser(add),
   budgets: () =>
     new Option(
       "--kv-budget <list>",

@@ -7,6 +7,7 @@ import { UsageError } from "../core/errors.ts";
 import { parseShard, type Shard } from "./batch/manifest.ts";
 import { type BudgetFlag, parseBudget } from "./budget_flag.ts";
 import { parseDuration } from "./duration.ts";
+import { strategies, type Strategy } from "../core/strategy.ts";
 import { defaultModel } from "./registry.ts";
 
 /** Devices that `--device` takes. */
@@ -108,6 +109,11 @@ export const strictOption = () =>
   new Option("--strict", "fail (exit 4) rather than compress a document that does not fit").env(
     "PALIMPSEST_STRICT",
   );
+export const strategyOption = (choices: readonly Strategy[] = strategies) =>
+  new Option(
+    "--strategy <strategy>",
+    "stream: answer from the memory; stream+verify: then look the answer up in the documents, and answer again; map-reduce: answer part by part, then all answers together",
+  ).choices(choices).default("stream" as const);
 export const lengthOption = () =>
   new Option("--length <words>", "length of the summary, about").argParser(wholeNumber(1, 100_000))
     .default(undefined, "300").env("PALIMPSEST_LENGTH");

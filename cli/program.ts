@@ -56,6 +56,7 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.modelOption())
     .addOption(options.budgetOption())
     .addOption(options.policyOption())
+    .addOption(options.strategyOption())
     .addOption(options.chunkOption())
     .addOption(options.positionsOption())
     .addOption(options.maxTokensOption())
@@ -143,6 +144,7 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.modelOption())
     .addOption(options.budgetOption())
     .addOption(options.policyOption())
+    .addOption(options.strategyOption(["stream", "map-reduce"]))
     .addOption(options.chunkOption())
     .addOption(options.positionsOption())
     .addOption(options.maxTokensOption())
@@ -160,7 +162,7 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.verboseOption())
     .addOption(options.colorOption())
     .addOption(options.noColorOption())
-    .action(async (files, flags) => (await import("./summarize.ts")).summarize(files, flags));
+    .action(async (files, flags, command) => (await import("./summarize.ts")).summarize(files, flags, given(command)));
 
   program.command("plan")
     .summary("tokens, slots, bytes and time, before anything runs")
@@ -229,6 +231,7 @@ Nothing but \`pull\` uses the network.`,
     .argument("[files...]", "prose (- is stdin)")
     .addOption(options.modelOption())
     .addOption(evalOptions.policies())
+    .addOption(evalOptions.strategies())
     .addOption(evalOptions.budgets())
     .addOption(evalOptions.lengths())
     .addOption(evalOptions.tasks())

@@ -1,5 +1,5 @@
 /** What `ask` and `summarize` share: from a command line to an answer on stdout. */
-import type { Source } from "../core/text/document.ts";
+import { eachTime, type Source } from "../core/text/document.ts";
 import { DeviceError, InterruptedError, UsageError } from "../core/errors.ts";
 import type { AnswerRequest } from "../core/answer.ts";
 import type { LoadedModel } from "../core/model.ts";
@@ -14,6 +14,8 @@ import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { breathe, interruption } from "./signals.ts";
 import { emptyTrace } from "../core/report/trace.ts";
+import type { Given } from "./state.ts";
+import type { Strategy } from "../core/strategy.ts";
 import { rememberSpeed } from "./speeds.ts";
 import { resolveModel } from "./store.ts";
 
@@ -23,6 +25,7 @@ export interface RunFlags {
   kvBudget?: BudgetFlag | undefined;
   chunk?: number;
   policy?: string | undefined;
+  strategy?: Strategy | undefined;
   positions: "auto" | "original" | "compact";
   maxTokens?: number | undefined;
   decodeBudget?: number | undefined;
@@ -56,8 +59,10 @@ export interface RunTask {
 
 /** Opens the model, runs the task and prints the answer, or the record under `--json`. @param gpus where GPUs come from, if not from this machine */
 export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<void> {
-  const { defaultPolicies, parsePolicy, writingRoom } = await import("../mod.ts");
-  const policy = flags.policy ?? defaultPolicies[task.command];
+  const { defaultPolicies, MAP_POLICY, parsePolicy, refuseUnrepeatable, writingRoom } = await import("../mod.ts");
+  const { strategy = "stream" } = flags;
+  if (strategy === "stream+verify") refuseUnrepeatable(task.sources);
+  const policy = strategy === "map-reduce" ? MAP_POLICY : flags.policy ?? defaultPolicies[task.command];
   refuseDevices(flags);
   if (flags.report !== undefined) await (await import("./report.ts")).refuseReport(flags.report);
   // Told before anything is loaded or read.
@@ -73,13 +78,16 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
     openAnywhere(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer }, {
       allowSoftware: flags.allowSoftware ?? false,
       kvType: flags.kvType ?? "auto",
-      takesNotes: task.notes !== undefined,
+      takesNotes: task.notes !== undefined || strategy === "stream+verify",
       onNote,
       gpus: from,
     });
   let printed = false, begun = false;
   const attempt = async (model: LoadedModel) => {
-    const sources = task.sources.map((source) => ({ ...source, chunks: noticed(source.chunks, () => begun = true) }));
+    const sources = task.sources.map((source) => ({
+      ...source,
+      chunks: eachTime(() => noticed(source.chunks, () => begun = true)),
+    }));
     const answered = { ...task, sources, name: stored.name, policy, onText: () => printed = !flags.json };
     await rememberSpeed(cache, await answerWith(model, answered, flags, renderer));
   };
@@ -98,6 +106,16 @@ export async function run(task: RunTask, flags: RunFlags, gpus?: Gpus): Promise<
   } finally {
     await model.close();
   }
+}
+
+/** @param given flags of the command line. @throws {UsageError} for what means nothing where each part is answered on its own */
+export function refuseIdle({ strategy, report, policy }: RunFlags, given: Given): void {
+  if (strategy !== "map-reduce") return;
+  const idle = given("policy") ? `--policy ${policy}` : report !== undefined ? "--report" : null;
+  if (idle === null) return;
+  throw new UsageError(
+    `--strategy map-reduce evicts nothing from a part and keeps nothing from part to part, so ${idle} means nothing to it: use --strategy stream`,
+  );
 }
 
 /** @throws {UsageError} for flags that no device fits */
@@ -162,6 +180,7 @@ export function requestOf(task: RunTask & { policy: string }, flags: RunFlags, s
     instruction: task.instruction,
     ...(flags.system === undefined ? {} : { system: flags.system }),
     policy: task.policy,
+    ...(flags.strategy === undefined ? {} : { strategy: flags.strategy }),
     budget: flags.kvBudget ?? null,
     ...(flags.chunk === undefined ? {} : { chunkTokens: flags.chunk }),
     positions: flags.positions,

@@ -3,11 +3,17 @@ import { UsageError } from "../core/errors.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { limitTime } from "./exit.ts";
 import { createRenderer } from "./render.ts";
-import { run, type RunFlags, type RunTask } from "./run.ts";
+import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
+import type { Given } from "./state.ts";
 
-/** Summarises files, or piped stdin; `length` is in words. */
-export async function summarize(names: string[], flags: RunFlags & { length?: number | undefined }): Promise<void> {
+/** Summarises files, or piped stdin; `length` is in words. @param given flags of the command line */
+export async function summarize(
+  names: string[],
+  flags: RunFlags & { length?: number | undefined },
+  given: Given,
+): Promise<void> {
   limitTime(flags);
+  refuseIdle(flags, given);
   if (names.length === 0 && !stdinIsPiped()) {
     throw new UsageError(
       "The document is missing: palimpsest summarize book.txt, or pipe one in: cat book.txt | palimpsest summarize",

@@ -43,3 +43,8 @@ export class InterruptedError extends PalimpsestError {
   override readonly code = 130;
   override name = "InterruptedError";
 }
+
+/** @throws {InterruptedError} once the signal was aborted */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new InterruptedError("Interrupted");
+}

@@ -70,6 +70,10 @@ export interface Memory extends Disposable {
   progress: Progress | null;
 }
 
+/** Tokens per forward pass: those that are asked for, or the device's. */
+export const chunkTokensOf = ({ device, config }: LoadedModel, request: MemoryRequest): number =>
+  request.chunkTokens ?? defaultChunk(device.kind, request.budget, config);
+
 /**
  * @throws {BudgetError} when the budget is unusable
  * @throws {UsageError} when the model was opened for a policy that needs less of the graph, or the policy needs a question that is not known
@@ -77,7 +81,7 @@ export interface Memory extends Disposable {
 export async function openMemory(model: LoadedModel, request: MemoryRequest, rooms: MemoryRooms): Promise<Memory> {
   const { tokenizer, config } = model, { system } = request, { writing } = rooms;
   const policy = parsePolicy(request.policy);
-  const chunkTokens = request.chunkTokens ?? defaultChunk(model.device.kind, request.budget, config);
+  const chunkTokens = chunkTokensOf(model, request);
   const prompt = { system, instruction: "" };
   const head = tokenizer.encode(renderPrompt(tokenizer, prompt).head, { control: true });
   const reserve = rooms.tailTokens + policy.recall.tokens + writing.slots;

@@ -1,6 +1,7 @@
 /** Reading: documents go in, one chunk at a time, and the memory stays as large as it was. bytes → text → tokens → chunks → forward → … → compact. */
-import { BudgetError, InputError, InterruptedError } from "./errors.ts";
+import { BudgetError, InputError, throwIfAborted } from "./errors.ts";
 import type { Memory, Progress } from "./memory.ts";
+import type { LoadedModel } from "./model.ts";
 import { sha256 } from "./pack/sha256.ts";
 import { defaultPolicies } from "./policies.ts";
 import type { AnswerEvent, SourceRecord } from "./record.ts";
@@ -97,20 +98,16 @@ const otherDocuments = (sources: Source[]) =>
       "or --fresh, which reads from the start",
   );
 
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new InterruptedError("Interrupted");
-}
-
 /**
  * bytes → text → tokens of the head and all documents, as they arrive.
  * @param before tokens that the memory holds before them
  */
-async function* promptTokens(
-  memory: Memory,
+export async function* promptTokens(
+  memory: Pick<Memory, "head" | "sources" | "places"> & { model: Pick<LoadedModel, "tokenizer"> },
   sources: Source[],
   before: number,
   warnings: string[],
-  hash: ReadOptions["hash"],
+  hash?: ReadOptions["hash"],
 ): AsyncGenerator<number[]> {
   const { model: { tokenizer }, head, sources: records, places } = memory;
   let at = before;

@@ -1,6 +1,7 @@
 /** What a run tells: its events while it goes, and the record at its end (`--json` prints the record). Contract: `design.md` section 6. */
 
 import type { StoredType } from "./stored_rows.ts";
+import type { Strategy } from "./strategy.ts";
 
 export type Positions = "original" | "compact";
 
@@ -20,6 +21,7 @@ export interface SourceRecord {
 export interface AnswerRecord {
   schema: "palimpsest.answer/1";
   command: "ask" | "summarize";
+  strategy: Strategy;
   answer: string;
   finish: "stop" | "length";
   model: { name: string; architecture: string; sha256: string; trainedPositions: number };
@@ -47,8 +49,12 @@ export interface AnswerRecord {
   };
   /** Passages that were read again before the answer, in that order. */
   passages: RecalledPassage[];
-  /** Passages that question and answer look at most, the best one first; where they were asked for. */
+  /** Passages that question and answer come from, the best one first; where they were asked for. */
   citations?: RecalledPassage[];
+  /** What was answered first, under `stream+verify`, where something was evicted. */
+  draft?: string;
+  /** Parts that were answered, under `map-reduce`. */
+  parts?: number;
   /**
    * Prefill lasts until the first token of the answer is known; its tokens are all that were forwarded by then: the document, passages read again, the
    * question. Notes are part of decoding. policyMs: all that `full` would not do: probe passes, scoring, selection, compaction, recall, and the same

@@ -43,20 +43,22 @@ function recorded(
   return { at: (from - first) / (end - first), ...places.at(middle), text: passageText(tokenizer, passage) };
 }
 
-/**
- * Passages that a question and its answer look at most, the best one first. Asked with both: the answer's words stand where they came from.
- * @param document its place in the prompt
- */
-export async function citations(
+/** Passages that a text looks at most in memory, the best one first. @param document its place in the prompt */
+export async function attended(
   reader: Pick<Reading, "cite">,
   tokenizer: Tokenizer,
-  { instruction, answer }: { instruction: string; answer: string },
+  text: string,
   document: DocumentPlace,
   places: Places,
 ): Promise<RecalledPassage[]> {
-  const asking = tokenizer.encode(`\n\n${instruction}\n\n${answer}`, { control: false });
-  const found = await reader.cite(asking, document);
+  const found = await reader.cite(tokenizer.encode(text, { control: false }), document);
   return found.map((passage) => recorded(tokenizer, passage, document, places)).reverse();
+}
+
+export interface Tail {
+  tokens: number[];
+  /** What is read again in it, the best one last. */
+  passages: RecalledPassage[];
 }
 
 /** The tail with the passages that the reader's policy recalls: as many as its reserve holds, the best one as long as there is any. */
@@ -66,21 +68,35 @@ export async function recalledTail(
   request: TailRequest,
   headTokens: number,
   places = new Places(),
-): Promise<{ tokens: number[]; passages: RecalledPassage[] }> {
-  const tail = plainTail(tokenizer, request);
+): Promise<Tail> {
   // the first words of the answer ask too: what follows on them in the text is what is wanted
   const asking = [
     ...questionTokens(tokenizer, request.instruction),
     ...tokenizer.encode(request.opening ? `\n\n${request.opening}` : "", { control: false }),
   ];
   const document = { first: headTokens, end: reader.tokensRead };
-  let passages = (await reader.recall(asking, document)).map((passage) =>
+  const passages = (await reader.recall(asking, document)).map((passage) =>
     recorded(tokenizer, passage, document, places)
   );
+  return tailWith(tokenizer, request, passages, reader.policy.recall.tokens);
+}
+
+/**
+ * The tail with passages before it, as many as there is room for.
+ * @param passages the best one last; the first ones go where they are too many
+ * @param room in tokens
+ */
+export function tailWith(
+  tokenizer: Tokenizer,
+  request: TailRequest,
+  passages: RecalledPassage[],
+  room: number,
+): Tail {
+  const tail = plainTail(tokenizer, request);
   for (; passages.length > 0; passages = passages.slice(1)) {
     // words of the document, so they never spell control tokens
     const block = tokenizer.encode(passageBlock(passages.map(({ text }) => text)), { control: false });
-    if (block.length <= reader.policy.recall.tokens) return { tokens: [...block, ...tail], passages };
+    if (block.length <= room) return { tokens: [...block, ...tail], passages };
   }
   return { tokens: tail, passages };
 }

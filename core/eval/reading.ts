@@ -36,12 +36,19 @@ export interface Costs {
   policyMs: number;
   kvBytes: number;
   peakLiveSlots: number;
+  /** Until the answer's end. */
+  wholeMs: number;
 }
+
+/** What reading cost; what answering did, is not known yet. */
+type ReadingCosts = Omit<Costs, "wholeMs">;
 
 export interface Reading {
   /** Slots per KV head that the policy kept at most. */
   budgetSlots: number;
-  costs: Costs;
+  costs: ReadingCosts;
+  /** From the first token to where the question was forwarded. */
+  untilAnswerMs: number;
   /** Per head the source tokens of the slots that stayed. */
   kept: Int32Array[];
   /** Tokens of the prompt's head and the document. */
@@ -138,6 +145,7 @@ export async function read(
   return {
     budgetSlots: budget.slots,
     costs,
+    untilAnswerMs: performance.now() - started,
     kept,
     promptTokens: document.length,
     forced: (tokens, scored) =>

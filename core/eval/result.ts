@@ -1,5 +1,6 @@
 /** One measurement: a sample read under one policy, budget and protocol. A line of the results file. */
 import { UsageError } from "../errors.ts";
+import type { Strategy } from "../strategy.ts";
 import type { Costs } from "./reading.ts";
 import type { MetricName } from "./task.ts";
 
@@ -8,6 +9,18 @@ export type Protocol = "aware" | "agnostic";
 
 /** Slots per KV head, a share of the document's tokens, or bytes of the whole cache. */
 export type EvalBudget = { slots: number } | { share: number } | { bytes: number };
+
+/** What a sample is measured under. */
+export interface Cell {
+  policy: string;
+  strategy: Strategy;
+  budget: EvalBudget;
+  protocol: Protocol;
+}
+
+/** What tables and charts call it. */
+export const spellCell = ({ policy, strategy }: Cell): string =>
+  strategy === "stream" ? policy : strategy === "map-reduce" ? strategy : `${policy}, ${strategy}`;
 
 export interface EvalResult {
   /** Names sample, model and settings: what has a line in the file is not measured again. */
@@ -22,7 +35,10 @@ export interface EvalResult {
   index: number;
   seed: number;
   depth: number | null;
+  /** The policy, and how it answered where that is not `stream`. */
   policy: string;
+  /** Null for `full`. */
+  strategy: Strategy | null;
   /** As it was asked for, "512" or "25%"; null for `full`. */
   budget: string | null;
   budgetSlots: number;
@@ -35,12 +51,12 @@ export interface EvalResult {
   answers: string[];
   /** Score of what the model says without the document; null where nobody could know. Of `full` only. */
   known: number | null;
-  /** Mean next-token KL(full ‖ policy) in nats over the first tokens of the full cache's answer. */
-  kl: number;
+  /** Mean next-token KL(full ‖ policy) in nats over the first tokens of the full cache's answer; null where another text is answered from (not `stream`). */
+  kl: number | null;
   /** Share of these tokens that the policy's cache would choose too. */
-  top1: number;
+  top1: number | null;
   /** Share of the oracle's slots that the policy kept. */
-  hitRate: number;
+  hitRate: number | null;
   costs: Costs;
 }
 

@@ -5,12 +5,14 @@
 import type { Measured, Reference } from "./measure.ts";
 import { hash } from "./random.ts";
 import { FULL } from "./reading.ts";
-import { type EvalBudget, type EvalResult, type Protocol, spellEvalBudget } from "./result.ts";
+import { MAP_POLICY } from "../map_reduce.ts";
+import type { Strategy } from "../strategy.ts";
+import { type Cell, type EvalBudget, type EvalResult, type Protocol, spellCell, spellEvalBudget } from "./result.ts";
 import type { Haystack } from "./haystack.ts";
 import type { Sample, Task } from "./task.ts";
 
 /** Raised when a change makes older results incomparable. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** A sample that is made when its turn comes: hundreds of long documents need not stand in memory. */
 export interface PlannedSample {
@@ -40,6 +42,8 @@ export interface EvalPlan {
   samples: readonly PlannedSample[];
   /** `full` is always measured and need not be named. */
   policies: readonly string[];
+  /** Default: `stream` alone. */
+  strategies?: readonly Strategy[];
   budgets: readonly EvalBudget[];
   protocols: readonly Protocol[];
   /** All else that a figure depends on: model, device, chunk, positions. */
@@ -61,7 +65,7 @@ export interface Measurer {
   policy(
     sample: Sample,
     reference: Reference,
-    cell: { policy: string; budget: EvalBudget; protocol: Protocol },
+    cell: Cell,
   ): Promise<Measured>;
   /**
    * Whether the policy asks with the question. One that does is left out of the agnostic protocol, and said so; one that does not reads the same under
@@ -80,22 +84,25 @@ export type EvalEvent =
   /** Measured now (`fresh`) or found in the store. */
   | { type: "result"; result: EvalResult; fresh: boolean };
 
-interface Cell {
-  policy: string;
-  budget: EvalBudget;
-  protocol: Protocol;
-}
-
 /** @throws what the measurer throws; results until then are in the store */
 export async function* runEval(plan: EvalPlan, measurer: Measurer, store: ResultStore): AsyncGenerator<EvalEvent> {
   const found = new Map((await store.load()).map((result) => [result.key, result]));
   const cells: Cell[] = [];
+  const { strategies = ["stream"], budgets } = plan;
   for (const protocol of plan.protocols) {
     for (const policy of plan.policies.filter((policy) => policy !== FULL)) {
-      if (protocol === "aware" || !measurer.asks(policy)) {
-        for (const budget of plan.budgets) cells.push({ policy, budget, protocol });
-      } else yield { type: "skipped", policy, protocol };
+      if (protocol === "agnostic" && measurer.asks(policy)) {
+        yield { type: "skipped", policy, protocol };
+        continue;
+      }
+      for (const strategy of strategies.filter((one) => one !== "map-reduce")) {
+        for (const budget of budgets) cells.push({ policy, strategy, budget, protocol });
+      }
     }
+    if (!strategies.includes("map-reduce")) continue;
+    // every part is asked the question
+    if (protocol === "agnostic") yield { type: "skipped", policy: "map-reduce", protocol };
+    else for (const budget of budgets) cells.push({ policy: MAP_POLICY, strategy: "map-reduce", budget, protocol });
   }
   const total = plan.samples.length * (cells.length + 1);
   let done = 0;
@@ -119,7 +126,8 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
       index: planned.index,
       seed: sample.seed,
       depth: sample.depth ?? null,
-      policy: cell?.policy ?? FULL,
+      policy: cell ? spellCell(cell) : FULL,
+      strategy: cell?.strategy ?? null,
       budget: cell ? spellEvalBudget(cell.budget) : null,
       protocol: cell?.protocol ?? null,
       answers: sample.answers,
@@ -145,10 +153,10 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
       const fresh = one === undefined;
       if (!one) {
         const twin = { ...cell, protocol: cell.protocol === "aware" ? "agnostic" as const : "aware" as const };
-        const same = measurer.hears(cell.policy) ? undefined : found.get(key(twin));
+        const same = measurer.hears(cell.policy) || cell.strategy === "map-reduce" ? undefined : found.get(key(twin));
         if (same) one = { ...same, key: key(cell), protocol: cell.protocol };
         else {
-          yield progress(cell.policy, spellEvalBudget(cell.budget));
+          yield progress(spellCell(cell), spellEvalBudget(cell.budget));
           one = result(cell, await measurer.policy(sample, reference!, cell));
         }
         found.set(one.key, one);
@@ -163,7 +171,7 @@ export async function* runEval(plan: EvalPlan, measurer: Measurer, store: Result
 const keyOf = (identity: unknown[], cell: Cell | null, weights?: string): string =>
   hash(JSON.stringify([
     identity,
-    cell && [cell.policy, spellEvalBudget(cell.budget), cell.protocol, ...(weights ? [weights] : [])],
+    cell && [cell.policy, cell.strategy, spellEvalBudget(cell.budget), cell.protocol, ...(weights ? [weights] : [])],
   ]));
 
 /** What a sample is, so that another prose, seed or wording is another sample. */

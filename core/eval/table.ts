@@ -16,11 +16,13 @@ export interface EvalRow {
   loss: Estimate | null;
   /** Mean score of what the model says without the document, where it could know; of `full` only. */
   known: number | null;
-  kl: number;
-  top1: number;
-  hitRate: number;
+  /** Null where a strategy answers from another text than the full cache. */
+  kl: number | null;
+  top1: number | null;
+  hitRate: number | null;
   policyMsPerChunk: number;
   prefillMs: number;
+  wholeMs: number;
   kvBytes: number;
   peakLiveSlots: number;
 }
@@ -40,7 +42,6 @@ export function aggregate(results: readonly EvalResult[]): EvalRow[] {
     const average = (value: (result: EvalResult) => number) => mean(group.map(value));
     const paired = policy === FULL ? [] : group.filter((result) => full.has(sampleOf(result)));
     const differences = paired.map((result) => full.get(sampleOf(result))! - result.score);
-    const known = group.map((result) => result.known).filter((value) => value !== null);
     return {
       task,
       length,
@@ -50,16 +51,23 @@ export function aggregate(results: readonly EvalResult[]): EvalRow[] {
       budgetSlots: Math.round(average((result) => result.budgetSlots)),
       score: estimate(group.map((result) => result.score)),
       loss: differences.length > 0 ? { ...estimate(differences), interval: null } : null,
-      known: known.length > 0 ? mean(known) : null,
-      kl: average((result) => result.kl),
-      top1: average((result) => result.top1),
-      hitRate: average((result) => result.hitRate),
+      known: known(group, (result) => result.known),
+      kl: known(group, ({ kl }) => kl),
+      top1: known(group, ({ top1 }) => top1),
+      hitRate: known(group, ({ hitRate }) => hitRate),
       policyMsPerChunk: average(({ costs }) => costs.policyMs / Math.max(1, costs.chunks)),
       prefillMs: average(({ costs }) => costs.prefillMs),
+      wholeMs: average(({ costs }) => costs.wholeMs),
       kvBytes: average(({ costs }) => costs.kvBytes),
       peakLiveSlots: average(({ costs }) => costs.peakLiveSlots),
     };
   });
+}
+
+/** Mean of what is known; null where nothing is. */
+function known(group: readonly EvalResult[], value: (result: EvalResult) => number | null): number | null {
+  const values = group.map(value).filter((one) => one !== null);
+  return values.length > 0 ? mean(values) : null;
 }
 
 const percent = (value: number) => `${(100 * value).toFixed(0)} %`;
@@ -88,13 +96,17 @@ export const columns: readonly { title: string; cell: (row: EvalRow) => string; 
   { title: "n", cell: (row) => String(row.score.count) },
   { title: "score", cell: (row) => spellScore(row.score) },
   { title: "loss", cell: (row) => spellLoss(row.loss) },
-  { title: "KL", cell: (row) => row.policy === FULL ? "–" : row.kl.toFixed(3) },
-  { title: "top-1", cell: (row) => row.policy === FULL ? "–" : percent(row.top1) },
-  { title: "hit rate", cell: (row) => row.policy === FULL ? "–" : percent(row.hitRate) },
+  { title: "KL", cell: (row) => compared(row, row.kl, (kl) => kl.toFixed(3)) },
+  { title: "top-1", cell: (row) => compared(row, row.top1, percent) },
+  { title: "hit rate", cell: (row) => compared(row, row.hitRate, percent) },
   { title: "ms/chunk", cell: (row) => row.policy === FULL ? "–" : row.policyMsPerChunk.toFixed(0) },
   { title: "read, s", cell: (row) => (row.prefillMs / 1000).toFixed(1) },
+  { title: "all, s", cell: (row) => (row.wholeMs / 1000).toFixed(1) },
   { title: "KV, MiB", cell: (row) => (row.kvBytes / 2 ** 20).toFixed(1) },
 ];
+
+const compared = (row: EvalRow, value: number | null, spell: (value: number) => string): string =>
+  row.policy === FULL || value === null ? "–" : spell(value);
 
 const spellBudget = (row: EvalRow): string =>
   row.budget!.endsWith("%") ? `${row.budget} (${row.budgetSlots})` : String(row.budgetSlots);
@@ -115,7 +127,7 @@ export function notes(rows: readonly EvalRow[]): string[] {
   const list = [
     "Score: mean over samples with its 95 % Wilson interval where every score is 0 or 1, else ± standard error. Loss: full − policy on the same " +
     "samples, in points, ± standard error. KL (nats), top-1: against the full cache over the first 32 tokens of its answer. Hit rate: share of the " +
-    "slots that this answer attends to most which the policy kept. ms/chunk: what the policy adds.",
+    "slots that this answer attends to most which the policy kept. ms/chunk: what the policy adds. read: until the question; all: until the answer's end.",
   ];
   if (new Set(rows.map(({ protocol }) => protocol)).size > 2) {
     list.push(

@@ -16,6 +16,9 @@ export interface Source {
   chunks: AsyncIterable<Uint8Array>;
 }
 
+/** Pieces that are begun anew by every iteration, as `repeatable` sources are. */
+export const eachTime = <T>(begin: () => AsyncIterator<T>): AsyncIterable<T> => ({ [Symbol.asyncIterator]: begin });
+
 /** The text of one document, to be iterated once. */
 export interface DocumentText extends AsyncIterable<TextPiece> {
   readonly name: string;

@@ -4,6 +4,7 @@ import type { AnswerRecord } from "../../core/record.ts";
 export const record: AnswerRecord = {
   schema: "palimpsest.answer/1",
   command: "ask",
+  strategy: "stream",
   answer: "Green.",
   finish: "length",
   model: { name: "tiny", architecture: "llama", sha256: "0", trainedPositions: 8192 },

@@ -73,6 +73,28 @@ test("a piped document and the same file give the same answer; - names stdin amo
   assert.deepEqual(JSON.parse(two.stdout).document.sources.map((one: { name: string }) => one.name), [short, "stdin"]);
 });
 
+test("strategies: the same question answered from memory, looked up again, and part by part", needsModel, async () => {
+  const page = join(folder, "page.txt");
+  writeFileSync(
+    page,
+    `${chapter(3).slice(0, 1500)}\nThe lighthouse keeper Orla Venn painted the door green.\n${
+      chapter(4).slice(0, 1500)
+    }`,
+  );
+  const args = ["ask", "--json", "-n", "16", "--kv-budget", "128", "--chunk", "128", page, question];
+  const verified = await run([...args, "--strategy", "stream+verify", "--cite"]);
+  assert.deepEqual([verified.code, verified.stderr], [0, ""]);
+  const { strategy, draft, answer, passages, citations } = JSON.parse(verified.stdout);
+  assert.deepEqual([strategy, typeof draft], ["stream+verify", "string"]);
+  assert.match(answer, /green/);
+  for (const found of [passages, citations]) {
+    assert.ok(found.some(({ text }: { text: string }) => text.includes("painted the door green")));
+  }
+  const mapped = await run([...args, "--strategy", "map-reduce"]);
+  assert.deepEqual([mapped.code, mapped.stderr], [0, ""]);
+  assert.ok(JSON.parse(mapped.stdout).parts > 4);
+});
+
 test("a document over the budget is compressed and said so; --strict refuses it with exit 4", needsModel, async () => {
   const args = ["--kv-budget", "512", "-n", "8", long, "Who is Queequeg?"];
   const ended = await run(["ask", "--verbose", "--json", ...args]);

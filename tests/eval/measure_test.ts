@@ -76,19 +76,19 @@ test("measureFull: the forced pass gives the tokens that were written, so that n
 
 for (const policy of ["question", "snapkv", "streaming"]) {
   test(`measurePolicy: with a budget for everything, ${policy} is the full cache`, async () => {
-    const cell = { policy, budget: { slots: 2000 }, protocol: "aware" as const };
+    const cell = { policy, strategy: "stream" as const, budget: { slots: 2000 }, protocol: "aware" as const };
     const measured = await measurePolicy(models.for, sample, reference, cell, settings);
-    assert.ok(measured.kl < 1e-6, `KL ${measured.kl}`);
+    assert.ok(measured.kl! < 1e-6, `KL ${measured.kl}`);
     assert.deepEqual([measured.top1, measured.hitRate, measured.costs.compactions], [1, 1, 0]);
     assert.deepEqual([measured.answer, measured.score], [reference.measured.answer, reference.measured.score]);
   });
 
   test(`measurePolicy: at a quarter, ${policy} keeps what it may, loses something, and costs are told`, async () => {
-    const cell = { policy, budget: { share: 0.25 }, protocol: "aware" as const };
+    const cell = { policy, strategy: "stream" as const, budget: { share: 0.25 }, protocol: "aware" as const };
     const measured = await measurePolicy(models.for, sample, reference, cell, settings);
     assert.equal(measured.budgetSlots, Math.round(reference.measured.contextTokens / 4));
-    assert.ok(measured.kl > 1e-6 && Number.isFinite(measured.kl), `KL ${measured.kl}`);
-    assert.ok(measured.hitRate > 0 && measured.hitRate < 1, `hit rate ${measured.hitRate}`);
+    assert.ok(measured.kl! > 1e-6 && Number.isFinite(measured.kl), `KL ${measured.kl}`);
+    assert.ok(measured.hitRate! > 0 && measured.hitRate! < 1, `hit rate ${measured.hitRate}`);
     const { chunks, compactions, policyMs, prefillMs, peakLiveSlots, kvBytes } = measured.costs;
     assert.ok(compactions > 0 && compactions <= chunks);
     assert.ok(policyMs > 0 && policyMs < prefillMs);
@@ -97,8 +97,20 @@ for (const policy of ["question", "snapkv", "streaming"]) {
   });
 }
 
+test("measurePolicy: other strategies are measured by what they answer, in the same memory", async () => {
+  const cell = { policy: "snapkv", budget: { share: 0.25 }, protocol: "aware" as const };
+  for (const [policy, strategy] of [["snapkv", "stream+verify"], ["full", "map-reduce"]] as const) {
+    const measured = await measurePolicy(models.for, sample, reference, { ...cell, policy, strategy }, settings);
+    assert.deepEqual([measured.kl, measured.top1, measured.hitRate], [null, null, null]);
+    assert.equal(measured.budgetSlots, Math.round(reference.measured.contextTokens / 4));
+    const { compactions, prefillMs, wholeMs } = measured.costs;
+    assert.equal(compactions > 0, strategy === "stream+verify");
+    assert.ok(prefillMs > 0 && prefillMs <= wholeMs);
+  }
+});
+
 test("agnostic: a policy that asks with the question is refused, others read the same", async () => {
-  const cell = { budget: { share: 0.25 }, protocol: "agnostic" as const };
+  const cell = { strategy: "stream" as const, budget: { share: 0.25 }, protocol: "agnostic" as const };
   await assert.rejects(measurePolicy(models.for, sample, reference, { ...cell, policy: "question" }, settings), {
     name: "UsageError",
     message: /question/,

@@ -8,6 +8,7 @@ export const costs = {
   policyMs: 200,
   kvBytes: 2 ** 20,
   peakLiveSlots: 700,
+  wholeMs: 9000,
 };
 
 /** A result of `full` or, with a policy, of that. */
@@ -23,6 +24,7 @@ export function result(some: Partial<EvalResult>): EvalResult {
     seed: 1,
     depth: 0.5,
     policy: "full",
+    strategy: full ? null : "stream",
     budget: full ? null : "25%",
     budgetSlots: full ? 2020 : 498,
     protocol: full ? null : "aware",

@@ -45,7 +45,7 @@ test("aggregate: one row per task, length, protocol, policy and budget, in order
     ["snapkv", "aware", 2],
     ["snapkv", "agnostic", 1],
   ]);
-  near(rows[1]!.kl, 0.15, 1e-12);
+  near(rows[1]!.kl!, 0.15, 1e-12);
   assert.equal(rows[1]!.policyMsPerChunk, 50);
 });
 

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadOnnxRuntimeNode } from "../../../cli/runtimes/native.ts";
-import { respond } from "../../../core/answer.ts";
+import { respond } from "../../../core/respond.ts";
 import { read } from "../../../core/read.ts";
 import { openState, writeState } from "../../../core/state/file.ts";
 import { type KeptMemory, openKeptMemory, restoreMemory, saveMemory, summaryOf } from "../../../core/state/memory.ts";
