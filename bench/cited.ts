@@ -2,10 +2,10 @@
  * Whether an answer's three cited passages have the page that it stands on: ten questions about Debian's policy manual (package `debian-policy`) or its
  * developer's reference (`developers-reference`), as a PDF, an EPUB or HTML. A page is a PDF's page, or a section. Where a fact stands is found
  * by a phrase that only that page has; the book's own questions are those most of whose phrases it has.
- * The documents are read once, with all questions in mind.
+ * The documents are read once, with all questions in mind; each is then answered from memory, and again with the passages looked up (`stream+verify`).
  *
  *   npm run cited -- --budget 2048 policy.pdf
- *   npm run cited -- --strategy stream+verify policy.html/ch-*.html
+ *   npm run cited -- policy.html/ch-*.html
  */
 import { parseArgs } from "node:util";
 import { openDocuments } from "../cli/documents.ts";
@@ -92,7 +92,6 @@ const { values: flags, positionals } = parseArgs({
     budget: { type: "string", default: "2048" },
     policy: { type: "string", default: "question-quote" },
     threads: { type: "string", default: "2" },
-    strategy: { type: "string", default: "stream" },
     model: { type: "string" },
   },
 });
@@ -121,6 +120,8 @@ async function pagesOf(sources: Source[]): Promise<{ type: string; pages: Map<st
   return { type, pages };
 }
 
+const short = (answer: string) => answer.replace(/\s+/g, " ").slice(0, 80);
+
 const { type, pages } = await pagesOf(await openDocuments(positionals));
 const placed = [POLICY, REFERENCE].map((questions) =>
   questions.flatMap(({ phrase, ...question }) => {
@@ -140,7 +141,7 @@ using memory = await openKeptMemory(model, {
 for await (const event of read(memory, await openDocuments(positionals), { collectGarbage })) {
   if (event.type === "progress" && event.done % 51_200 === 0) console.error(`${event.done} tokens`);
 }
-let cited = 0, right = 0;
+let cited = 0, right = 0, rightFirst = 0;
 for (const one of asked) {
   const forget = bookmark(memory.reader);
   for await (
@@ -149,20 +150,21 @@ for (const one of asked) {
       instruction: one.question,
       maxTokens: 48,
       cite: true,
-      verify: flags.strategy === "stream+verify",
+      verify: true,
       documents: await openDocuments(positionals),
       peakRssBytes,
     })
   ) {
     if (event.type !== "result") continue;
-    const { answer, citations = [] } = event.record, found = citations.map(pageOf);
+    const { answer, draft = answer, citations = [] } = event.record, found = citations.map(pageOf);
     const isCited = found.includes(one.page), isRight = one.right.test(answer);
     cited += Number(isCited);
     right += Number(isRight);
+    rightFirst += Number(one.right.test(draft));
     console.log(
       `${isCited ? "cited" : "-----"} ${isRight ? "right" : "-----"} ${one.question} (${one.page}; cited ${
         found.join(", ")
-      }): ${answer.replace(/\s+/g, " ").slice(0, 90)}`,
+      }): ${short(draft)} | ${short(answer)}`,
     );
   }
   forget();
@@ -171,6 +173,6 @@ const { spent } = memory;
 console.log(
   `${type}: ${spent.tokens} tokens in ${
     (spent.ms / 1000).toFixed(0)
-  } s, ${pages.size} pages; ${flags.strategy}: the page is cited for ${cited} of ${asked.length}, ${right} answers are right`,
+  } s, ${pages.size} pages; the page is cited for ${cited} of ${asked.length}; ${rightFirst} answers from memory are right, ${right} after a look at the passages`,
 );
 await model.close();

@@ -13,6 +13,7 @@ import { emptyTrace } from "../core/report/trace.ts";
 import { peakRssBytes } from "./host.ts";
 import { openEmpty, readInto } from "./kept.ts";
 import { writeOut } from "./output.ts";
+import { stillThere } from "./read_again.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { named, printAnswer } from "./run.ts";
 import { breathe, interruption } from "./signals.ts";
@@ -28,10 +29,15 @@ export async function askState(path: string, question: string | null, flags: Ask
     return { tailTokens: lengths.reduce((a, b) => Math.max(a, b), 0), maxTokens: flags.maxTokens ?? MAX_TOKENS };
   };
   await withMemoryOf(path, { flags, given, command: "ask --state", renderer }, roomsOf, async (memory) => {
-    if (question === null) return await answerEach(memory, questions, flags, renderer);
+    if (question === null) {
+      const documents = flags.cite ? await stillThere(memory.sources, renderer.remark) : [];
+      return await answerEach(memory, questions, documents, flags, renderer);
+    }
     const { respond } = await import("../core/respond.ts");
     const trace = flags.report === undefined ? undefined : emptyTrace();
-    const events = respond(memory, { ...asked(question, flags), trace });
+    const cites = flags.cite || trace !== undefined;
+    const documents = cites ? await stillThere(memory.sources, renderer.remark) : [];
+    const events = respond(memory, { ...asked(question, flags), trace, documents });
     const record = await printAnswer(events, renderer, flags.json ?? false);
     if (!trace) return;
     const { writeReport } = await import("./report.ts"), { tokenizer } = memory.model;
@@ -54,7 +60,7 @@ export async function askEach(sources: Source[], flags: AskFlags): Promise<void>
   try {
     await refuseLong(questions, memory, model);
     await readInto(memory, sources, flags, renderer);
-    await answerEach(memory, questions, flags, renderer);
+    await answerEach(memory, questions, sources, flags, renderer);
   } finally {
     memory[Symbol.dispose]();
     await model.close();
@@ -62,13 +68,19 @@ export async function askEach(sources: Source[], flags: AskFlags): Promise<void>
 }
 
 /** A line of JSON for every question, as soon as it is answered: each is asked as if it were the only one. */
-async function answerEach(memory: KeptMemory, questions: string[], flags: AskFlags, renderer: Renderer): Promise<void> {
+async function answerEach(
+  memory: KeptMemory,
+  questions: string[],
+  documents: Source[],
+  flags: AskFlags,
+  renderer: Renderer,
+): Promise<void> {
   const { respond } = await import("../core/respond.ts");
   for (const question of questions) {
     const forget = bookmark(memory.reader);
     try {
       let record: AnswerRecord | undefined;
-      for await (const event of named(respond(memory, asked(question, flags)), memory.model.name)) {
+      for await (const event of named(respond(memory, { ...asked(question, flags), documents }), memory.model.name)) {
         if (event.type === "result") record = event.record;
         await breathe();
       }

@@ -1,21 +1,22 @@
 /** `palimpsest chat`: one question after the other about a memory that was read once. A terminal gets a prompt and line editing; a pipe a question a line. */
 import { createInterface, type Interface } from "node:readline";
 import process from "node:process";
+import { citations } from "../core/cite.ts";
 import { respond } from "../core/respond.ts";
 import { InterruptedError, UsageError } from "../core/errors.ts";
-import type { AnswerRecord } from "../core/record.ts";
 import { bookmark } from "../core/state/bookmark.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
 import { plainTail } from "../core/tail.ts";
 import type { Turn } from "../core/text/prompt.ts";
 import { MAX_TOKENS } from "./ask.ts";
 import { asked } from "./ask_state.ts";
-import { useColor } from "./color.ts";
+import type { Source } from "../core/text/document.ts";
 import { openDocuments } from "./documents.ts";
 import { describeFailure } from "./exit.ts";
 import { openEmpty, readInto } from "./kept.ts";
 import { readableBytes, readableCount } from "./numbers.ts";
 import { isTerminal, printable, writeErr, writeStyled } from "./output.ts";
+import { stillThere } from "./read_again.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { named, printAnswer, type RunFlags } from "./run.ts";
 import { type Given, refuseDocuments, refuseFixed, withMemoryOf } from "./state.ts";
@@ -59,7 +60,7 @@ export async function chat(names: string[], flags: ChatFlags, given: Given): Pro
     );
     try {
       await readInto(memory, sources, flags, renderer);
-      await talk(memory, flags, renderer);
+      await talk(memory, sources, flags, renderer);
     } finally {
       memory[Symbol.dispose]();
       await model.close();
@@ -69,10 +70,12 @@ export async function chat(names: string[], flags: ChatFlags, given: Given): Pro
   refuseFixed(given, flags.state);
   const rooms = { tailTokens: HISTORY_TOKENS + 256, maxTokens: flags.maxTokens ?? MAX_TOKENS };
   const opening = { flags, given, command: "chat", renderer };
-  await withMemoryOf(flags.state, opening, () => rooms, (memory) => talk(memory, flags, renderer));
+  await withMemoryOf(flags.state, opening, () => rooms, async (memory) => {
+    await talk(memory, await stillThere(memory.sources, renderer.remark), flags, renderer);
+  });
 }
 
-async function talk(memory: KeptMemory, flags: ChatFlags, renderer: Renderer): Promise<void> {
+async function talk(memory: KeptMemory, documents: Source[], flags: ChatFlags, renderer: Renderer): Promise<void> {
   const terminal = process.stdin.isTTY === true && isTerminal.stdout();
   const lines = createInterface({
     input: process.stdin,
@@ -83,7 +86,7 @@ async function talk(memory: KeptMemory, flags: ChatFlags, renderer: Renderer): P
     const tokens = memory.sources.reduce((sum, source) => sum + source.tokens, 0);
     writeErr(`${readableCount(tokens)} tokens read. Ask, or /help\n`);
   }
-  const session = new Session(memory, flags, renderer, terminal ? lines : null);
+  const session = new Session(memory, documents, flags, renderer, terminal ? lines : null);
   lines.on("SIGINT", () => session.interrupt());
   if (terminal) lines.prompt();
   for await (const line of lines) {
@@ -97,12 +100,12 @@ async function talk(memory: KeptMemory, flags: ChatFlags, renderer: Renderer): P
 /** What was said so far, and how a line is answered. */
 class Session {
   private readonly turns: Turn[] = [];
-  private last: AnswerRecord | null = null;
   private answering: AbortController | null = null;
 
   /** @param lines of a terminal; null for a pipe */
   constructor(
     private readonly memory: KeptMemory,
+    private readonly documents: Source[],
     private readonly flags: ChatFlags,
     private readonly renderer: Renderer,
     private readonly lines: Interface | null,
@@ -136,7 +139,7 @@ class Session {
         this.showSources();
         return true;
       case "cite":
-        this.showPassages();
+        await this.showPassages();
         return true;
       case "history":
         for (const { question, answer } of this.turns) writeErr(printable(`› ${question}\n${answer}\n`));
@@ -159,13 +162,10 @@ class Session {
       this.dropOldest(question);
       const { signal } = this.answering;
       const events = respond(memory, { ...asked(question, flags), turns: this.turns, signal });
-      this.last = await printAnswer(named(events, memory.model.name), renderer, false);
-      this.turns.push({ question, answer: this.last.answer });
+      const { answer } = await printAnswer(named(events, memory.model.name), renderer, false);
+      this.turns.push({ question, answer });
     } catch (error) {
-      // the session outlives one answer, but not a broken program
-      const { code, message } = describeFailure(error);
-      if (code === 1) throw error;
-      writeErr(error instanceof InterruptedError ? "" : `palimpsest: ${printable(message)}\n`);
+      survive(error);
     } finally {
       this.answering = null;
       forget();
@@ -189,12 +189,22 @@ class Session {
     }
   }
 
-  private showPassages(): void {
-    const passages = this.last?.passages ?? [], bold = useColor(this.flags.color, isTerminal.stderr());
-    for (const { at, text } of passages.toReversed()) {
-      const place = `${Math.round(100 * at)} %`;
-      writeErr(`${bold ? `\x1b[1m${place}\x1b[22m` : place}  ${printable(text)}\n`);
+  private async showPassages(): Promise<void> {
+    const last = this.turns.at(-1);
+    if (!last) return writeErr("Nothing was asked yet\n");
+    const { memory, documents } = this, document = { first: memory.head.length, end: memory.reader.tokensRead };
+    const answered = { instruction: last.question, answer: last.answer };
+    try {
+      this.renderer.citations(await citations(memory, answered, document, documents));
+    } catch (error) {
+      survive(error);
     }
-    if (passages.length === 0) writeErr(this.last ? "Nothing was read again for it\n" : "Nothing was asked yet\n");
   }
+}
+
+/** The session outlives one answer, but not a broken program. */
+function survive(error: unknown): void {
+  const { code, message } = describeFailure(error);
+  if (code === 1) throw error;
+  writeErr(error instanceof InterruptedError ? "" : `palimpsest: ${printable(message)}\n`);
 }

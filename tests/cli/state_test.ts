@@ -214,9 +214,9 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
       /--report is of one answer/,
     ],
     [
-      ["ask", "one.txt", "--policy", "snapkv", "--cite", "Why?"],
+      ["ask", "-", "--policy", "snapkv", "--cite", "Why?"],
       2,
-      /--cite needs a policy that remembers text, and snapkv does not/,
+      /--cite of what cannot be read again needs a policy that remembers text, and snapkv does not/,
     ],
   ];
   writeFileSync(at("page.html"), "<!doctype html><html><p>The user's own.</html>");
@@ -248,8 +248,19 @@ test("--cite and --report say where an answer came from, of documents and of a s
   }
 });
 
+test("a document that has changed since it was read is not looked into", async () => {
+  writeFileSync(at("page.txt"), "The crane stands idle. ".repeat(40));
+  await ok(["read", "page.txt", "-o", "page.pal", ...SIZES]);
+  const args = ["ask", "--state", "page.pal", "--cite", "--verbose", "-n", "4", "What stands idle?"];
+  assert.doesNotMatch((await ok(args)).stderr, /has changed/);
+  writeFileSync(at("page.txt"), "The heron stands idle. ".repeat(40));
+  const { stderr } = await ok(args);
+  assert.match(stderr, /page\.txt has changed since it was read/);
+  assert.doesNotMatch(stderr, /heron/);
+});
+
 test("chat answers line by line, and a question sees those before it", async () => {
-  const stdin = `${QUESTIONS[0]}\n/history\n/nothing\n${QUESTIONS[1]}\n/sources\n/clear\n${
+  const stdin = `/cite\n${QUESTIONS[0]}\n/cite\n/history\n/nothing\n${QUESTIONS[1]}\n/sources\n/clear\n${
     QUESTIONS[1]
   }\n/quit\nnever\n`;
   const { stdout, stderr } = await ok(["chat", "one.txt", "-n", "12", ...SIZES], { stdin });
@@ -260,6 +271,7 @@ test("chat answers line by line, and a question sees those before it", async () 
   assert.ok(stdout.trimEnd().endsWith(single[1]!.answer), stdout);
   assert.notEqual(stdout, `${single[0]!.answer}\n${single[1]!.answer}\n${single[1]!.answer}\n`);
   assert.match(stderr, /› How many cranes\?/);
+  assert.match(stderr, /^Nothing was asked yet\n\[1\] one\.txt, \d+ %\n {4}\S/);
   assert.match(stderr, /There is no \/nothing/);
   assert.match(stderr, /one\.txt: text/);
 });
