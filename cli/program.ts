@@ -202,6 +202,8 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.modelOption())
     .addOption(options.budgetOption())
     .addOption(options.policyOption())
+    .addOption(options.strategyOption())
+    .addOption(options.citeOption())
     .addOption(options.chunkOption())
     .addOption(options.positionsOption())
     .addOption(options.maxTokensOption())
@@ -220,7 +222,9 @@ Nothing but \`pull\` uses the network.`,
     .addOption(options.verboseOption())
     .addOption(options.colorOption())
     .addOption(options.noColorOption())
-    .action(async (manifest, flags) => (await import("./batch/batch.ts")).batch(manifest, flags));
+    .action(async (manifest, flags, command) =>
+      (await import("./batch/batch.ts")).batch(manifest, flags, given(command))
+    );
 
   program.command("eval")
     .summary("measure what policies find and lose, on your model and text")

@@ -139,7 +139,9 @@ export function placeOf({ at, source, page, section }: RecalledPassage): string 
 export function statisticsLines(record: AnswerRecord, verbose: boolean): string[] {
   const { document, kv, timing } = record;
   const perSecond = (tokens: number, ms: number) => `${readableCount(1000 * tokens / Math.max(1, ms))} tok/s`;
-  const held = kv.compactions === 0
+  const held = record.parts !== undefined && record.parts > 1
+    ? `answered in ${readableCount(record.parts)} parts of up to ${readableCount(kv.budgetSlots)} slots`
+    : kv.compactions === 0
     ? `all kept in ${readableCount(kv.budgetSlots)} slots`
     : `compressed into ${readableCount(kv.budgetSlots)} slots`;
   const parts = [
@@ -171,6 +173,7 @@ export function statisticsLines(record: AnswerRecord, verbose: boolean): string[
       kv.decodeBudgetSlots === null ? "" : `, ${readableCount(kv.evictedWrittenSlots)} of what was written`
     }, ${kv.positions} positions; policy ${readableDuration(timing.policyMs)} of ` +
     `${readableDuration(timing.prefillMs + timing.decodeMs)}, load ${readableDuration(timing.loadMs)}`,
+    ...record.draft === undefined ? [] : [`first answer: ${shortened(record.draft, 160)}`],
     ...record.passages.map((passage) => `read again, from ${placeOf(passage)}: ${shortened(passage.text, 160)}`),
   ];
 }

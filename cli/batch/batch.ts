@@ -10,8 +10,9 @@ import { cacheFolder } from "../folders.ts";
 import { openAnywhere } from "../open.ts";
 import { writeJson, writeOut } from "../output.ts";
 import { createRenderer, type Renderer } from "../render.ts";
-import { lossOf, named, noGpus, refuseDevices, requestOf, type RunFlags, type RunTask } from "../run.ts";
+import { lossOf, named, noGpus, refuseDevices, refuseIdle, requestOf, type RunFlags, type RunTask } from "../run.ts";
 import { breathe, interruption } from "../signals.ts";
+import type { Given } from "../state.ts";
 import { resolveModel } from "../store.ts";
 import { summaryTask } from "../summarize.ts";
 import { type BatchLine, keyOf, parseManifest, type Shard, takes } from "./manifest.ts";
@@ -24,14 +25,16 @@ export interface BatchFlags extends RunFlags {
   length?: number | undefined;
 }
 
-/** Opens the model, once for questions and once for summaries, and answers every line that has no result yet. */
-export async function batch(manifest: string, flags: BatchFlags): Promise<void> {
-  const { defaultPolicies, parsePolicy, writingRoom } = await import("../../mod.ts");
+/** Opens the model, once for questions and once for summaries, and answers every line that has no result yet. @param given flags of the command line */
+export async function batch(manifest: string, flags: BatchFlags, given: Given): Promise<void> {
+  const { defaultPolicies, MAP_POLICY, parsePolicy, writingRoom } = await import("../../mod.ts");
   refuseDevices(flags);
+  refuseIdle(flags, given);
   const cache = cacheFolder(), stored = await resolveModel(cache, flags.model);
   const lines = parseManifest(await readManifest(manifest), manifest === "-" ? "stdin" : manifest)
     .filter((line) => !flags.shard || takes(flags.shard, line.id));
-  const policyOf = (command: BatchLine["command"]) => flags.policy ?? defaultPolicies[command];
+  const policyOf = (command: BatchLine["command"]) =>
+    flags.strategy === "map-reduce" ? MAP_POLICY : flags.policy ?? defaultPolicies[command];
   for (const line of lines) {
     for (const { maxTokens } of tasksOf(line, flags)) {
       writingRoom(parsePolicy(policyOf(line.command)), {
@@ -42,7 +45,10 @@ export async function batch(manifest: string, flags: BatchFlags): Promise<void> 
   }
   const { kvBudget, chunk, positions, maxTokens, decodeBudget, system, kvType, strict, length } = flags;
   const model = stored.sha256 ?? stored.path;
-  const asked = { model, kvBudget, chunk, positions, maxTokens, decodeBudget, system, kvType, strict, length };
+  // only what is asked for changes a key
+  const strategy = flags.strategy === "stream" ? undefined : flags.strategy, cite = flags.cite || undefined;
+  const settings = { model, kvBudget, chunk, positions, maxTokens, decodeBudget, system, kvType, strict, length };
+  const asked = { ...settings, strategy, cite };
   const keys = new Map(lines.map((line) => [line.id, keyOf(line, { ...asked, policy: policyOf(line.command) })]));
   const renderer = createRenderer(flags);
   const results = flags.out ? await openResults(flags.out, keys) : onStdout;
@@ -58,7 +64,7 @@ export async function batch(manifest: string, flags: BatchFlags): Promise<void> 
         openAnywhere(stored, device, { policy, cacheFolder: cache, threads: flags.threads, renderer }, {
           allowSoftware: flags.allowSoftware ?? false,
           kvType: flags.kvType ?? "auto",
-          takesNotes: command === "summarize",
+          takesNotes: command === "summarize" || strategy === "stream+verify",
           onNote: flags.verbose ? renderer.remark : () => {},
           gpus,
         });

@@ -150,3 +150,23 @@ test("batch under deno: it answers, and a lock of another machine counts while i
     assert.equal((await run(["-n", "2", "--out", "r.jsonl"], { env })).code, 0);
     assert.ok(!existsSync(lock));
   }));
+
+test("batch --strategy and --cite: results are of the way they were asked", () =>
+  withFolder(async (folder) => {
+    const { run } = prepared(folder, 1);
+    const args = ["-n", "4", "--out", "r.jsonl"], read = () => resultsOf(readFileSync(join(folder, "r.jsonl"), "utf8"));
+    for (
+      const [more, strategy, cited] of [
+        [["--strategy", "map-reduce", "--cite"], "map-reduce", true],
+        [[], "stream", false],
+        [["--strategy", "stream+verify"], "stream+verify", false],
+      ] as const
+    ) {
+      const { code, stderr } = await run([...args, ...more]);
+      assert.equal(code, 0, stderr);
+      const [result, ...rest] = read();
+      assert.deepEqual([result!.strategy, rest.length, "citations" in result!], [strategy, 0, cited]);
+    }
+    const idle = await run(["--strategy", "map-reduce", "--policy", "snapkv"]);
+    assert.equal(idle.code, 2, idle.stderr);
+  }));

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { statisticsLines } from "../../cli/render.ts";
+import { record } from "./answer_record.ts";
 import { inTerminal, launcher, needsTerminal, palimpsest, root, runtimeCommand, runtimes } from "./helpers.ts";
 
 const script = join(root, "tests", "cli", "fake_answer.ts");
@@ -65,3 +67,11 @@ for (const runtime of runtimes) {
     }
   });
 }
+
+test("statistics tell how it was answered", () => {
+  const plain = statisticsLines(record, true).join("\n");
+  assert.match(plain, /compressed into 1,024 slots/);
+  assert.doesNotMatch(plain, /first answer/);
+  assert.match(statisticsLines({ ...record, draft: "Red." }, true).join("\n"), /^first answer: Red\.$/m);
+  assert.match(statisticsLines({ ...record, parts: 30 }, false)[0]!, /answered in 30 parts of up to 1,024 slots/);
+});

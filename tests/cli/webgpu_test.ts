@@ -70,6 +70,8 @@ for (const runtime of runtimes) {
       assert.equal(lost.stdout, plain.stdout);
     });
 
+    // the tests' own GPU says that it is full, the same under both; a process takes half a minute on a slow machine
+    if (runtime !== "deno") return;
     test("no memory left for the cache: auto goes on with the CPU, also with a pipe, of which nothing was read", async () => {
       const stdin = readFileSync(document), asked = ["full@0", "auto", "Who saw the cat?"];
       const full = await losing(runtime, asked, { env: { ...env, ...driver }, stdin });
