@@ -2,7 +2,8 @@
  * Palimpsest as a library: open a model, read documents inside a fixed key/value budget, and answer.
  * @module
  */
-export { answer, type AnswerRequest, refuseUnrepeatable } from "./core/answer.ts";
+export { answer, refuseUnrepeatable } from "./core/answer.ts";
+export type { AnswerRequest } from "./core/answer_request.ts";
 export { MAP_POLICY } from "./core/map_reduce.ts";
 export { strategies, type Strategy } from "./core/strategy.ts";
 export { type Question, respond } from "./core/respond.ts";

@@ -1,7 +1,7 @@
 /** What `ask` and `summarize` share: from a command line to an answer on stdout. */
 import { eachTime, type Source } from "../core/text/document.ts";
 import { DeviceError, InterruptedError, UsageError } from "../core/errors.ts";
-import type { AnswerRequest } from "../core/answer.ts";
+import type { AnswerRequest } from "../core/answer_request.ts";
 import type { LoadedModel } from "../core/model.ts";
 import type { AnswerEvent, AnswerRecord } from "../core/record.ts";
 import type { BudgetFlag } from "./budget_flag.ts";

@@ -3,31 +3,16 @@ import { decode } from "./decode/write.ts";
 import { writingRoom } from "./decode/room.ts";
 import { throwIfAborted, UsageError } from "./errors.ts";
 import { mapReduce } from "./map_reduce.ts";
-import { chunkTokensOf, clampWarning, type MemoryRequest, openMemory } from "./memory.ts";
+import type { AnswerRequest } from "./answer_request.ts";
+import { chunkTokensOf, clampWarning, openMemory } from "./memory.ts";
 import type { LoadedModel } from "./model.ts";
 import { Notes, tidy } from "./notes.ts";
 import { parsePolicy } from "./policies.ts";
-import { read, type ReadOptions } from "./read.ts";
+import { read } from "./read.ts";
 import type { AnswerEvent } from "./record.ts";
-import { answerRecord, type Question, refuseUncited, respond, VERIFY_TOKENS } from "./respond.ts";
-import type { Strategy } from "./strategy.ts";
+import { answerRecord, refuseUncited, respond, VERIFY_TOKENS } from "./respond.ts";
 import { plainTail, questionTokens } from "./tail.ts";
 import type { Source } from "./text/document.ts";
-
-export interface AnswerRequest
-  extends Omit<Question, "documents" | "verify">, MemoryRequest, Pick<ReadOptions, "collectGarbage"> {
-  sources: Source[];
-  /** Default: `stream`. */
-  strategy?: Strategy;
-  /** False: the document is read before its questions are known, and no policy may ask with them. Default true. */
-  questionKnown?: boolean;
-  /** Written tokens that stay in memory, under a decode policy that evicts; at least 16. Default 512. */
-  decodeBudget?: number;
-  /** Write notes along the way and answer with them (`notes.ts`): so many to twice as many, of so many tokens each. */
-  notes?: { wanted: number; tokens: number };
-  /** Refuse to evict anything. */
-  strict: boolean;
-}
 
 /**
  * Reads the sources and answers.

@@ -2,7 +2,7 @@
  * What everybody does with a document that does not fit: each part is answered on its own, with nothing evicted, and then the answers together. No part knows of
  * another, and what only the whole says is lost. A baseline for what `stream` keeps.
  */
-import type { AnswerRequest } from "./answer.ts";
+import type { AnswerRequest } from "./answer_request.ts";
 import { DEFAULT_BUDGET } from "./budget.ts";
 import { inDocuments } from "./cite.ts";
 import { writingRoom } from "./decode/room.ts";
