@@ -4,7 +4,7 @@
  */
 import type { AnswerRequest } from "./answer_request.ts";
 import { DEFAULT_BUDGET } from "./budget.ts";
-import { inDocuments } from "./cite.ts";
+import { citedDocuments } from "./cite.ts";
 import { writingRoom } from "./decode/room.ts";
 import { decode } from "./decode/write.ts";
 import { throwIfAborted } from "./errors.ts";
@@ -71,7 +71,7 @@ export async function* mapReduce(model: LoadedModel, request: AnswerRequest): As
           };
           const record = answerRecord({ ...memory, sources }, request, facts);
           const asked = { instruction: request.instruction, answer: one.whole };
-          const citations = request.cite ? await inDocuments(asked, request.sources, request.signal) : [];
+          const citations = request.cite ? await citedDocuments(memory, asked, request.sources, request.signal) : [];
           yield { type: "result", record: { ...record, parts, ...request.cite ? { citations } : {} } };
           return;
         }

@@ -56,12 +56,12 @@ export async function* respond(
   const asked = { ...question, system };
   let prefill = spent, decoded = before, whole = opening, finish: AnswerRecord["finish"] = "stop";
   let tail = await recalledTail(reader, tokenizer, asked, head.length, memory.places), draft: string | null = null;
+  const cite = (answer: string) =>
+    citations(memory, { instruction: question.instruction, answer }, document, question.documents, question.signal);
   // while nothing was evicted, there is nothing to look up
   if (question.verify && reader.compactions > 0) {
     draft = await reader.aside(0, () => written(memory, tail, question));
-    const answered = { instruction: question.instruction, answer: draft };
-    const found = await citations(memory, answered, document, question.documents, question.signal);
-    tail = tailWith(tokenizer, asked, found.reverse(), VERIFY_TOKENS);
+    tail = tailWith(tokenizer, asked, (await cite(draft)).reverse(), VERIFY_TOKENS);
   }
   if (opening) yield { type: "text", text: opening };
   for await (const step of decode(reader, tokenizer, tail.tokens, question.maxTokens, question.ignoreStops)) {
@@ -82,9 +82,9 @@ export async function* respond(
     finish = step.finish ?? finish;
     decoded = { tokens: before.tokens + step.tokens, ms: before.ms + spent.ms + ms - prefill.ms };
   }
-  const cites = question.cite || question.trace && needs(policy, "text");
-  const cited = cites
-    ? await citations(memory, { instruction: question.instruction, answer: whole }, document, question.documents)
+  const cited = question.cite || question.trace && needs(policy, "text")
+    // a second answer comes from what was looked up for it
+    ? draft !== null ? tail.passages.toReversed() : await cite(whole)
     : null;
   const { passages } = tail, strategy = question.verify ? "stream+verify" : "stream";
   yield {

@@ -121,7 +121,7 @@ test("map-reduce: it comes to an end under the smallest budget, and cites from t
 
 test("cite: a policy that remembers no text cites from documents that can be read again, and else is refused", async () => {
   const { record } = await run({ policy: "question", cite: true });
-  assert.match(record.citations![0]!.text, /Bosco/);
+  assert.ok(record.citations!.some(({ text }) => text.includes("Bosco")));
   const { repeatable: _, ...once } = source();
   await assert.rejects(run({ policy: "question", cite: true, sources: [once] }), { name: "UsageError" });
 });

@@ -2,7 +2,8 @@
 import { KvCache } from "../cache.ts";
 import type { Engine } from "../engine/engine.ts";
 import { cacheShape } from "../engine/layers.ts";
-import { klDivergence, negativeLogLikelihood, topOneAgreement } from "./fidelity.ts";
+import { negativeLogLikelihood } from "../decode/log_probabilities.ts";
+import { klDivergence, topOneAgreement } from "./fidelity.ts";
 import { mean, standardError, wilson } from "./statistics.ts";
 
 /** Rows of a pass: more than decomposed attention takes, so that it is a chunk's. */

@@ -1,13 +1,5 @@
 /** How near a reading under a policy comes to the full cache's: definitions of `design.md` section 7. */
-
-/** Natural-log probabilities of one row of logits, in double precision. */
-function logProbabilities(logits: Float32Array): Float64Array {
-  let most = -Infinity, sum = 0;
-  for (const logit of logits) if (logit > most) most = logit;
-  for (const logit of logits) sum += Math.exp(logit - most);
-  const shift = most + Math.log(sum);
-  return Float64Array.from(logits, (logit) => logit - shift);
-}
+import { logProbabilities } from "../decode/log_probabilities.ts";
 
 /** Mean over rows of KL(full ‖ policy) in nats. @param full @param policy logits [rows, vocab] */
 export function klDivergence(full: Float32Array, policy: Float32Array, vocab: number): number {
@@ -38,16 +30,6 @@ export function topOneAgreement(full: Float32Array, policy: Float32Array, vocab:
     if (a === b) same++;
   }
   return same / rows;
-}
-
-/** Mean over rows of −ln p(token) in nats. @param logits [tokens.length, vocab] */
-export function negativeLogLikelihood(logits: Float32Array, tokens: readonly number[], vocab: number): number {
-  if (tokens.length === 0 || logits.length !== tokens.length * vocab) {
-    throw new Error(`Cannot score ${tokens.length} tokens with ${logits.length} logits of a vocabulary of ${vocab}`);
-  }
-  let sum = 0;
-  tokens.forEach((token, row) => sum -= logProbabilities(logits.subarray(row * vocab, (row + 1) * vocab))[token]!);
-  return sum / tokens.length;
 }
 
 function rowsOf(full: Float32Array, policy: Float32Array, vocab: number): number {

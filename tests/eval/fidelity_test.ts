@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hitRate, klDivergence, negativeLogLikelihood, topOneAgreement } from "../../core/eval/fidelity.ts";
+import { negativeLogLikelihood } from "../../core/decode/log_probabilities.ts";
+import { hitRate, klDivergence, topOneAgreement } from "../../core/eval/fidelity.ts";
 
 const near = (actual: number, wanted: number) =>
   assert.ok(Math.abs(actual - wanted) < 1e-6, `${actual} is not ${wanted}`);
