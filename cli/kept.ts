@@ -138,7 +138,8 @@ export async function readInto(
   }
 }
 
-function hash(): Hash {
+/** SHA-256 of what it is given. */
+export function hash(): Hash {
   const sha256 = createHash("sha256");
   return { update: (bytes) => void sha256.update(bytes), hex: () => sha256.digest("hex") };
 }

@@ -155,7 +155,11 @@ export const settingOptions = () => [
 
 export const outOption = () => new Option("-o, --out <file.pal>", "where to keep the memory");
 export const appendOption = () => new Option("--append", "read on: documents behind those that the state holds");
-export const resumeOption = () => new Option("--resume", "go on with a reading that was interrupted");
+export const resumeOption = () =>
+  new Option(
+    "--resume",
+    "go on with a reading that was interrupted; do nothing where the state holds the documents already",
+  );
 export const freshOption = () => new Option("--fresh", "read from the start, and forget an interrupted reading");
 export const checkpointOption = () =>
   new Option("--checkpoint <duration>", "time between two checkpoints").argParser(duration).default(30_000, "30s");

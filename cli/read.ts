@@ -4,15 +4,16 @@ import { dirname } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
-import { isFile, openDocuments, stdinIsPiped } from "./documents.ts";
+import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { outputFiles, peakRssBytes } from "./host.ts";
 import { openEmpty, openKept, readInto } from "./kept.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { writeJson } from "./output.ts";
 import { createRenderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
+import { earlierOf, isDone, partPath } from "./resume.ts";
 import { spooled, spoolPath } from "./spool.ts";
-import { type Given, refuseFixed, refuseOther, summaryAt } from "./state.ts";
+import { type Given, refuseFixed, summaryAt } from "./state.ts";
 
 export interface ReadFlags extends RunFlags {
   out?: string;
@@ -45,33 +46,36 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
   }
   if (flags.append) refuseFixed(given, out);
   else await refuseToReplace(out);
-  const part = `${out}.part`, renderer = createRenderer(flags);
-  const interrupted = await isFile(part) && !flags.fresh ? await summaryAt(part) : null;
-  if (interrupted && !flags.resume) {
-    throw new UsageError(
-      `${part} holds a reading that was interrupted after ${readableCount(interrupted.interruptedAt ?? 0)} tokens: ` +
-        "--resume goes on with it, --fresh reads from the start",
-    );
-  }
-  if (interrupted) refuseOther(given, flags, interrupted, part);
-  else if (flags.resume) renderer.remark(`There is no interrupted reading at ${part}: reading from the start`);
+  const part = partPath(out), renderer = createRenderer(flags), earlier = await earlierOf(out, flags, given);
   const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"], renderer.remark), out, flags);
+  const done = await isDone(earlier, sources, out, flags, given).catch(async (error) => {
+    if (!earlier.spool) await rm(spoolPath(out), { force: true });
+    throw error;
+  });
+  if (flags.resume && !earlier.checkpoint && !done) {
+    renderer.remark(`There is no interrupted reading at ${part}: reading from the start`);
+  }
 
-  const from = interrupted ? part : flags.append ? out : null;
+  const from = done ? out : earlier.checkpoint ? part : flags.append ? out : null;
   const opened = from === null
     ? await openEmpty(flags, "read", renderer)
     : await openKept(from, flags, given, renderer);
   const { model, memory } = opened;
   try {
-    await readInto(memory, sources, flags, renderer, { path: part, every: flags.checkpoint });
-    const { saveMemory } = await import("../core/state/memory.ts");
-    renderer.status(`saving ${out}`);
-    await saveMemory(outputFiles, out, memory);
+    if (done) {
+      Object.assign(memory.spent, { tokens: 0, ms: 0 });
+      memory.reader.policyMs = 0;
+    } else {
+      await readInto(memory, sources, flags, renderer, { path: part, every: flags.checkpoint });
+      const { saveMemory } = await import("../core/state/memory.ts");
+      renderer.status(`saving ${out}`);
+      await saveMemory(outputFiles, out, memory);
+    }
     await Promise.all([part, spoolPath(out)].map((path) => rm(path, { force: true })));
     renderer.clear();
     const record = await recordOf(memory, out);
     if (flags.json) writeJson(record);
-    renderer.remark(summaryLine(record));
+    renderer.remark(done ? `${out} holds these documents already: nothing was left to read` : summaryLine(record));
   } finally {
     memory[Symbol.dispose]();
     await model.close();
@@ -89,8 +93,13 @@ async function refuseToReplace(out: string): Promise<void> {
   if (!info) return;
   if (info.isDirectory()) throw new UsageError(`-o ${out} is a folder: name a file, such as ${out}/memory.pal`);
   if (!info.isFile()) throw new UsageError(`-o ${out} is no file: name one, such as memory.pal`);
-  const is = await summaryAt(out).then(() => true, () => false);
-  if (!is) throw new UsageError(`-o ${out} is there, and is no saved state: name another file, or remove it first`);
+  const there = await summaryAt(out).catch(() => null);
+  if (there && there.interruptedAt !== null) {
+    throw new UsageError(
+      `-o ${out} is the checkpoint of a reading that was interrupted: name the state, without .part`,
+    );
+  }
+  if (!there) throw new UsageError(`-o ${out} is there, and is no saved state: name another file, or remove it first`);
 }
 
 async function recordOf(memory: KeptMemory, path: string): Promise<ReadRecord> {

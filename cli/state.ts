@@ -5,6 +5,7 @@ import type { StateFile } from "../core/state/file.ts";
 import type { KeptMemory, StateSummary } from "../core/state/memory.ts";
 import { cacheFolder } from "./folders.ts";
 import { availableBytes, files } from "./host.ts";
+import { readableCount } from "./numbers.ts";
 import { type DeviceFlag, engineDevice, openStored } from "./open.ts";
 import type { Renderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
@@ -137,7 +138,13 @@ export async function withMemoryOf(
   const open = await openNamed(path);
   try {
     const { interruptedAt } = open.summary;
-    if (interruptedAt !== null) renderer.remark(`${path} is an interrupted reading, of ${interruptedAt} tokens`);
+    // an answer from a part of the documents passes for one from all of them
+    if (interruptedAt !== null) {
+      throw new UsageError(
+        `${path} is a reading that was interrupted after ${readableCount(interruptedAt)} tokens: ` +
+          "the command that began it, with --resume, makes a whole state of it",
+      );
+    }
     const model = await openModelOf(open, flags, given, command, renderer);
     try {
       using memory = await openMemoryOf(open, model, await roomsOf(model, open.summary));

@@ -17,6 +17,8 @@ export const STATE_VERSION = "1";
 export interface StateFile {
   readonly path: string;
   readonly facts: Facts;
+  /** Of facts and arrays, as the file states it; `fill` compares. No two readings have the same. */
+  readonly sha256: string;
   /** Fills arrays with what the file has of them. @throws {ModelError} where it has others, or is damaged */
   fill(arrays: StateArray[]): Promise<void>;
   close(): Promise<void>;
@@ -82,6 +84,7 @@ async function opened(file: RandomAccessFile, refuse: (problem: string) => Model
   return {
     path: file.path,
     facts: factsOf(parsed, "facts", refuse),
+    sha256: metadata.get("sha256") ?? "",
     async fill(arrays) {
       const digest = new Digest();
       await digest.add(json);

@@ -52,16 +52,22 @@ export interface KeptMemory extends Memory {
   readonly model: EngineModel;
   readonly reader: Reader;
   readonly settings: Settings;
+  /** `sha256` of the state that is read on from; null where reading began empty. */
+  readonly base: string | null;
 }
 
 /** What a state says of itself before a model is opened. */
 export interface StateSummary {
+  /** Tells it from every other state. */
+  sha256: string;
   model: { name: string; sha256: string };
   kvType: Reader["kvType"];
   settings: Settings;
   sources: SourceRecord[];
   /** Tokens read so far, where reading was interrupted; else null. */
   interruptedAt: number | null;
+  /** `sha256` of the state that the interrupted reading reads on from; null where it began empty, or is whole. */
+  base: string | null;
 }
 
 /**
@@ -90,18 +96,18 @@ export async function openKeptMemory(model: EngineModel, request: StateRequest):
     maxTokens,
     decodeBudget,
   };
-  return kept(memory, model, settings);
+  return kept(memory, model, settings, null);
 }
 
-function kept(memory: Memory, model: EngineModel, settings: Settings): KeptMemory {
+function kept(memory: Memory, model: EngineModel, settings: Settings, base: string | null): KeptMemory {
   const { reader } = memory;
   if (!(reader instanceof Reader)) throw new Error("States hold readings over arrays only");
-  return Object.assign(memory, { model, reader, settings });
+  return Object.assign(memory, { model, reader, settings, base });
 }
 
 /** Writes a memory, all of it or nothing. */
 export async function saveMemory(files: FileSystem, path: string, memory: KeptMemory): Promise<void> {
-  const { model, reader, settings, head, sources, places, spent, progress } = memory;
+  const { model, reader, settings, head, sources, places, spent, progress, base } = memory;
   const facts = {
     model: { name: model.name, architecture: model.config.architecture, sha256: model.sha256 },
     policies: { version: POLICIES_VERSION, ...policyRecord(memory.policy), packs: packHashes(model) },
@@ -111,7 +117,7 @@ export async function saveMemory(files: FileSystem, path: string, memory: KeptMe
     sources,
     places,
     spent,
-    progress,
+    progress: progress && { ...progress, base },
     reading: readingFacts(reader),
   };
   await writeState(files, path, facts, readingArrays(reader));
@@ -123,14 +129,16 @@ const packHashes = ({ engine: { packs } }: EngineModel) =>
   );
 
 /** @throws {ModelError} when the file is no state */
-export function summaryOf({ facts }: StateFile): StateSummary {
-  const model = facts.object("model");
+export function summaryOf({ facts, sha256 }: StateFile): StateSummary {
+  const model = facts.object("model"), progress = facts.lacks("progress") ? null : facts.object("progress");
   return {
+    sha256,
     model: { name: model.text("name", 4096), sha256: model.text("sha256", 64) },
     kvType: facts.oneOf("kvType", ["f32", "f16", "int8"]),
     settings: settingsOf(facts.object("settings")),
     sources: sourcesOf(facts),
-    interruptedAt: facts.lacks("progress") ? null : facts.object("reading").whole("tokensRead"),
+    interruptedAt: progress && facts.object("reading").whole("tokensRead"),
+    base: !progress || progress.lacks("base") ? null : progress.text("base", 64),
   };
 }
 
@@ -187,7 +195,8 @@ export async function restoreMemory(
   if (facts.wholes("head").join() !== memory.head.join()) {
     throw refuse("its model's chat template is read otherwise now");
   }
-  const restored = kept(memory, model, settings), { reader } = restored;
+  const base = summary.interruptedAt === null ? state.sha256 : summary.base;
+  const restored = kept(memory, model, settings, base), { reader } = restored;
   memory.sources.push(...summary.sources);
   memory.places = placesOf(facts);
   const spent = facts.object("spent");

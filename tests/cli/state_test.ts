@@ -230,6 +230,50 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
   assert.deepEqual(["one.txt", "two.txt"].map((name) => readFileSync(at(name), "utf8")), documents);
 });
 
+test("--append and --resume: nothing is read twice, replaced or combined with another state, and no part of a document is asked", async () => {
+  const append = ["read", "long.txt", "--append", "--resume", "-o", "on.pal"], part = at("on.pal.part");
+  await ok(["read", "one.txt", "--resume", "-o", "on.pal", ...SIZES]);
+  const base = readFileSync(at("on.pal"));
+  await run([...append, "--checkpoint", "0"], {
+    started: (child) => {
+      const wait = setInterval(() => existsSync(part) && child.kill("SIGKILL"), 5);
+      child.on("close", () => clearInterval(wait));
+    },
+  });
+  assert.ok(existsSync(part));
+  await ok(["read", "two.txt", "-o", "other.pal", ...SIZES]);
+  const refusals: [args: string[], message: RegExp][] = [
+    [["ask", "--state", "on.pal.part", "Why?"], /on\.pal\.part is a reading that was interrupted after [\d,]+ tokens/],
+    [["read", "two.txt", "-o", "on.pal.part"], /on\.pal\.part is the checkpoint of a reading/],
+    [append.filter((word) => word !== "--append"), /reads on from on\.pal: --resume with --append goes on with it/],
+    [append, /reads on from another on\.pal than the one that is there now: --fresh reads on from on\.pal as it is/],
+  ];
+  writeFileSync(at("on.pal"), readFileSync(at("other.pal")));
+  for (const [args, message] of refusals) {
+    const ended = await run(args);
+    assert.equal(ended.code, 2, `${args.join(" ")}: ${ended.stderr}`);
+    assert.match(ended.stderr, message);
+  }
+  writeFileSync(at("on.pal"), base);
+  await ok(append);
+  const whole = readFileSync(at("on.pal"));
+  for (const args of [append, ["read", "one.txt", "--resume", "-o", "on.pal"]]) {
+    const { timing, document } = JSON.parse((await ok([...args, "--json"])).stdout);
+    assert.deepEqual([timing.prefillTokens, document.sources.length], [0, 2]);
+    assert.deepEqual(readFileSync(at("on.pal")), whole);
+  }
+  const refused = await run(["read", "two.txt", "--resume", "-o", "on.pal"]);
+  assert.equal(refused.code, 2);
+  assert.match(
+    refused.stderr,
+    /nothing to resume: on\.pal is whole, and holds other documents.*\(one\.txt, long\.txt\)/,
+  );
+  writeFileSync(part, "damaged");
+  const damaged = await run(["read", "two.txt", "-o", "on.pal"]);
+  assert.equal(damaged.code, 5);
+  assert.match(damaged.stderr, /on\.pal\.part is there, and is no checkpoint .*--fresh reads from the start/);
+});
+
 test("--cite and --report say where an answer came from, of documents and of a state", async () => {
   await ok(["read", "one.txt", "two.txt", "-o", "cited.pal", ...SIZES]);
   for (
