@@ -2,6 +2,7 @@
 import { UsageError } from "../core/errors.ts";
 import { limitTime } from "./exit.ts";
 import { isFile, openDocuments, stdinIsPiped } from "./documents.ts";
+import { refuseClosedStdout } from "./output.ts";
 import { createRenderer } from "./render.ts";
 import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
 import { type Given, refuseDocuments, refuseFixed } from "./state.ts";
@@ -17,6 +18,7 @@ export interface AskFlags extends RunFlags {
  */
 export async function ask(words: string[], flags: AskFlags, given: Given): Promise<void> {
   limitTime(flags);
+  refuseClosedStdout();
   refuseIdle(flags, given);
   const question = flags.questions === undefined ? words.at(-1)?.trim() ?? "" : null;
   const names = question === null ? words : words.slice(0, -1);

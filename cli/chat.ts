@@ -15,7 +15,7 @@ import { openDocuments } from "./documents.ts";
 import { describeFailure } from "./exit.ts";
 import { openEmpty, readInto } from "./kept.ts";
 import { readableBytes, readableCount } from "./numbers.ts";
-import { isTerminal, printable, writeErr, writeStyled } from "./output.ts";
+import { isTerminal, printable, refuseClosedStdout, writeErr, writeStyled } from "./output.ts";
 import { stillThere } from "./read_again.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { named, printAnswer, type RunFlags } from "./run.ts";
@@ -50,6 +50,7 @@ export async function chat(names: string[], flags: ChatFlags, given: Given): Pro
   }
   if (flags.state !== undefined) refuseDocuments(names, flags.state);
   if (names.includes("-")) throw new UsageError("stdin (-) holds the questions, so documents are files");
+  refuseClosedStdout();
   const renderer = createRenderer(flags);
   if (flags.state === undefined) {
     const sources = await openDocuments(names, renderer.remark);

@@ -32,7 +32,11 @@ export function describeFailure(error: unknown): Failure {
 export function report(failure: Failure, error: unknown, options: { json: boolean; verbose: boolean }): void {
   if (options.json) {
     const { code, message } = failure;
-    writeJson({ schema: "palimpsest.error/1", code, message: oneLine(message) });
+    try {
+      writeJson({ schema: "palimpsest.error/1", code, message: oneLine(message) });
+    } catch {
+      writeErr(`palimpsest: ${oneLine(message)}\n`); // stdout may be what failed
+    }
   } else if (eventsWanted()) {
     writeEvent({ event: "error", code: failure.code, message: oneLine(failure.message) });
   } else if (failure.code !== 130 && failure.code !== 143) {

@@ -4,7 +4,7 @@ export const BATCH_FAILED = 7;
 /** The exit codes, in words: for `--help` and the man page. */
 export const exitCodes: readonly (readonly [code: number, short: string, more: string])[] = [
   [0, "answered", ""],
-  [1, "unexpected failure", "also a cache folder that cannot be written"],
+  [1, "unexpected failure", "also a cache folder or a stdout that cannot be written"],
   [2, "usage", "unknown flag, value, setting or policy; the question or the document is missing"],
   [3, "input", "a document is missing, unreadable, empty, a directory or not text"],
   [4, "does not fit", "budget too small or larger than the memory; full or --strict would have to evict"],

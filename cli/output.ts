@@ -1,6 +1,7 @@
 /** The two streams. Everything the program says goes through here, so that the contract of `design.md` section 6 is kept in one place. */
-import { writeSync } from "node:fs";
+import { readFileSync, readlinkSync, writeSync } from "node:fs";
 import process from "node:process";
+import { PalimpsestError } from "../core/errors.ts";
 import { printable } from "../core/text/printable.ts";
 import { removeTemporaries } from "./temporary.ts";
 
@@ -17,18 +18,48 @@ export function writeOut(text: string): void {
   writeStyled(isTerminal.stdout() ? printable(text) : text);
 }
 
-/** As `writeOut`, for words of the program's own, which may be coloured. */
+/**
+ * As `writeOut`, for words of the program's own, which may be coloured.
+ * @throws {PalimpsestError} where stdout is closed or its disk is full: an answer must not be lost with exit code 0
+ */
 export function writeStyled(text: string): void {
+  refuseClosedStdout();
   try {
     writeAll(1, text);
   } catch (error) {
-    if ((error as { code?: string }).code === "EPIPE") {
+    const { code } = error as { code?: string };
+    if (code === "EPIPE") {
       removeTemporaries();
       process.exit(141);
     }
-    throw error;
+    if (code === "EBADF") throw stdoutError("it is closed");
+    throw stdoutError(code === "ENOSPC" || code === "EDQUOT" ? "its disk is full" : (error as Error).message);
   }
 }
+
+/** For commands that take long before they write. @throws {PalimpsestError} where nothing could be written */
+export function refuseClosedStdout(): void {
+  closed ??= stdoutIsClosed();
+  if (closed) throw stdoutError("it is closed");
+}
+
+let closed: boolean | null = null;
+
+/**
+ * Bun puts its own /dev/null in the place of a closed stdout, which takes everything: one that no other program has opened is not inherited by others
+ * (O_CLOEXEC). The launcher's, for both runtimes, cannot be written. Where there is no /proc, only that helps, when something is written.
+ */
+function stdoutIsClosed(): boolean {
+  try {
+    const flags = parseInt(/^flags:\s*([0-7]+)$/m.exec(readFileSync("/proc/self/fdinfo/1", "utf8"))![1]!, 8);
+    return readlinkSync("/proc/self/fd/1") === "/dev/null" && ((flags & 0o2000000) !== 0 || (flags & 3) === 0);
+  } catch {
+    return false;
+  }
+}
+
+const stdoutError = (reason: string) =>
+  new PalimpsestError(`Cannot write to stdout: ${reason}; send it to a file, a pipe or /dev/null`);
 
 /** Writes to stderr; a closed stderr is no reason to stop. */
 export function writeErr(text: string): void {

@@ -1,12 +1,12 @@
 /** `palimpsest read [files...] -o file.pal`: reads documents once, and keeps the compressed memory for questions that come later. */
-import { access, constants, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { rm, stat } from "node:fs/promises";
 import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { outputFiles, peakRssBytes } from "./host.ts";
 import { openEmpty, openKept, readInto } from "./kept.ts";
+import { refuseOutput } from "./named_output.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { writeJson } from "./output.ts";
 import { createRenderer } from "./render.ts";
@@ -45,7 +45,7 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
     throw new UsageError("The document is missing: palimpsest read book.txt -o book.pal, or pipe one in");
   }
   if (flags.append) refuseFixed(given, out);
-  else await refuseToReplace(out);
+  await refuseOut(out, flags.append ?? false);
   const part = partPath(out), renderer = createRenderer(flags), earlier = await earlierOf(out, flags, given);
   const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"], renderer.remark), out, flags);
   const done = await isDone(earlier, sources, out, flags, given).catch(async (error) => {
@@ -82,24 +82,17 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
   }
 }
 
-/** A state may be made anew; a document that was named by mistake must not be lost. @throws {UsageError} for anything that is no state */
-async function refuseToReplace(out: string): Promise<void> {
-  // told before minutes go into reading
-  await access(dirname(out), constants.W_OK).catch((error: { code?: string }) => {
-    const why = error.code === "ENOENT" ? "there is no folder" : "there is no permission to write to";
-    throw new UsageError(`-o ${out}: ${why} ${dirname(out)}`);
-  });
-  const info = await stat(out).catch(() => null);
-  if (!info) return;
-  if (info.isDirectory()) throw new UsageError(`-o ${out} is a folder: name a file, such as ${out}/memory.pal`);
-  if (!info.isFile()) throw new UsageError(`-o ${out} is no file: name one, such as memory.pal`);
-  const there = await summaryAt(out).catch(() => null);
-  if (there && there.interruptedAt !== null) {
+/** @throws {UsageError} for a place where no state can be kept */
+async function refuseOut(out: string, append: boolean): Promise<void> {
+  const summary = async (path: string) => await summaryAt(path).catch(() => null);
+  // what is no state to read on from is told when it is opened, with the reason
+  const isOne = async (path: string) => append || await summary(path) !== null;
+  await refuseOutput("-o", out, { is: "saved state", example: "memory.pal", isOne });
+  if ((await summary(out))?.interruptedAt) {
     throw new UsageError(
       `-o ${out} is the checkpoint of a reading that was interrupted: name the state, without .part`,
     );
   }
-  if (!there) throw new UsageError(`-o ${out} is there, and is no saved state: name another file, or remove it first`);
 }
 
 async function recordOf(memory: KeptMemory, path: string): Promise<ReadRecord> {

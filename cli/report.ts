@@ -1,28 +1,16 @@
 /** `--report`: writes the page of an answer. */
-import { open, stat } from "node:fs/promises";
-import { dirname } from "node:path";
-import { UsageError } from "../core/errors.ts";
+import { open } from "node:fs/promises";
 import type { AnswerRecord } from "../core/record.ts";
 import type { Trace } from "../core/report/trace.ts";
 import type { Tokenizer } from "../core/text/tokenizer.ts";
 import { REPORT_MARK, reportPage } from "../core/report/page.ts";
 import { outputFiles } from "./host.ts";
+import { refuseOutput } from "./named_output.ts";
 import { version } from "./version.ts";
 
 /** Told before anything is read. @throws {UsageError} where the page could not be written */
 export async function refuseReport(path: string): Promise<void> {
-  const folder = await stat(dirname(path)).catch(() => null);
-  if (!folder?.isDirectory()) throw new UsageError(`--report ${path}: there is no folder ${dirname(path)}`);
-  const there = await stat(path).catch(() => null);
-  if (there?.isFile() && !await isReport(path)) {
-    throw new UsageError(`--report ${path} is there, and is no report: name another file, or remove it first`);
-  }
-  if (there && !there.isFile() && !there.isDirectory()) {
-    throw new UsageError(`--report ${path} is no file: name one, such as report.html`);
-  }
-  if (there?.isDirectory()) {
-    throw new UsageError(`--report ${path} is a folder: name a file, such as ${path}/report.html`);
-  }
+  await refuseOutput("--report", path, { is: "report", example: "report.html", isOne: isReport });
 }
 
 /** An HTML page that was named by mistake, such as the document itself, must not be lost. */

@@ -2,6 +2,7 @@
 import { UsageError } from "../core/errors.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
 import { limitTime } from "./exit.ts";
+import { refuseClosedStdout } from "./output.ts";
 import { createRenderer } from "./render.ts";
 import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
 import type { Given } from "./state.ts";
@@ -13,6 +14,7 @@ export async function summarize(
   given: Given,
 ): Promise<void> {
   limitTime(flags);
+  refuseClosedStdout();
   refuseIdle(flags, given);
   if (names.length === 0 && !stdinIsPiped()) {
     throw new UsageError(

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
-import { launcher, palimpsest, runtimes, withFolder } from "./helpers.ts";
+import { launcher, palimpsest, root, runtimeCommand, runtimes, withFolder } from "./helpers.ts";
 
 for (const runtime of runtimes) {
   const env = { PALIMPSEST_RUNTIME: runtime };
@@ -43,6 +43,28 @@ for (const runtime of runtimes) {
     });
   });
 }
+
+test("a stdout that is closed or full is an error, an unread or silent one is none", async () => {
+  const to = (redirection: string, program: string[], env = {}) =>
+    palimpsest(["-c", `exec "$@" ${redirection}`, "sh", ...program, "version", "--json"], { program: "sh", env });
+  const starts: [program: string[], env: Record<string, string>][] = runtimes.map((runtime) => [
+    [launcher],
+    { PALIMPSEST_RUNTIME: runtime },
+  ]);
+  // as the binary, without the launcher
+  if (existsSync("/proc/self/fdinfo")) starts.push([[...runtimeCommand("bun"), join(root, "cli", "main.ts")], {}]);
+  for (const [program, env] of starts) {
+    const closed = await to(">&-", program, env);
+    assert.equal(closed.code, 1, `${program}: ${closed.stderr}`);
+    assert.match(closed.stderr, /^palimpsest: Cannot write to stdout: it is closed; send it to a file, .*\n$/);
+    if (existsSync("/dev/full")) {
+      const full = await to(">/dev/full", program, env);
+      assert.deepEqual([full.code, /stdout: its disk is full/.test(full.stderr)], [1, true], full.stderr);
+    }
+    const silent = await to(">/dev/null", program, env);
+    assert.deepEqual([silent.code, silent.stderr], [0, ""]);
+  }
+});
 
 test("launcher: an unknown PALIMPSEST_RUNTIME is a usage error", async () => {
   const ended = await palimpsest(["--version"], { env: { PALIMPSEST_RUNTIME: "perl" } });

@@ -200,6 +200,9 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     [["read", "one.txt", "-o", "one.txt"], 2, /-o one\.txt is there, and is no saved state/],
     [["read", "one.txt", "-o", "none/a.pal"], 2, /-o none\/a\.pal: there is no folder none/],
     [["read", "one.txt", "-o", "Tiny"], 2, /-o Tiny is a folder/],
+    [["read", "one.txt", "-o", "-"], 2, /-o - is no file, and stdout takes none: name one, such as memory\.pal/],
+    [["read", "one.txt", "-o", `${"x".repeat(240)}.pal`], 2, /the name is too long/],
+    [["ask", "one.txt", "--report", "", "Why?"], 2, /--report "" names no file: name one, such as report\.html/],
     [["ask", "one.txt", "--report", "two.txt", "Why?"], 2, /--report two\.txt is there, and is no report/],
     [["ask", "one.txt", "--report", "page.html", "Why?"], 2, /page\.html is there, and is no report/],
     [["ask", "one.txt", "--report", "/dev/null", "Why?"], 2, /\/dev\/null is no file/],
@@ -219,6 +222,11 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
       /--cite of what cannot be read again needs a policy that remembers text, and snapkv does not/,
     ],
   ];
+  if (existsSync("/proc/self/fd")) {
+    const message = /there is no permission to write to \/proc, name a file in another folder/;
+    cases.push([["read", "one.txt", "--append", "-o", "/proc/a.pal"], 2, message]);
+    cases.push([["ask", "one.txt", "--report", "/proc/r.html", "Why?"], 2, message]);
+  }
   writeFileSync(at("page.html"), "<!doctype html><html><p>The user's own.</html>");
   const documents = ["one.txt", "two.txt"].map((name) => readFileSync(at(name), "utf8"));
   for (const [args, code, message] of cases) {
