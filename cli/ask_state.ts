@@ -7,7 +7,7 @@ import { bookmark } from "../core/state/bookmark.ts";
 import type { KeptMemory, StateSummary } from "../core/state/memory.ts";
 import type { Source } from "../core/text/document.ts";
 import { type AskFlags, MAX_TOKENS } from "./ask.ts";
-import { wholeBytes } from "./documents.ts";
+import { wholeText } from "./documents.ts";
 import { describeFailure } from "./exit.ts";
 import { emptyTrace } from "../core/report/trace.ts";
 import { peakRssBytes } from "./host.ts";
@@ -111,7 +111,7 @@ export const asked = (instruction: string, flags: AskFlags): Question => ({
 
 /** @throws {InputError} when the file cannot be read or holds none */
 async function readQuestions(path: string): Promise<string[]> {
-  const text = new TextDecoder().decode(await wholeBytes(path));
+  const text = await wholeText(path, "file of questions, one on each line");
   const questions = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
   if (questions.length === 0) throw new InputError(`${path} holds no question: one on each line works`);
   return questions;

@@ -3,6 +3,7 @@ import { open, stat } from "node:fs/promises";
 import process from "node:process";
 import { InputError } from "../core/errors.ts";
 import type { Source } from "../core/text/document.ts";
+import { notText, SNIFFED_BYTES } from "../core/text/document_kind.ts";
 import { whole } from "../core/text/formats/whole.ts";
 import { documentsBelow } from "./folder_documents.ts";
 
@@ -78,10 +79,20 @@ async function* readStdin(): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** All of a file, or of stdin (`-`): for what is no document. @throws {InputError} as its bytes are read */
-export async function wholeBytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * All of a file, or of stdin (`-`): for what is no document.
+ * @param is what it should be, for messages
+ * @throws {InputError} where it cannot be read, or is no text
+ */
+export async function wholeText(name: string, is: string): Promise<string> {
   const { chunks } = name === "-" ? stdinSource() : await fileSource(name);
-  return await whole(chunks, name === "-" ? "stdin" : name);
+  const bytes = await whole(chunks, name === "-" ? "stdin" : name), head = bytes.subarray(0, SNIFFED_BYTES);
+  try {
+    if (notText(name, head) === null) return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // said below
+  }
+  throw new InputError(`${name === "-" ? "stdin" : name} is no ${is}: it must be text, in UTF-8`);
 }
 
 export async function isFile(path: string): Promise<boolean> {
@@ -103,6 +114,8 @@ function inputError(name: string, error: unknown): InputError {
     ? "no permission to read it"
     : code === "ENAMETOOLONG"
     ? "the name is too long"
+    : code === "EISDIR"
+    ? "it is a folder, and a file is needed"
     : String((error as Error).message ?? error);
   return new InputError(`Cannot read ${name}: ${reason}`, { cause: error });
 }

@@ -20,7 +20,11 @@ async function openFile(path: string): Promise<RandomAccessFile> {
   const handle = await open(path, "r").catch((error) => {
     throw modelReadError(path, error);
   });
-  const { size } = await handle.stat();
+  const info = await handle.stat(), { size } = info;
+  if (info.isDirectory()) {
+    await handle.close();
+    throw modelReadError(path, { code: "EISDIR" });
+  }
   return {
     path,
     size,

@@ -1,10 +1,10 @@
 /** `palimpsest batch <manifest>`: many documents, one model, one result a line; a stopped run goes on where it was. */
 import process from "node:process";
-import { DeviceError, InputError, InterruptedError, PalimpsestError } from "../../core/errors.ts";
+import { DeviceError, InterruptedError, PalimpsestError } from "../../core/errors.ts";
 import type { LoadedModel } from "../../core/model.ts";
 import type { AnswerRecord } from "../../core/record.ts";
 import { askTask } from "../ask.ts";
-import { openDocuments, wholeBytes } from "../documents.ts";
+import { openDocuments, wholeText } from "../documents.ts";
 import { BATCH_FAILED } from "../exit_codes.ts";
 import { cacheFolder } from "../folders.ts";
 import { openAnywhere } from "../open.ts";
@@ -31,7 +31,7 @@ export async function batch(manifest: string, flags: BatchFlags, given: Given): 
   refuseDevices(flags);
   refuseIdle(flags, given);
   const cache = cacheFolder(), stored = await resolveModel(cache, flags.model);
-  const lines = parseManifest(await readManifest(manifest), manifest === "-" ? "stdin" : manifest)
+  const lines = parseManifest(await wholeText(manifest, "manifest"), manifest === "-" ? "stdin" : manifest)
     .filter((line) => !flags.shard || takes(flags.shard, line.id));
   const policyOf = (command: BatchLine["command"]) =>
     flags.strategy === "map-reduce" ? MAP_POLICY : flags.policy ?? defaultPolicies[command];
@@ -164,12 +164,3 @@ const onStdout: ResultFile = {
   append: (result) => Promise.resolve(writeOut(JSON.stringify(result) + "\n")),
   close: () => Promise.resolve(),
 };
-
-async function readManifest(name: string): Promise<string> {
-  const bytes = await wholeBytes(name);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new InputError(`${name} is not a manifest: it is not UTF-8`, { cause: error });
-  }
-}

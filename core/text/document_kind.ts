@@ -50,6 +50,9 @@ const MAGICS: Magic[] = [
   { bytes: "GGUF", is: "a GGUF model" },
 ];
 
+/** What a saved state (`state/file.ts`) begins with, behind the length of its header. */
+const STATE = '{"__metadata__":{"format":"palimpsest.state"';
+
 /** Signatures that a text may well start with: they count only where the bytes are not text. */
 const WEAK = new Set(["BZh", "GIF8", "WEBP", "WAVE", "ftyp", "ID3", "OggS", "fLaC", "PAR1", "GGUF", "ustar"]);
 
@@ -74,6 +77,7 @@ export function notText(name: string, head: Uint8Array): string | null {
     `is ${is}; ${READS}` +
     (convert === undefined ? "" : `: convert it first, e.g. with ${convert.replace("NAME", () => name)}`);
 
+  if (latin1.startsWith(STATE, 8)) return `is a memory that palimpsest read has kept: --state ${name} asks it`;
   if (latin1.startsWith("PK\x03\x04")) {
     const byExtension = ZIP_EXTENSIONS[name.split(".").at(-1)!.toLowerCase()];
     const kind = ZIP_KINDS.find(([entry]) => latin1.includes(entry)) ?? ZIP_KINDS[byExtension ?? -1];

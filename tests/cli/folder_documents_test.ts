@@ -27,6 +27,15 @@ test("a folder is its documents by their names, a pattern those that it finds; w
     assert.deepEqual(await names(at("*.{txt,html}")), ["a.txt", "c.html"]);
     await assert.rejects(names(at("none")), { name: "InputError", message: /none: no file is there/ });
     await assert.rejects(names(at("pict*")), { message: /none of its 1 files can be read as text/ });
+    // a link to a file is one; to nothing, or to what is there by another name, it is none
+    symlinkSync(at(".hidden"), at("b/linked.txt"));
+    symlinkSync(at("c.html"), at("d.html"));
+    symlinkSync(at("gone.txt"), at("unreadable.txt"));
+    remarks.length = 0;
+    assert.deepEqual(await names(folder), ["a.txt", "b/linked.txt", "b/two.md", "c.html"]);
+    assert.match(remarks[0]!, /: 2 of 7 files are no text and were left out$/);
+    assert.match(remarks[1]!, /: left out what could not be read: .*unreadable\.txt$/);
+    await assert.rejects(names(at("unread*")), { message: /no document .* can be read \(.*unreadable\.txt cannot\)$/ });
     writeFileSync(at("odd[1].txt"), "a name with signs of patterns");
     assert.deepEqual(await names(at("odd[1].txt")), ["odd[1].txt"]);
   }));

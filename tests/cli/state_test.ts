@@ -191,6 +191,18 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     [["read", "one.txt", "-o", "q.pal", "--policy", "question"], 2, /asks with the question/],
     [["ask", "--state", "one.txt", "Why?"], 5, /one\.txt: it is none, or damaged/],
     [["ask", "--state", "cut.pal", "Why?"], 5, /cut\.pal: it is none, or damaged/],
+    [["ask", "--state", ".", "Why?"], 5, /Cannot read \.: it is a folder, and a file is needed/],
+    [
+      ["ask", "grows.pal", "Why?"],
+      3,
+      /grows\.pal is a memory that palimpsest read has kept: --state grows\.pal asks it/,
+    ],
+    [["ask", "--state", "grows.pal", "--questions", "."], 3, /Cannot read \.: it is a folder, and a file is needed/],
+    [
+      ["ask", "--state", "grows.pal", "--questions", "grows.pal"],
+      3,
+      /no file of questions, .*: it must be text, in UTF-8/,
+    ],
     [["ask", "--state", "none.pal", "Why?"], 5, /Cannot read none\.pal: no such file/],
     [["ask", "--state", join(model, "model.safetensors"), "Why?"], 5, /of another kind/],
     [["ask", "--state", "grows.pal", "-m", "./Other", "Why?"], 5, /made by model Tiny .* and this is Other/],
