@@ -8,7 +8,7 @@ import process from "node:process";
 import type { FileSystem, RandomAccessFile } from "../core/files.ts";
 import { ModelError, PalimpsestError } from "../core/errors.ts";
 import { readableBytes } from "./numbers.ts";
-import { forgetTemporary, temporaryName } from "./temporary.ts";
+import { forgetTemporary, removeStale, temporaryName } from "./temporary.ts";
 
 /** The file system that `core/` is given. Its files are models and what is made of them: read errors are ModelErrors. */
 export const files: FileSystem = { open: openFile, exists, list, readFile: readWhole, writeAtomically, join, sha256 };
@@ -95,6 +95,7 @@ async function writeAtomically(
   const temporary = temporaryName(path);
   try {
     await mkdir(dirname(path), { recursive: true });
+    await removeStale(path);
     const handle = await open(temporary, "wx");
     try {
       await produce(async (bytes) => {

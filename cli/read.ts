@@ -13,6 +13,7 @@ import { createRenderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import { earlierOf, isDone, partPath } from "./resume.ts";
 import { spooled, spoolPath } from "./spool.ts";
+import { removeStale } from "./temporary.ts";
 import { type Given, refuseFixed, summaryAt } from "./state.ts";
 
 export interface ReadFlags extends RunFlags {
@@ -47,6 +48,7 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
   if (flags.append) refuseFixed(given, out);
   await refuseOut(out, flags.append ?? false);
   const part = partPath(out), renderer = createRenderer(flags), earlier = await earlierOf(out, flags, given);
+  await removeStale(out, part, spoolPath(out));
   const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"], renderer.remark), out, flags);
   const done = await isDone(earlier, sources, out, flags, given).catch(async (error) => {
     if (!earlier.spool) await rm(spoolPath(out), { force: true });

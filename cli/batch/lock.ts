@@ -7,6 +7,7 @@ import { hostname } from "node:os";
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import { PalimpsestError } from "../../core/errors.ts";
+import { isRunning } from "../processes.ts";
 import { forgetTemporary, ownTemporary, temporaryName } from "../temporary.ts";
 
 interface Holder {
@@ -85,7 +86,7 @@ async function create(path: string, holder: Holder): Promise<boolean> {
 async function isStale(path: string, text: string, own: Holder): Promise<boolean> {
   const holder = parse(text);
   if (holder && holder.host === own.host && holder.space === own.space) {
-    return !isAlive(holder.pid) || await startOf(holder.pid) !== holder.started;
+    return !isRunning(holder.pid) || await startOf(holder.pid) !== holder.started;
   }
   const touched = (await stat(path).catch(() => null))?.mtimeMs ?? 0;
   return Date.now() - touched > SILENT_MS;
@@ -101,15 +102,6 @@ async function removeStale(path: string, text: string): Promise<void> {
   } finally {
     await rm(aside, { force: true });
     forgetTemporary(aside);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
   }
 }
 

@@ -7,6 +7,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promis
 import { join } from "node:path";
 import process from "node:process";
 import { files } from "../host.ts";
+import { isRunning } from "../processes.ts";
 import { byteCount, parseRanges, type Range, withRange } from "./ranges.ts";
 
 /** Older ones of nobody are removed: who wanted the file has given up. */
@@ -106,13 +107,4 @@ async function list(folder: string): Promise<{ path: string; key: string; pid: n
     const found = /^(.*)\.(\d+)\.part$/.exec(name);
     return found ? [{ path: join(folder, name), key: found[1]!, pid: Number(found[2]) }] : [];
   });
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
-  }
 }

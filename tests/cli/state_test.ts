@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { after, test } from "node:test";
 import { writeFolder } from "../golden/as_folder.ts";
 import { fixture } from "../host.ts";
@@ -155,6 +156,24 @@ test("Ctrl-C leaves a checkpoint and says so; a pipe that is spooled can be resu
   const { rest: { sources }, data } = stateOf("pipe.pal"), whole = stateOf("long.pal");
   assert.deepEqual([sources[0].name, sources[0].sha256, data], ["stdin", whole.rest.sources[0].sha256, whole.data]);
   assert.ok(!existsSync(at("pipe.pal.spool")) && !existsSync(at("pipe.pal.part")));
+});
+
+test("a pipe that was being kept when the process was killed leaves nothing behind the next reading", async () => {
+  const left = () => readdirSync(folder).filter((name) => name.startsWith(".left.pal"));
+  const args = ["read", "-", "-o", "left.pal", "--spool", ...SIZES];
+  await run(args, {
+    stdin: words(1e6, 4),
+    started: (child) => {
+      const wait = setInterval(() => left().length > 0 && child.kill("SIGKILL"), 1);
+      child.on("close", () => clearInterval(wait));
+    },
+  });
+  const [killed] = left();
+  // of a process that runs, and of another machine
+  const others = [killed!.replace(/\.\d+-/, `.${process.pid}-`), killed!.replace(/-[0-9a-f]{8}/, "-00000000")];
+  for (const name of others) writeFileSync(at(name), "");
+  await ok(args, { stdin: "One crane." });
+  assert.deepEqual(left().sort(), others.sort());
 });
 
 test("Ctrl-C that ends the pipe, too, leaves no half of it as the whole", async () => {
