@@ -5,7 +5,8 @@ import { isFile, openDocuments, stdinIsPiped } from "./documents.ts";
 import { refuseClosedStdout } from "./output.ts";
 import { createRenderer } from "./render.ts";
 import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
-import { type Given, refuseDocuments, refuseFixed } from "./state.ts";
+import type { Given } from "./given.ts";
+import { refuseDocuments, refuseFixed } from "./state.ts";
 
 export interface AskFlags extends RunFlags {
   state?: string;

@@ -17,7 +17,8 @@ import { stillThere } from "./read_again.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { named, printAnswer } from "./run.ts";
 import { breathe, interruption } from "./signals.ts";
-import { type Given, withMemoryOf } from "./state.ts";
+import type { Given } from "./given.ts";
+import { withMemoryOf } from "./state.ts";
 
 /** @param question null for those of `--questions` */
 export async function askState(path: string, question: string | null, flags: AskFlags, given: Given): Promise<void> {

@@ -19,7 +19,8 @@ import { isTerminal, printable, refuseClosedStdout, writeErr, writeStyled } from
 import { stillThere } from "./read_again.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { named, printAnswer, type RunFlags } from "./run.ts";
-import { type Given, refuseDocuments, refuseFixed, withMemoryOf } from "./state.ts";
+import type { Given } from "./given.ts";
+import { refuseDocuments, refuseFixed, withMemoryOf } from "./state.ts";
 
 export interface ChatFlags extends RunFlags {
   state?: string;

@@ -14,7 +14,8 @@ import { writeErr } from "./output.ts";
 import type { Renderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import { allowTime, breathe, interruption } from "./signals.ts";
-import { type Given, openModelOf, openNamed } from "./state.ts";
+import type { Given } from "./given.ts";
+import { openModelOf, openNamed } from "./state.ts";
 import { resolveModel } from "./store.ts";
 
 export interface Opened {

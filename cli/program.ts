@@ -1,17 +1,15 @@
 /**
  * The command tree. Only flags and words are described here; what a command does is imported when it runs, so that `--help` starts at once.
  */
-import { Argument, Command, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import { Argument, Command, Option } from "@commander-js/extra-typings";
 import manifest from "../package.json" with { type: "json" };
 import { evalOptions } from "./eval_flags.ts";
 import { exitCodes } from "./exit_codes.ts";
+import { given } from "./given.ts";
 import * as options from "./options.ts";
 import { writeOut } from "./output.ts";
 import { wantEvents } from "./progress_events.ts";
 import { printVersion, version } from "./version.ts";
-
-/** Tells what the command line itself gives. */
-const given = (command: CommandUnknownOpts) => (name: string) => command.getOptionValueSource(name) === "cli";
 
 /** Builds the command tree; its actions throw, they never exit. */
 export function createProgram() {

@@ -14,7 +14,8 @@ import type { RunFlags } from "./run.ts";
 import { earlierOf, isDone, partPath } from "./resume.ts";
 import { spooled, spoolPath } from "./spool.ts";
 import { removeStale } from "./temporary.ts";
-import { type Given, refuseFixed, summaryAt } from "./state.ts";
+import type { Given } from "./given.ts";
+import { refuseFixed, summaryAt } from "./state.ts";
 
 export interface ReadFlags extends RunFlags {
   out?: string;

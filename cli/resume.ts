@@ -8,7 +8,8 @@ import { readableCount } from "./numbers.ts";
 import type { ReadFlags } from "./read.ts";
 import { breathe, interruption } from "./signals.ts";
 import { spoolPath } from "./spool.ts";
-import { type Given, refuseOther, summaryAt } from "./state.ts";
+import type { Given } from "./given.ts";
+import { refuseOther, summaryAt } from "./state.ts";
 
 /** What is at hand before documents are opened. */
 export interface Earlier {

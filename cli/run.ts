@@ -14,7 +14,7 @@ import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { breathe, interruption } from "./signals.ts";
 import { emptyTrace } from "../core/report/trace.ts";
-import type { Given } from "./state.ts";
+import type { Given } from "./given.ts";
 import type { Strategy } from "../core/strategy.ts";
 import { rememberSpeed } from "./speeds.ts";
 import { resolveModel } from "./store.ts";

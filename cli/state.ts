@@ -8,11 +8,9 @@ import { availableBytes, files } from "./host.ts";
 import { readableCount } from "./numbers.ts";
 import { type DeviceFlag, engineDevice, openStored } from "./open.ts";
 import type { Renderer } from "./render.ts";
+import type { Given } from "./given.ts";
 import type { RunFlags } from "./run.ts";
 import { resolveModel } from "./store.ts";
-
-/** Whether a flag stands on the command line, and not in a variable, a file or its default. */
-export type Given = (name: string) => boolean;
 
 /** Flags that a state has fixed, by the name that commander gives them. */
 const FIXED = {

@@ -5,7 +5,7 @@ import { limitTime } from "./exit.ts";
 import { refuseClosedStdout } from "./output.ts";
 import { createRenderer } from "./render.ts";
 import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
-import type { Given } from "./state.ts";
+import type { Given } from "./given.ts";
 
 /** Summarises files, or piped stdin; `length` is in words. @param given flags of the command line */
 export async function summarize(

@@ -12,7 +12,7 @@ import { writeJson, writeOut } from "../output.ts";
 import { createRenderer, type Renderer } from "../render.ts";
 import { lossOf, named, noGpus, refuseDevices, refuseIdle, requestOf, type RunFlags, type RunTask } from "../run.ts";
 import { breathe, interruption } from "../signals.ts";
-import type { Given } from "../state.ts";
+import type { Given } from "../given.ts";
 import { resolveModel } from "../store.ts";
 import { summaryTask } from "../summarize.ts";
 import { type BatchLine, keyOf, parseManifest, type Shard, takes } from "./manifest.ts";
