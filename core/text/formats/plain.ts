@@ -1,7 +1,8 @@
-/** Plain text: UTF-8, or UTF-16 with a byte order mark, decoded as it arrives. Nothing is held beyond one piece. */
+/** Plain text: UTF-8, UTF-16 with a byte order mark, or what its letters say, decoded as it arrives. Little is held beyond one piece. */
 import { InputError } from "../../errors.ts";
 import { notText, NUL_REASON, SNIFFED_BYTES } from "../document_kind.ts";
 import type { Format } from "./format.ts";
+import { encoded } from "./encoding.ts";
 import { utf16Of } from "./head.ts";
 
 /**
@@ -9,14 +10,18 @@ import { utf16Of } from "./head.ts";
  * @throws {InputError} for what is empty or binary
  */
 export const readPlain: Format = async function* (bytes, { name, onWarning }) {
-  let decoder: PieceDecoder | null = null;
-  let blank = true;
-  for await (const piece of bytes) {
-    if (decoder === null) {
-      const encoding = utf16Of(piece) ?? "utf-8";
-      const reason = encoding === "utf-8" ? notText(name, piece.subarray(0, SNIFFED_BYTES)) : null;
-      if (reason !== null) throw new InputError(`${name} ${reason}`);
+  let decoder: PieceDecoder | null = null, replaced = 0, blank = true, empty = true;
+  for await (const { bytes: piece, encoding, guessed } of encoded(textOnly(bytes, name))) {
+    empty = false;
+    if (decoder?.encoding !== encoding) {
+      // what came before is ASCII and holds nothing back
+      replaced += decoder?.replaced() ?? 0;
       decoder = pieceDecoder(encoding);
+      if (guessed) {
+        onWarning(
+          `${name} is not UTF-8 and read as ${encoding}, by its letters: iconv -f ENCODING -t UTF-8 settles it`,
+        );
+      }
     }
     const text = decoder.push(piece);
     if (text.includes("\0")) throw new InputError(`${name} ${NUL_REASON}`);
@@ -26,9 +31,9 @@ export const readPlain: Format = async function* (bytes, { name, onWarning }) {
   const last = decoder?.finish() ?? "";
   if (last !== "") yield { text: last };
   if (blank && last === "") {
-    throw new InputError(`${name} ${decoder === null ? "is empty" : "has only white space"}: a document needs text`);
+    throw new InputError(`${name} ${empty ? "is empty" : "has only white space"}: a document needs text`);
   }
-  const replaced = decoder?.replaced() ?? 0;
+  replaced += decoder?.replaced() ?? 0;
   if (replaced > 0) {
     onWarning(
       `${name}: ${replaced} invalid ${replaced === 1 ? "sequence" : "sequences"} replaced by U+FFFD; ` +
@@ -37,7 +42,19 @@ export const readPlain: Format = async function* (bytes, { name, onWarning }) {
   }
 };
 
+/** The same pieces, once the first one is seen to be text. */
+async function* textOnly(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  let first = true;
+  for await (const piece of bytes) {
+    const reason = first && !utf16Of(piece) ? notText(name, piece.subarray(0, SNIFFED_BYTES)) : null;
+    if (reason !== null) throw new InputError(`${name} ${reason}`);
+    first = false;
+    yield piece;
+  }
+}
+
 interface PieceDecoder {
+  readonly encoding: string;
   push(bytes: Uint8Array): string;
   finish(): string;
   /** How many U+FFFD stand for invalid bytes. */
@@ -54,6 +71,7 @@ function pieceDecoder(encoding: string): PieceDecoder {
     return text;
   };
   return {
+    encoding,
     push(bytes) {
       own += genuine(bytes);
       return counted(decoder.decode(bytes, { stream: true }));
