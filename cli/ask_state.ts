@@ -1,5 +1,5 @@
 /** Questions to a memory that is kept: one to a saved state, or a file of them to one or to documents that are read once. */
-import type { Question } from "../core/respond.ts";
+import { type Question, refuseUncited } from "../core/respond.ts";
 import { InputError, InterruptedError, PalimpsestError, UsageError } from "../core/errors.ts";
 import type { EngineModel } from "../core/model.ts";
 import type { AnswerRecord } from "../core/record.ts";
@@ -32,6 +32,7 @@ export async function askState(path: string, question: string | null, flags: Ask
   await withMemoryOf(path, { flags, given, command: "ask --state", renderer }, roomsOf, async (memory) => {
     if (question === null) {
       const documents = flags.cite ? await stillThere(memory.sources, renderer.remark) : [];
+      if (flags.cite) refuseUncited(memory.policy, documents);
       return await answerEach(memory, questions, documents, flags, renderer);
     }
     const { respond } = await import("../core/respond.ts");
@@ -60,6 +61,7 @@ export async function askEach(sources: Source[], flags: AskFlags): Promise<void>
   );
   try {
     await refuseLong(questions, memory, model);
+    if (flags.cite) refuseUncited(memory.policy, sources);
     await readInto(memory, sources, flags, renderer);
     await answerEach(memory, questions, sources, flags, renderer);
   } finally {

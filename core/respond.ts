@@ -41,6 +41,7 @@ export interface Question {
 /**
  * Answers from what a memory holds, which what is written then follows.
  * @param before what was written while reading
+ * @throws {UsageError} when it cannot be told what an answer came from, and shall be
  * @throws {InterruptedError} when the signal aborts
  */
 export async function* respond(
@@ -49,6 +50,7 @@ export async function* respond(
   before = { tokens: 0, ms: 0 },
 ): AsyncGenerator<AnswerEvent> {
   const { reader, policy, model: { tokenizer }, head, system, budget } = memory, { opening = "" } = question;
+  if (question.cite) refuseUncited(policy, question.documents);
   const coverage = await reader.coverage(head.length);
   const started = performance.now(), readBefore = reader.tokensRead, { spent } = memory;
   const document = { first: head.length, end: readBefore };

@@ -201,7 +201,14 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
   await ok(["ask", "--state", "grows.pal", "-n", "4", "Why?"]);
   await writeFolder(fixture("golden/models/qwen3"), at("Other"), { dtype: "BF16" });
   writeFileSync(at("cut.pal"), readFileSync(at("grows.pal")).subarray(0, 5000));
+  await ok(["read", "-", "-o", "piped.pal", "--policy", "streaming", ...SIZES], { stdin: "One crane." });
   const cases: [args: string[], code: number, message: RegExp][] = [
+    [["ask", "--state", "piped.pal", "--cite", "Why?"], 2, /--cite of what cannot be read again .* streaming does not/],
+    [
+      ["ask", "--state", "piped.pal", "--cite", "--questions", "questions.txt"],
+      2,
+      /--cite of what cannot be read again/,
+    ],
     [["ask", "--state", "grows.pal", "--system", "Be kind", "Why?"], 2, /--system was fixed when grows\.pal was read/],
     [["read", "two.txt", "--append", "-o", "grows.pal", "--kv-budget", "64"], 2, /--kv-budget was fixed/],
     [["ask", "--state", "grows.pal", "one.txt", "Why?"], 2, /one\.txt is a document.*--append -o grows\.pal/],
