@@ -114,8 +114,14 @@ export async function readInto(
         const all = total(event.done);
         renderer.progress(all === undefined ? event : { ...event, total: all });
         if (checkpoints && performance.now() - saved >= checkpoints.every) {
-          await saveMemory(outputFiles, checkpoints.path, memory);
-          savedTokens = memory.reader.tokensRead;
+          // hours of reading are worth more than a checkpoint, and a full disk may have room again at the end
+          await saveMemory(outputFiles, checkpoints.path, memory).then(
+            () => savedTokens = memory.reader.tokensRead,
+            (error) => {
+              renderer.clear();
+              if (!quiet) writeErr(`palimpsest: no checkpoint, reading goes on: ${(error as Error).message}\n`);
+            },
+          );
           saved = performance.now();
         }
       }

@@ -1,11 +1,13 @@
 /** `palimpsest read [files...] -o file.pal`: reads documents once, and keeps the compressed memory for questions that come later. */
 import { rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
-import { outputFiles, peakRssBytes } from "./host.ts";
+import { outputFiles, peakRssBytes, writeError } from "./host.ts";
 import { openEmpty, openKept, readInto } from "./kept.ts";
+import { takeLock } from "./lock.ts";
 import { refuseOutput } from "./named_output.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { writeJson } from "./output.ts";
@@ -48,6 +50,19 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
   }
   if (flags.append) refuseFixed(given, out);
   await refuseOut(out, flags.append ?? false);
+  // two that read on from one state would lose the documents of the first; hidden, so that it is no document of its folder
+  const lock = await takeLock(join(dirname(out), `.${basename(out)}.lock`), {
+    does: `reads into ${out}`,
+    instead: "wait for it, name another file",
+  }).catch(async (error) => Promise.reject(await writeError(dirname(out), error, "name a file in another folder")));
+  try {
+    await readLocked(names, out, flags, given);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function readLocked(names: string[], out: string, flags: ReadFlags, given: Given): Promise<void> {
   const part = partPath(out), renderer = createRenderer(flags), earlier = await earlierOf(out, flags, given);
   await removeStale(out, part, spoolPath(out));
   const sources = await spooled(await openDocuments(names.length > 0 ? names : ["-"], renderer.remark), out, flags);

@@ -7,7 +7,7 @@ import { mkdir, open, realpath } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { storeError } from "../eval_store.ts";
 import { files } from "../host.ts";
-import { takeLock } from "./lock.ts";
+import { takeLock } from "../lock.ts";
 
 /** Where results go. */
 export interface ResultFile {
@@ -26,7 +26,10 @@ export async function openResults(path: string, keys: ReadonlyMap<string, string
   const target = await realpath(path).catch(() => resolve(path));
   const failed = (error: unknown) => Promise.reject(storeError(path, error));
   await mkdir(dirname(target), { recursive: true }).catch(failed);
-  const lock = await takeLock(`${target}.lock`).catch((error) => error.code ? failed(error) : Promise.reject(error));
+  const said = { does: "writes these results", instead: "give each run an --out of its own" };
+  const lock = await takeLock(`${target}.lock`, said).catch((error) =>
+    error.code ? failed(error) : Promise.reject(error)
+  );
   try {
     const answered = new Set<string>();
     const stays = (line: string): boolean => {

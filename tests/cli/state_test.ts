@@ -280,13 +280,23 @@ test("--append and --resume: nothing is read twice, replaced or combined with an
   const append = ["read", "long.txt", "--append", "--resume", "-o", "on.pal"], part = at("on.pal.part");
   await ok(["read", "one.txt", "--resume", "-o", "on.pal", ...SIZES]);
   const base = readFileSync(at("on.pal"));
+  let beside: Ended | undefined;
   await run([...append, "--checkpoint", "0"], {
     started: (child) => {
-      const wait = setInterval(() => existsSync(part) && child.kill("SIGKILL"), 5);
-      child.on("close", () => clearInterval(wait));
+      const wait = setInterval(async () => {
+        if (!existsSync(part)) return;
+        clearInterval(wait);
+        beside = await run(["read", "two.txt", "--append", "-o", "on.pal"]);
+        child.kill("SIGKILL");
+      }, 5);
     },
   });
   assert.ok(existsSync(part));
+  assert.equal(beside!.code, 1);
+  assert.match(
+    beside!.stderr,
+    /Another run reads into on\.pal \(process \d+ on .*\): wait for it, name another file, or/,
+  );
   await ok(["read", "two.txt", "-o", "other.pal", ...SIZES]);
   const refusals: [args: string[], message: RegExp][] = [
     [["ask", "--state", "on.pal.part", "Why?"], /on\.pal\.part is a reading that was interrupted after [\d,]+ tokens/],

@@ -1,14 +1,14 @@
 /**
- * One process at a time: a file `<results>.lock` that says who holds it. A holder that was killed leaves it behind, so it counts only while its process
+ * One process at a time: a file that says who holds it. A holder that was killed leaves it behind, so it counts only while its process
  * runs, or, where that cannot be seen (another machine or container on a shared disk), while the file is touched every few seconds.
  */
 import { link, readFile, readlink, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
-import { PalimpsestError } from "../../core/errors.ts";
-import { isRunning } from "../processes.ts";
-import { forgetTemporary, ownTemporary, temporaryName } from "../temporary.ts";
+import { PalimpsestError } from "../core/errors.ts";
+import { isRunning } from "./processes.ts";
+import { forgetTemporary, ownTemporary, temporaryName } from "./temporary.ts";
 
 interface Holder {
   /** Differs in every run. */
@@ -32,8 +32,11 @@ const TOUCH_MS = 10_000;
 /** A holder on another machine that was silent for so long is gone. */
 const SILENT_MS = 120_000;
 
-/** @throws {PalimpsestError} while another process holds the lock */
-export async function takeLock(path: string): Promise<Lock> {
+/**
+ * @param said what the other run does, and what works instead, for messages
+ * @throws {PalimpsestError} while another process holds the lock
+ */
+export async function takeLock(path: string, said: { does: string; instead: string }): Promise<Lock> {
   const own: Holder = {
     token: crypto.randomUUID(),
     host: hostname(),
@@ -44,7 +47,7 @@ export async function takeLock(path: string): Promise<Lock> {
   for (let tries = 0; !await create(path, own); tries++) {
     const text = await readFile(path, "utf8").catch(() => null);
     if (text === null) continue; // released just now
-    if (tries > 8 || !await isStale(path, text, own)) throw heldBy(path, text);
+    if (tries > 8 || !await isStale(path, text, own)) throw heldBy(path, text, said);
     await removeStale(path, text);
   }
   ownTemporary(path);
@@ -54,7 +57,7 @@ export async function takeLock(path: string): Promise<Lock> {
   return {
     async assertHeld() {
       if (await isHeld()) return;
-      throw new PalimpsestError(`The lock ${path} was taken away: another process may write the same results`);
+      throw new PalimpsestError(`The lock ${path} was taken away: another process may write the same files`);
     },
     async release() {
       clearInterval(touching);
@@ -119,10 +122,10 @@ function parse(text: string): Holder | null {
   }
 }
 
-function heldBy(path: string, text: string): PalimpsestError {
+function heldBy(path: string, text: string, { does, instead }: { does: string; instead: string }): PalimpsestError {
   const holder = parse(text);
   const who = holder ? `process ${holder.pid} on ${holder.host}` : "another process";
   return new PalimpsestError(
-    `Another run writes these results (${who}): give each run an --out of its own, or remove ${path} if that one is gone`,
+    `Another run ${does} (${who}): ${instead}, or remove ${path} if that one is gone`,
   );
 }
