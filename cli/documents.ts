@@ -117,5 +117,5 @@ function inputError(name: string, error: unknown): InputError {
     : code === "EISDIR"
     ? "it is a folder, and a file is needed"
     : String((error as Error).message ?? error);
-  return new InputError(`Cannot read ${name}: ${reason}`, { cause: error });
+  return new InputError(`Cannot read ${name || '""'}: ${reason}`, { cause: error });
 }

@@ -2,6 +2,7 @@
 import { open, stat } from "node:fs/promises";
 import { InputError } from "../core/errors.ts";
 import { formatOf } from "../core/text/formats/all.ts";
+import { isReport } from "../core/report/mark.ts";
 import { notText, SNIFFED_BYTES } from "../core/text/document_kind.ts";
 
 /** More files than anybody means to have read as one document. */
@@ -40,18 +41,18 @@ export async function documentsBelow(name: string, onRemark: (message: string) =
         : `${name}: none of its ${found.length} files can be read as text`,
     );
   }
-  if (others > 0) onRemark(`${name}: ${others} of ${found.length} files are no text and were left out`);
+  if (others > 0) onRemark(`${name}: ${others} of ${found.length} files are no documents and were left out`);
   if (lost) onRemark(`${name}: left out what could not be read: ${lost}`);
   return documents;
 }
 
-/** By what it holds: its beginning is read. Empty files are none. */
+/** By what it holds: its beginning is read. Empty files are none, nor are reports of earlier answers. */
 async function isDocument(path: string): Promise<boolean> {
   const handle = await open(path, "r");
   try {
     const bytes = new Uint8Array(SNIFFED_BYTES), { bytesRead } = await handle.read(bytes, 0, SNIFFED_BYTES, 0);
     const head = bytes.subarray(0, bytesRead);
-    if (bytesRead === 0) return false;
+    if (bytesRead === 0 || isReport(head)) return false;
     // what is packed is known when it is read
     if (head[0] === 0x1f && head[1] === 0x8b) return /\.(txt|md|html?|pdf|csv|log|xml|json)\.gz$/i.test(path);
     const { type } = await formatOf(

@@ -148,7 +148,7 @@ function modelReadError(path: string, error: unknown): ModelError {
     : code === "EACCES" || code === "EPERM"
     ? "no permission to read it"
     : String((error as Error).message ?? error);
-  return new ModelError(`Cannot read ${path}: ${reason}`, { cause: error });
+  return new ModelError(`Cannot read ${path || '""'}: ${reason}`, { cause: error });
 }
 
 /** Free bytes of the disk that holds `folder` (or would hold it), null where the system does not say. */

@@ -1,6 +1,6 @@
 /** Files that the user names for a command to write, checked before minutes go into what they will hold. */
 import { open, realpath, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import { writeError } from "./host.ts";
 import { forgetTemporary, temporaryName } from "./temporary.ts";
@@ -25,8 +25,8 @@ export async function refuseOutput(
     throw new UsageError(`${flag} ${path}: there is no folder ${folder}`);
   }
   const info = await stat(path).catch(() => null);
-  if (info?.isDirectory()) {
-    throw new UsageError(`${flag} ${path} is a folder: name a file, such as ${path}/${kind.example}`);
+  if (info?.isDirectory() || path.endsWith("/")) {
+    throw new UsageError(`${flag} ${path} is a folder: name a file, such as ${join(path, kind.example)}`);
   }
   if (info && !info.isFile()) throw new UsageError(`${flag} ${path} is no file: name one, such as ${kind.example}`);
   if (info && !await kind.isOne(path)) {
@@ -45,7 +45,8 @@ async function tryWriting(path: string, named: string): Promise<void> {
     const { code } = error as { code?: string };
     if (code === "ENAMETOOLONG") throw new UsageError(`${named}: the name is too long, give it a shorter one`);
     if (code !== "ENOSPC" && code !== "EDQUOT") {
-      throw new UsageError(`${named}: there is no permission to write to ${folder}, name a file in another folder`, {
+      const reason = code === "EACCES" || code === "EPERM" ? "no permission" : code === "EROFS" ? "read-only" : code;
+      throw new UsageError(`${named}: no file can be written to ${folder} (${reason}), name one in another folder`, {
         cause: error,
       });
     }

@@ -10,7 +10,7 @@ import { openEmpty, openKept, readInto } from "./kept.ts";
 import { takeLock } from "./lock.ts";
 import { refuseOutput } from "./named_output.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
-import { writeJson } from "./output.ts";
+import { refuseClosedStdout, writeJson } from "./output.ts";
 import { createRenderer } from "./render.ts";
 import type { RunFlags } from "./run.ts";
 import { earlierOf, isDone, partPath } from "./resume.ts";
@@ -48,6 +48,7 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
   if (names.length === 0 && !stdinIsPiped()) {
     throw new UsageError("The document is missing: palimpsest read book.txt -o book.pal, or pipe one in");
   }
+  if (flags.json) refuseClosedStdout();
   if (flags.append) refuseFixed(given, out);
   await refuseOut(out, flags.append ?? false);
   // two that read on from one state would lose the documents of the first; hidden, so that it is no document of its folder

@@ -3,22 +3,23 @@ import { open } from "node:fs/promises";
 import type { AnswerRecord } from "../core/record.ts";
 import type { Trace } from "../core/report/trace.ts";
 import type { Tokenizer } from "../core/text/tokenizer.ts";
-import { REPORT_MARK, reportPage } from "../core/report/page.ts";
+import { isReport } from "../core/report/mark.ts";
+import { reportPage } from "../core/report/page.ts";
 import { outputFiles } from "./host.ts";
 import { refuseOutput } from "./named_output.ts";
 import { version } from "./version.ts";
 
 /** Told before anything is read. @throws {UsageError} where the page could not be written */
 export async function refuseReport(path: string): Promise<void> {
-  await refuseOutput("--report", path, { is: "report", example: "report.html", isOne: isReport });
+  await refuseOutput("--report", path, { is: "report", example: "report.html", isOne: holdsReport });
 }
 
 /** An HTML page that was named by mistake, such as the document itself, must not be lost. */
-async function isReport(path: string): Promise<boolean> {
+async function holdsReport(path: string): Promise<boolean> {
   const handle = await open(path, "r");
   try {
     const { bytesRead, buffer } = await handle.read(new Uint8Array(512), 0, 512, 0);
-    return new TextDecoder().decode(buffer.subarray(0, bytesRead)).includes(REPORT_MARK);
+    return isReport(buffer.subarray(0, bytesRead));
   } finally {
     await handle.close();
   }

@@ -40,7 +40,7 @@ export async function earlierOf(out: string, flags: ReadFlags, given: Given): Pr
   if (!flags.resume) {
     throw new UsageError(
       `${part} holds a reading that was interrupted after ${readableCount(checkpoint.interruptedAt ?? 0)} tokens: ` +
-        "--resume goes on with it, --fresh reads from the start",
+        `--resume goes on with it, ${FRESH(flags, out)}`,
     );
   }
   refuseOther(given, flags, checkpoint, part);

@@ -1,6 +1,6 @@
 /** `palimpsest batch <manifest>`: many documents, one model, one result a line; a stopped run goes on where it was. */
 import process from "node:process";
-import { DeviceError, InterruptedError, PalimpsestError } from "../../core/errors.ts";
+import { DeviceError, InterruptedError, PalimpsestError, UsageError } from "../../core/errors.ts";
 import type { LoadedModel } from "../../core/model.ts";
 import type { AnswerRecord } from "../../core/record.ts";
 import { askTask } from "../ask.ts";
@@ -8,7 +8,7 @@ import { openDocuments, wholeText } from "../documents.ts";
 import { BATCH_FAILED } from "../exit_codes.ts";
 import { cacheFolder } from "../folders.ts";
 import { openAnywhere } from "../open.ts";
-import { writeJson, writeOut } from "../output.ts";
+import { refuseClosedStdout, writeJson, writeOut } from "../output.ts";
 import { createRenderer, type Renderer } from "../render.ts";
 import { lossOf, named, noGpus, refuseDevices, refuseIdle, requestOf, type RunFlags, type RunTask } from "../run.ts";
 import { breathe, interruption } from "../signals.ts";
@@ -29,6 +29,8 @@ export interface BatchFlags extends RunFlags {
 export async function batch(manifest: string, flags: BatchFlags, given: Given): Promise<void> {
   const { defaultPolicies, MAP_POLICY, parsePolicy, writingRoom } = await import("../../mod.ts");
   refuseDevices(flags);
+  if (flags.out === "-") throw new UsageError("--out - is no file: without --out, results go to stdout");
+  if (!flags.out) refuseClosedStdout();
   refuseIdle(flags, given);
   const cache = cacheFolder(), stored = await resolveModel(cache, flags.model);
   const lines = parseManifest(await wholeText(manifest, "manifest"), manifest === "-" ? "stdin" : manifest)

@@ -7,13 +7,12 @@ import type { AnswerRecord, RecalledPassage } from "../record.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { printable } from "../text/printable.ts";
 import { budgetChart, count, survivalMap } from "./charts.ts";
+import { REPORT_MARK } from "./mark.ts";
 import { LETTERS, shade, SHADES } from "./shades.ts";
 import { style } from "./style.ts";
 import { type LayerGroup, share, survival } from "./survival.ts";
 import type { Trace } from "./trace.ts";
 
-/** What tells a report from every other page: only a report is replaced by one. */
-export const REPORT_MARK = `<meta name="generator" content="Palimpsest report">`;
 /** Stretches of the document that are shaded at most: a page of a long book stays small. */
 const MOST_STRETCHES = 16_000;
 

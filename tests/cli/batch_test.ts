@@ -104,6 +104,8 @@ test("batch: errors stop no other line, are exit 7 and tried again; changed line
     ]);
     const out = join(folder, "r.jsonl");
     const go = (...flags: string[]) => run(["-n", "4", "--json", "--out", "r.jsonl", ...flags]);
+    const dash = await run(["--out", "-"]);
+    assert.deepEqual([dash.code, /--out - is no file: without --out/.test(dash.stderr)], [2, true], dash.stderr);
     const counted = (ended: { stdout: string }) => {
       const { answered, failed, skipped } = JSON.parse(ended.stdout);
       return { answered, failed, skipped };

@@ -237,7 +237,8 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     [["chat"], 2, /What to talk about is missing/],
     [["read", "one.txt", "-o", "one.txt"], 2, /-o one\.txt is there, and is no saved state/],
     [["read", "one.txt", "-o", "none/a.pal"], 2, /-o none\/a\.pal: there is no folder none/],
-    [["read", "one.txt", "-o", "Tiny"], 2, /-o Tiny is a folder/],
+    [["read", "one.txt", "-o", "Tiny"], 2, /-o Tiny is a folder: name a file, such as Tiny\/memory\.pal/],
+    [["read", "one.txt", "-o", "new/"], 2, /-o new\/ is a folder: name a file, such as new\/memory\.pal/],
     [["read", "one.txt", "-o", "-"], 2, /-o - is no file, and stdout takes none: name one, such as memory\.pal/],
     [["read", "one.txt", "-o", `${"x".repeat(240)}.pal`], 2, /the name is too long/],
     [["ask", "one.txt", "--report", "", "Why?"], 2, /--report "" names no file: name one, such as report\.html/],
@@ -261,7 +262,7 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     ],
   ];
   if (existsSync("/proc/self/fd")) {
-    const message = /there is no permission to write to \/proc, name a file in another folder/;
+    const message = /no file can be written to \/proc \(E\w+\), name one in another folder/;
     cases.push([["read", "one.txt", "--append", "-o", "/proc/a.pal"], 2, message]);
     cases.push([["ask", "one.txt", "--report", "/proc/r.html", "Why?"], 2, message]);
   }
