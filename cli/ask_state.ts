@@ -22,8 +22,8 @@ import { withMemoryOf } from "./state.ts";
 
 /** @param question null for those of `--questions` */
 export async function askState(path: string, question: string | null, flags: AskFlags, given: Given): Promise<void> {
-  const questions = question === null ? await readQuestions(flags.questions!) : [question];
   const renderer = createRenderer(flags), { plainTail } = await import("../core/tail.ts");
+  const questions = question === null ? await readQuestions(flags.questions!, renderer.remark) : [question];
   const roomsOf = ({ tokenizer }: EngineModel, { settings }: StateSummary) => {
     const system = settings.system ?? undefined;
     const lengths = questions.map((instruction) => plainTail(tokenizer, { system, instruction }).length);
@@ -52,7 +52,7 @@ const MOST_KNOWN = 2000;
 
 /** Reads documents once, with all questions in mind unless they are too many, and answers each. */
 export async function askEach(sources: Source[], flags: AskFlags): Promise<void> {
-  const questions = await readQuestions(flags.questions!), renderer = createRenderer(flags);
+  const renderer = createRenderer(flags), questions = await readQuestions(flags.questions!, renderer.remark);
   const { model, memory } = await openEmpty(
     flags,
     "ask --questions",
@@ -113,8 +113,8 @@ export const asked = (instruction: string, flags: AskFlags): Question => ({
 });
 
 /** @throws {InputError} when the file cannot be read or holds none */
-async function readQuestions(path: string): Promise<string[]> {
-  const text = await wholeText(path, "file of questions, one on each line");
+async function readQuestions(path: string, onRemark: (message: string) => void): Promise<string[]> {
+  const text = await wholeText(path, "file of questions, one on each line", onRemark);
   const questions = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
   if (questions.length === 0) throw new InputError(`${path} holds no question: one on each line works`);
   return questions;

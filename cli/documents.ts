@@ -4,6 +4,8 @@ import process from "node:process";
 import { InputError } from "../core/errors.ts";
 import type { Source } from "../core/text/document.ts";
 import { notText, SNIFFED_BYTES } from "../core/text/document_kind.ts";
+import { utf16Of } from "../core/text/formats/head.ts";
+import { readPlain } from "../core/text/formats/plain.ts";
 import { whole } from "../core/text/formats/whole.ts";
 import { documentsBelow } from "./folder_documents.ts";
 
@@ -80,19 +82,23 @@ async function* readStdin(): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * All of a file, or of stdin (`-`): for what is no document.
+ * All of a file, or of stdin (`-`): for what is no document. In whatever encoding documents may be.
  * @param is what it should be, for messages
  * @throws {InputError} where it cannot be read, or is no text
  */
-export async function wholeText(name: string, is: string): Promise<string> {
-  const { chunks } = name === "-" ? stdinSource() : await fileSource(name);
-  const bytes = await whole(chunks, name === "-" ? "stdin" : name), head = bytes.subarray(0, SNIFFED_BYTES);
-  try {
-    if (notText(name, head) === null) return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    // said below
+export async function wholeText(name: string, is: string, onRemark: (message: string) => void): Promise<string> {
+  const { name: called, chunks } = name === "-" ? stdinSource() : await fileSource(name);
+  const bytes = await whole(chunks, called);
+  if (!utf16Of(bytes) && notText(called, bytes.subarray(0, SNIFFED_BYTES)) !== null) {
+    throw new InputError(`${called} is no ${is}: it must be text`);
   }
-  throw new InputError(`${name === "-" ? "stdin" : name} is no ${is}: it must be text, in UTF-8`);
+  if (bytes.every((byte) => byte <= 0x20)) return "";
+  let text = "";
+  const once = (async function* () {
+    yield bytes;
+  })();
+  for await (const piece of readPlain(once, { name: called, onWarning: onRemark })) text += piece.text;
+  return text;
 }
 
 export async function isFile(path: string): Promise<boolean> {

@@ -32,8 +32,12 @@ export async function batch(manifest: string, flags: BatchFlags, given: Given): 
   if (flags.out === "-") throw new UsageError("--out - is no file: without --out, results go to stdout");
   if (!flags.out) refuseClosedStdout();
   refuseIdle(flags, given);
+  const renderer = createRenderer(flags);
   const cache = cacheFolder(), stored = await resolveModel(cache, flags.model);
-  const lines = parseManifest(await wholeText(manifest, "manifest"), manifest === "-" ? "stdin" : manifest)
+  const lines = parseManifest(
+    await wholeText(manifest, "manifest", renderer.remark),
+    manifest === "-" ? "stdin" : manifest,
+  )
     .filter((line) => !flags.shard || takes(flags.shard, line.id));
   const policyOf = (command: BatchLine["command"]) =>
     flags.strategy === "map-reduce" ? MAP_POLICY : flags.policy ?? defaultPolicies[command];
@@ -52,7 +56,6 @@ export async function batch(manifest: string, flags: BatchFlags, given: Given): 
   const settings = { model, kvBudget, chunk, positions, maxTokens, decodeBudget, system, kvType, strict, length };
   const asked = { ...settings, strategy, cite };
   const keys = new Map(lines.map((line) => [line.id, keyOf(line, { ...asked, policy: policyOf(line.command) })]));
-  const renderer = createRenderer(flags);
   const results = flags.out ? await openResults(flags.out, keys) : onStdout;
   const wanted = lines.filter((line) => !results.answered.has(line.id));
   const count = { lines: lines.length, skipped: lines.length - wanted.length, answered: 0, failed: 0 };

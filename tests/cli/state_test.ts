@@ -21,7 +21,8 @@ writeFileSync(at("one.txt"), words(60, 1));
 writeFileSync(at("two.txt"), words(40, 2));
 writeFileSync(at("long.txt"), words(220, 3));
 const QUESTIONS = ["How many cranes?", "Which harbour is it?", "Why?"];
-writeFileSync(at("questions.txt"), QUESTIONS.join("\n\n"));
+// as PowerShell writes it
+writeFileSync(at("questions.txt"), Buffer.from("\ufeff" + QUESTIONS.join("\r\n\r\n"), "utf16le"));
 
 const run = (args: string[], options: StartOptions = {}): Promise<Ended> =>
   palimpsest(args, {
@@ -227,7 +228,7 @@ test("--append reads on; what a state has fixed is refused, and so are other fil
     [
       ["ask", "--state", "grows.pal", "--questions", "grows.pal"],
       3,
-      /no file of questions, .*: it must be text, in UTF-8/,
+      /no file of questions, .*: it must be text/,
     ],
     [["ask", "--state", "none.pal", "Why?"], 5, /Cannot read none\.pal: no such file/],
     [["ask", "--state", join(model, "model.safetensors"), "Why?"], 5, /of another kind/],
