@@ -1,5 +1,5 @@
 /** Opens a stored model for a command: this machine's files and runtimes, and a live line while it loads. */
-import { DeviceError, UsageError } from "../core/errors.ts";
+import { DeviceError } from "../core/errors.ts";
 import type { EngineModel, LoadedModel, OpenEngineOptions } from "../core/model.ts";
 import type { StoredType } from "../core/stored_rows.ts";
 import { type Gpus, gpus as thisMachine } from "./gpus.ts";
@@ -54,7 +54,7 @@ export async function openAnywhere(
 ): Promise<LoadedModel> {
   const { openModel } = await import("../mod.ts");
   flags.renderer.status(`loading ${stored.name}`);
-  const gpu = kvType !== "int8" && (device === "webgpu" || device === "auto" && gpus.mayBeHere())
+  const gpu = device === "webgpu" || device === "auto" && gpus.mayBeHere()
     ? () => gpus.opener({ allowSoftware, kvType })
     : undefined;
   const options = { ...optionsOf(stored, flags), device, gpu, takesNotes, onNote, kvType: cpuKvType(kvType) };
@@ -84,12 +84,6 @@ export function engineDevice(device: DeviceFlag, command: string): OpenEngineOpt
 
 /** What `--kv-type` says. */
 export type KvTypeFlag = "auto" | StoredType;
-
-/** @throws {UsageError} where a GPU is asked for, which does not store int8 */
-export function refuseInt8OnGpu({ device, kvType }: { device: DeviceFlag; kvType?: KvTypeFlag | undefined }): void {
-  if (kvType !== "int8" || device !== "webgpu") return;
-  throw new UsageError("--kv-type int8 goes with --device cpu: a GPU stores f32 or f16");
-}
 
 /** What a CPU stores keys and values in. */
 export const cpuKvType = (wish: KvTypeFlag = "auto"): StoredType => wish === "auto" ? "f32" : wish;

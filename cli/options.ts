@@ -97,7 +97,7 @@ export const deviceOption = () =>
 export const kvTypeOption = () =>
   new Option(
     "--kv-type <type>",
-    "what keys and values are stored in; f16 and int8 hold 2 and 3.6 times the slots (auto: f32, on a GPU f16 where it has that; int8: CPU only)",
+    "what keys and values are stored in; f16 and int8 hold 2 and 3.6 times the slots (auto: f32, on a GPU f16 where it has that)",
   ).choices(["auto", "f32", "f16", "int8"] as const).default("auto" as const).env("PALIMPSEST_KV_TYPE");
 export const allowSoftwareOption = () =>
   new Option("--allow-software", "with --device webgpu: a software adapter will do, to try things out")

@@ -1,7 +1,7 @@
 /** `palimpsest plan [files...]`: what a run would take, before it runs. The model's header and tokenizer are read, nothing is forwarded. */
 import { BudgetError, UsageError } from "../core/errors.ts";
 import type { ModelConfig } from "../core/engine/weights.ts";
-import type { KvType, StoredType } from "../core/stored_rows.ts";
+import type { StoredType } from "../core/stored_rows.ts";
 import type { WantedFeature } from "../kernels/device/adapter.ts";
 import type { KvTypeWish } from "../kernels/reading/plan.ts";
 import type { PolicyRecord, Positions, SourceRecord } from "../core/record.ts";
@@ -12,7 +12,7 @@ import { cacheFolder } from "./folders.ts";
 import { gpuFor } from "./gpus.ts";
 import { availableBytes, defaultThreads, files } from "./host.ts";
 import { withKnownHashes } from "./known_hashes.ts";
-import { cpuKvType, refuseInt8OnGpu } from "./open.ts";
+import { cpuKvType } from "./open.ts";
 import { columns } from "./models.ts";
 import { readableBytes, readableCount, readableDuration } from "./numbers.ts";
 import { writeJson, writeOut } from "./output.ts";
@@ -103,9 +103,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     import("../core/decode/room.ts"),
   ]);
   const policy = parsePolicy(flags.policy ?? defaultPolicies.ask);
-  refuseInt8OnGpu(flags);
-  const wish = flags.kvType === "int8" ? null : flags.kvType; // which no GPU stores
-  const gpuCan = wish === null ? null : await gpuFor(flags.device, policy), isOnGpu = gpuCan !== null;
+  const gpuCan = await gpuFor(flags.device, policy), isOnGpu = gpuCan !== null;
   const cache = cacheFolder();
   const chosen = await resolveModel(cache, flags.model);
   const model = await openModelFile(files, chosen.path);
@@ -126,7 +124,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
     const chunkTokens = flags.chunk ?? defaultChunk(isOnGpu ? "webgpu" : "cpu", request, config);
     const rooms = { chunkTokens, reserve, decodeBudget: writing.budget };
     const packs = await openPacks(packsOf(policy), packFiles, model);
-    const gpuKvType = gpuCan && wish !== null ? await kvTypeOn(gpuCan, config, wish) : "f32";
+    const gpuKvType = gpuCan ? await kvTypeOn(gpuCan, config, flags.kvType) : "f32";
     const kvType = gpuCan ? gpuKvType : cpuKvType(flags.kvType);
     const allocation = isOnGpu
       ? await (await import("../kernels/reading/dry_run.ts")).gpuAllocation(
@@ -188,7 +186,7 @@ async function makePlan(sources: Source[], flags: PlanFlags): Promise<PlanRecord
         capacitySlots: budget.capacity,
         bytes: gpu?.kv ?? budget.bytes,
         type: kvType,
-        widenedBytes: isOnGpu ? 0 : widenedBytes(config, budget.capacity, kvType),
+        widenedBytes: gpu?.widened ?? widenedBytes(config, budget.capacity, kvType),
         decodeBudgetSlots: writing.budget === Infinity ? null : writing.budget,
         compactions: policy.evicts ? compactionsOf(read, budget.slots, chunkTokens) : 0,
         compression: read / budget.slots,
@@ -215,7 +213,7 @@ async function kvTypeOn(
   gpuCan: ReadonlySet<WantedFeature>,
   config: Pick<ModelConfig, "headDim" | "largeProducts">,
   wish: KvTypeWish | undefined,
-): Promise<KvType> {
+): Promise<StoredType> {
   const { kvTypes } = await import("../kernels/reading/plan.ts");
   const can = gpuCan.size === 0 && wish === "f16" ? new Set(["shader-f16"] as const) : gpuCan;
   return kvTypes(can, config, wish)[0]!;

@@ -9,7 +9,7 @@ import { estimateTokens, type TokenEstimate } from "./estimate.ts";
 import { cacheFolder } from "./folders.ts";
 import type { Gpus } from "./gpus.ts";
 import { availableBytes, collectGarbage, peakRssBytes } from "./host.ts";
-import { type KvTypeFlag, openAnywhere, refuseInt8OnGpu } from "./open.ts";
+import { type KvTypeFlag, openAnywhere } from "./open.ts";
 import { writeJson, writeOut } from "./output.ts";
 import { createRenderer, type Renderer } from "./render.ts";
 import { breathe, interruption } from "./signals.ts";
@@ -123,7 +123,6 @@ export function refuseDevices(flags: RunFlags): void {
   if (flags.allowSoftware && flags.device !== "webgpu") {
     throw new UsageError(`--allow-software goes with --device webgpu, and the device is ${flags.device}`);
   }
-  refuseInt8OnGpu(flags);
 }
 
 /** For the second try, after a GPU was lost. */

@@ -8,7 +8,7 @@ import type { AttributeSpec, KvCache, SlotAttribute } from "./cache.ts";
 import type { Aggregation } from "./engine/attention_mass.ts";
 import type { Engine, PassResult } from "./engine/engine.ts";
 import type { ModelConfig } from "./engine/weights.ts";
-import { type GpuFeatures, NO_FEATURES } from "./engine/features.ts";
+import { type GraphFeatures, NO_FEATURES } from "./engine/features.ts";
 import type { PackMethod } from "./pack/method.ts";
 import type { Packs } from "./pack/packs.ts";
 import { learnedSizes } from "./pack/sizes.ts";
@@ -271,7 +271,7 @@ export function packsOf(policy: Policy): PackMethod[] {
 }
 
 /** What the graph must give for a policy, and what it is opened with; nothing else is computed. */
-export function featuresFor(policy: Policy): GpuFeatures {
+export function featuresFor(policy: Policy): GraphFeatures {
   if (!policy.evicts) return NO_FEATURES;
   const asked = policy.probe.needs?.mass ?? false;
   const mass = new Set<Aggregation>(asked === true ? policy.aggregate.rows : asked || []);

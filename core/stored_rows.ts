@@ -7,9 +7,9 @@
  * and slow pairs of numbers would stay behind: turned rows, of float16 too, are rounded up or down by chance (of the slot, its number
  * and its position: the same in every run), so that what is lost adds up to nothing.
  */
-/** What a GPU's cache stores keys and values in. Half precision wants a device with `shader-f16`. */
+/** What a GPU computes with keys and values in. Half precision wants a device with `shader-f16`. */
 export type KvType = "f32" | "f16";
-/** What a cache stores keys and values in. int8 is the CPU's only. */
+/** What a cache stores keys and values in. */
 export type StoredType = KvType | "int8";
 
 type Numbers = Float32Array | Float16Array | Int8Array;

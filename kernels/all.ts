@@ -41,7 +41,10 @@ import { layerMean } from "./aggregate/layer_mean.ts";
 import { longestRows } from "./compensate/longest_rows.ts";
 import { mark } from "./select/mark.ts";
 import { massHistogram } from "./compensate/mass_histogram.ts";
+import { copyColumns } from "./compact/copy_columns.ts";
 import { narrow } from "./compact/narrow.ts";
+import { quantiseRows } from "./compact/quantise_rows.ts";
+import { widenRows } from "./compact/widen_rows.ts";
 import { mergeMass } from "./probe/merge_mass.ts";
 import { mergeShares } from "./compensate/merge_shares.ts";
 import { momentum } from "./decode/momentum.ts";
@@ -123,6 +126,9 @@ export const kernels: readonly AnyKernel[] = [
   indexScores,
   momentum,
   narrow,
+  quantiseRows,
+  widenRows,
+  copyColumns,
   writtenQuota,
   writtenRecency,
   writtenMomentum,

@@ -1,7 +1,7 @@
 /** Packs for the golden Llama, of random numbers: what they say is not learned, how they are used is. */
 import type { Packs } from "../core/pack/packs.ts";
 import { readPack } from "../core/pack/packs.ts";
-import { type GpuFeatures, NO_FEATURES } from "../core/engine/features.ts";
+import { type GraphFeatures, NO_FEATURES } from "../core/engine/features.ts";
 import { PACK_METHODS, type PackMethod } from "../core/pack/method.ts";
 import type { ModelConfig, ModelFile } from "../core/engine/weights.ts";
 import { safetensorsBytes, type StoredTensor } from "./engine/safetensors_bytes.ts";
@@ -97,7 +97,7 @@ export const packTensors: Record<PackMethod, (config: ModelConfig) => Record<str
 };
 
 /** Everything that any policy may ask of a graph, with `randomPacks`. */
-export const EVERY_FEATURE: GpuFeatures = {
+export const EVERY_FEATURE: GraphFeatures = {
   ...NO_FEATURES,
   mass: ["defensive", "max", "mean"],
   valueNorms: true,

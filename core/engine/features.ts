@@ -1,6 +1,6 @@
 /** What a run asks of the graph beyond the forward pass; chosen when the engine opens, so that nothing else is computed. */
 import type { PackMethod } from "../pack/method.ts";
-import type { KvType, StoredType } from "../stored_rows.ts";
+import type { StoredType } from "../stored_rows.ts";
 import type { Aggregation } from "./attention_mass.ts";
 
 export interface GraphFeatures {
@@ -24,16 +24,11 @@ export interface GraphFeatures {
   indexer: boolean;
   /** A latent memory adds what it remembers to the attention of every row (`latent_readout.ts`). */
   readout: boolean;
-  /** What the cache stores keys and values in. A GPU's attention then computes in it too, a CPU's in f32. */
+  /** What the cache stores keys and values in. A GPU's attention computes in f16 where that is stored, and else, as a CPU's always, in f32. */
   kvType: StoredType;
 }
 
-/** As a GPU takes them. */
-export interface GpuFeatures extends GraphFeatures {
-  kvType: KvType;
-}
-
-export const NO_FEATURES: GpuFeatures = {
+export const NO_FEATURES: GraphFeatures = {
   mass: [],
   valueNorms: false,
   queryMoments: false,

@@ -15,8 +15,11 @@
  *
  * Over a cache in half precision (`features.kvType`) attention computes in it, and nothing else does: hidden states of some models are larger than f16's
  * largest number. Its inputs are cast before they are rotated, all at once where nothing must be normalised before: 2 dispatches more, else 4.
+ *
+ * Over a cache in int8 attention computes in float32 on rows that were widened for it (`gpu_past.ts`): 2 dispatches more, with a bias in the slots 4.
  */
 import { BIAS_DIMS } from "../gpu_cache.ts";
+import { sharedInputs, widenedPast } from "./gpu_past.ts";
 import { type GraphFeatures, NO_FEATURES } from "./features.ts";
 import { type WeightIndex, WeightWriter } from "./linear.ts";
 import { cachedLayers, kindOf } from "./layers.ts";
@@ -35,6 +38,9 @@ export const webgpuNames = {
   pastValue: (layer: number) => `past.v.${layer}`,
   presentKey: (layer: number) => `present.k.${layer}`,
   presentValue: (layer: number) => `present.v.${layer}`,
+  /** New rows [1, S, kvHeads * slot], of a cache in int8. */
+  newKey: (layer: number) => `new.k.${layer}`,
+  newValue: (layer: number) => `new.v.${layer}`,
   /** Index of the last slot that the pass fills. */
   last: (layer: number) => `last.${layer}`,
   /** How many slots that makes. */
@@ -85,7 +91,18 @@ export function writeLlamaWebgpu(
   features: GraphFeatures,
 ): Uint8Array<ArrayBuffer> {
   const { layers, hidden, heads, kvHeads, headDim, vocab, slidingWindow } = config, names = webgpuNames;
-  const graph = new Graph("llama");
+  const graph = new Graph("llama"), isInt8 = features.kvType === "int8";
+  if (isInt8) sharedInputs(graph, kvHeads, features.logBias);
+  const widePast = (name: (layer: number) => string, isKey: boolean) =>
+    isInt8
+      ? new Map(
+        cachedLayers(config).map((layer) => {
+          const past = widenedPast(graph, name(layer), config, { isWide: features.logBias, isKey });
+          return [layer, past] as const;
+        }),
+      )
+      : null;
+  const wideKeys = widePast(names.pastKey, true), wideValues = widePast(names.pastValue, false);
   const weights = new WeightWriter(graph, index, location, "Gemm");
   const cached = cachedLayers(config), all = features, slotOfCached = slotDim(config, features);
 
@@ -151,17 +168,26 @@ export function writeLlamaWebgpu(
     }
     graph.input(names.last(layer), "int32", [1]);
     graph.input(names.total(layer), "int32", [1]);
-    for (const past of [names.pastKey(layer), names.pastValue(layer)]) {
-      graph.input(past, stored, [1, kvHeads, isSliding ? "CS" : "C", slot]);
-    }
-    for (const present of [names.presentKey(layer), names.presentValue(layer)]) {
-      graph.output(present, stored, [1, kvHeads, isSliding ? "CS" : "C", slot]);
+    const isWidened = isInt8 && !isSliding;
+    if (isWidened) {
+      for (const rows of [names.newKey(layer), names.newValue(layer)]) {
+        graph.output(rows, "float32", [1, "S", kvHeads * slot]);
+      }
+    } else {
+      for (const past of [names.pastKey(layer), names.pastValue(layer)]) {
+        graph.input(past, stored, [1, kvHeads, isSliding ? "CS" : "C", slot]);
+      }
+      for (const present of [names.presentKey(layer), names.presentValue(layer)]) {
+        graph.output(present, stored, [1, kvHeads, isSliding ? "CS" : "C", slot]);
+      }
     }
 
     let qkv = queriesKeysValues(graph, weights, config, layer, x);
     if (wide.length === 1) qkv = widened(qkv, wide[0]!.heads, wide[0]!.name);
     if (!config.qkNorm) qkv = asStored(qkv);
-    let parts = [`${p}q.raw`, `${p}k.raw`, `${p}v.raw`];
+    // new rows are outputs that attention takes too: copies made for nobody else would be made last, and wait for it
+    const [newKey, newValue] = isWidened ? [names.newKey(layer), names.newValue(layer)] : [`${p}k`, `${p}v.raw`];
+    let parts = [`${p}q.raw`, `${p}k.raw`, wide.length === 2 ? `${p}v.raw` : newValue];
     graph.node("Split", [qkv, `split.qkv.${config.qkNorm ? headDim : slot}`], parts, { axis: 2 });
     if (config.qkNorm) {
       parts[0] = headsNormed(graph, weights, config, layer, "q", parts[0]!, heads, "shape.flat");
@@ -171,7 +197,10 @@ export function writeLlamaWebgpu(
       parts = parts.map((rows, i) => i === 0 ? widened(rows, heads, "wide.q") : widened(rows, kvHeads, "wide.kv"));
     }
     if (config.qkNorm) parts = parts.map(asStored);
-    const [rawQuery, rawKey, value] = parts as [string, string, string];
+    const [rawQuery, rawKey] = parts as [string, string],
+      copied = (rows: string, name: string) =>
+        isWidened && rows !== name ? graph.node("Identity", [rows], [name]) : rows;
+    const value = copied(parts[2]!, newValue);
     const turns = isSliding ? [names.slidingCos, names.slidingSin] : ["cos", "sin"];
     const rotated = (rows: string, name: string, count: number) =>
       graph.node("RotaryEmbedding", [rows, "position_ids", ...turns], [name], {
@@ -180,7 +209,7 @@ export function writeLlamaWebgpu(
       }, MS);
     const isStill = kind === "unrotated";
     const query = isStill ? rawQuery : rotated(rawQuery, `${p}q`, heads);
-    const key = isStill ? rawKey : rotated(rawKey, `${p}k`, kvHeads);
+    const key = isStill ? copied(rawKey, newKey) : rotated(rawKey, newKey, kvHeads);
     const plainQuery = givesRawQueries(features) || features.readout ? asFloats(rawQuery) : rawQuery;
     if (givesRawQueries(features)) {
       graph.node("Identity", [plainQuery], [names.rawQuery(layer)]);
@@ -193,7 +222,9 @@ export function writeLlamaWebgpu(
       graph.output(names.query(layer), "float32", [1, "Q", heads * slot]);
     }
 
-    const cache = [names.pastKey(layer), names.pastValue(layer), names.last(layer), names.total(layer)];
+    const pastKey = wideKeys?.get(layer) ?? names.pastKey(layer);
+    const pastValue = wideValues?.get(layer) ?? names.pastValue(layer);
+    const cache = [pastKey, pastValue, names.last(layer), names.total(layer)];
     let attention = graph.node(
       "GroupQueryAttention",
       [query, key, value, ...cache],

@@ -6,12 +6,13 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import type { FileSystem } from "../files.ts";
 import { attentionSelfTest, TESTED_WINDOW } from "./attention_self_test.ts";
 import { DeviceError } from "../errors.ts";
-import { BIAS_DIMS, type GpuKvCache } from "../gpu_cache.ts";
+import { BIAS_DIMS, computedIn, type GpuKvCache } from "../gpu_cache.ts";
 import { Rope, slidingRope } from "../rope.ts";
 import type { OnnxRuntime } from "./cpu.ts";
 import { type EmbeddingRows, FEW_ROWS } from "./engine.ts";
-import type { GpuFeatures } from "./features.ts";
+import type { GraphFeatures } from "./features.ts";
 import { givesQueries, givesRawQueries, slotDim, webgpuNames as names, wideInputs } from "./graph_webgpu.ts";
+import { type GpuFeed, pastFeeds, sharedFeeds } from "./gpu_past.ts";
 import { cachedLayers, slidingLayers } from "./layers.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";
 import type { Packs } from "../pack/packs.ts";
@@ -68,14 +69,14 @@ export async function openWebgpu(
   files: FileSystem,
   prepared: PreparedModel,
   config: ModelConfig,
-  features: GpuFeatures,
+  features: GraphFeatures,
   packs: Packs = {},
 ): Promise<WebgpuEngine> {
   let session: InferenceSession;
   try {
-    const group = config.heads / config.kvHeads, { kvType } = features;
-    await attentionSelfTest(runtime, device, slotDim(config, features), group, kvType);
-    if (config.slidingWindow) await attentionSelfTest(runtime, device, config.headDim, group, kvType, TESTED_WINDOW);
+    const group = config.heads / config.kvHeads, type = computedIn(features.kvType);
+    await attentionSelfTest(runtime, device, slotDim(config, features), group, type);
+    if (config.slidingWindow) await attentionSelfTest(runtime, device, config.headDim, group, type, TESTED_WINDOW);
     session = await runtime.InferenceSession.create(await files.readFile(prepared.graphPath), {
       executionProviders: [{ name: "webgpu", device } as InferenceSession.WebGpuExecutionProviderOption],
       preferredOutputLocation: "gpu-buffer",
@@ -107,7 +108,7 @@ export class WebgpuEngine {
 
   constructor(
     readonly config: ModelConfig,
-    readonly features: GpuFeatures,
+    readonly features: GraphFeatures,
     readonly device: GPUDevice,
     private readonly session: InferenceSession,
     private readonly tensor: OnnxRuntime["Tensor"],
@@ -154,7 +155,8 @@ export class WebgpuEngine {
       : [];
     const normed = features.indexer ? perLayer(names.normed) : [];
     const given = [...logits, ...queries, ...rawQueries, ...hidden, ...normed];
-    for (const name of given) fetches[name] = null;
+    const newKeys = cache.int8 ? perLayer(names.newKey) : [], newValues = cache.int8 ? perLayer(names.newValue) : [];
+    for (const name of [...given, ...newKeys, ...newValues]) fetches[name] = null;
 
     let results: Record<string, Tensor>;
     try {
@@ -163,8 +165,12 @@ export class WebgpuEngine {
       const reason = String(error instanceof Error ? error.message : error).split("\n")[0]!;
       throw new DeviceError(`The forward pass failed on the GPU: ${reason}`, { cause: error });
     }
-    const buffers = (wanted: string[]) =>
-      wanted.length > 0 ? wanted.map((name) => results[name]!.gpuBuffer as unknown as GPUBuffer) : null;
+    const all = (wanted: string[]) => wanted.map((name) => results[name]!.gpuBuffer as unknown as GPUBuffer);
+    const buffers = (wanted: string[]) => wanted.length > 0 ? all(wanted) : null;
+    if (cache.int8) {
+      cache.store({ keys: all(newKeys), values: all(newValues), count: rows });
+      for (const name of [...newKeys, ...newValues]) results[name]!.dispose();
+    }
     return {
       logits: buffers(logits)?.[0] ?? null,
       queries: buffers(queries),
@@ -217,18 +223,32 @@ export class WebgpuEngine {
     }
     if (features.readout) Object.assign(feeds, this.latent(pass.latent ?? null));
     const fetches: Record<string, Tensor | null> = {};
-    const slots = [1, kvHeads, cache.capacity, cache.slotDim], stored = cache.type === "f16" ? "float16" : "float32";
-    /** @param pools keys and values of the layer, which end at `end` */
-    const attends = (layer: number, end: number, slots: number[], ...pools: [GPUBuffer, GPUBuffer]) => {
-      const total = end + rows, [keys, values] = pools;
+    const slots = [1, kvHeads, cache.capacity, cache.slotDim];
+    const stored = computedIn(cache.type) === "f16" ? "float16" : "float32";
+    const endsAt = (layer: number, end: number) => {
+      const total = end + rows;
       this.device.queue.writeBuffer(this.last[layer]!, 0, Int32Array.of(total - 1));
       feeds[names.last(layer)] = this.onGpu(this.last[layer]!, [1], "int32");
       feeds[names.total(layer)] = new this.tensor("int32", Int32Array.of(total), [1]);
+    };
+    /** @param pools keys and values of the layer, which end at `end` */
+    const attends = (layer: number, end: number, slots: number[], ...pools: [GPUBuffer, GPUBuffer]) => {
+      const [keys, values] = pools;
+      endsAt(layer, end);
       // the same tensor in and out: rows are written in place
       fetches[names.presentKey(layer)] = feeds[names.pastKey(layer)] = this.onGpu(keys, slots, stored);
       fetches[names.presentValue(layer)] = feeds[names.pastValue(layer)] = this.onGpu(values, slots, stored);
     };
-    this.cached.forEach((layer, i) => attends(layer, cache.end[i]!, slots, cache.keys[i]!, cache.values[i]!));
+    const put = (inputs: GpuFeed[]) => {
+      for (const [name, type, buffer, dims] of inputs) feeds[name] = this.onGpu(buffer, dims, type);
+    };
+    if (cache.int8) put(sharedFeeds(cache));
+    this.cached.forEach((layer, i) => {
+      const end = cache.end[i]!;
+      if (!cache.int8) return attends(layer, end, slots, cache.keys[i]!, cache.values[i]!);
+      endsAt(layer, end);
+      put(pastFeeds(cache, i, names.pastKey(layer), names.pastValue(layer)));
+    });
     const { sliding } = cache;
     if (sliding) {
       const { tokens, firstPosition, soft } = pass, { shift, end, keys, values } = sliding;
@@ -259,7 +279,11 @@ export class WebgpuEngine {
     };
   }
 
-  private onGpu(buffer: GPUBuffer, dims: number[], dataType: "float32" | "float16" | "int32" = "float32"): Tensor {
+  private onGpu(
+    buffer: GPUBuffer,
+    dims: number[],
+    dataType: "float32" | "float16" | "int32" | "uint8" = "float32",
+  ): Tensor {
     return this.tensor.fromGpuBuffer(buffer as never, { dataType, dims });
   }
 
@@ -267,9 +291,9 @@ export class WebgpuEngine {
     return new this.tensor("float32", data, dims);
   }
 
-  /** In what the cache stores. */
+  /** In what attention computes. */
   private stored(data: Float32Array, dims: number[]): Tensor {
-    if (this.features.kvType === "f32") return this.floats(data, dims);
+    if (computedIn(this.features.kvType) === "f32") return this.floats(data, dims);
     return new this.tensor("float16", new Uint16Array(Float16Array.from(data).buffer), dims);
   }
 

@@ -2,9 +2,9 @@
  * What the engine takes on a GPU beside the cache: its weights, byte for byte, and what ONNX Runtime keeps for activations. The latter comes in buckets: a
  * buffer is as large as the next of `BUCKETS`, and stays for the next tensor of its bucket.
  */
-import { BIAS_DIMS, NUMBER_BYTES } from "../gpu_cache.ts";
+import { BIAS_DIMS, computedIn, NUMBER_BYTES } from "../gpu_cache.ts";
 import { blockForm } from "./blocks.ts";
-import type { GpuFeatures } from "./features.ts";
+import type { GraphFeatures } from "./features.ts";
 import { givesQueries, slotDim } from "./graph_webgpu.ts";
 import { cachedLayers } from "./layers.ts";
 import type { ModelConfig, ModelFile } from "./weights.ts";
@@ -40,12 +40,20 @@ export interface PassShape {
   logitsRows?: number;
 }
 
-/** Bytes that ONNX Runtime holds for activations once all of these passes were run. */
-export function activationBytes(config: ModelConfig, features: GpuFeatures, passes: PassShape[]): number {
+/**
+ * Bytes that ONNX Runtime holds for activations once all of these passes were run.
+ * @param capacity slots of every head, whose rows are widened where the cache stores int8
+ */
+export function activationBytes(
+  config: ModelConfig,
+  features: GraphFeatures,
+  passes: PassShape[],
+  capacity: number,
+): number {
   const held = new Map<number, number>();
   for (const pass of passes) {
     const counts = new Map<number, number>();
-    for (const moment of momentsOf(config, features, pass)) {
+    for (const moment of momentsOf(config, features, pass, capacity)) {
       const now = new Map<number, number>();
       for (const [bytes, count] of moment) {
         if (bytes === 0) continue;
@@ -65,13 +73,18 @@ function most(into: Map<number, number>, from: Map<number, number>): void {
 }
 
 /** Tensors [bytes, how many] that live at once around a layer's attention and in its feed-forward part, as counted on ONNX Runtime 1.30. */
-function momentsOf(config: ModelConfig, features: GpuFeatures, pass: PassShape): [number, number][][] {
+function momentsOf(
+  config: ModelConfig,
+  features: GraphFeatures,
+  pass: PassShape,
+  capacity: number,
+): [number, number][][] {
   const { rows, queryRows = 0, logitsRows = 0 } = pass,
     { hidden, heads, kvHeads, headDim, ffn, vocab } = config;
   const layers = cachedLayers(config).length;
   const slot = slotDim(config, features), wide = features.logBias, row = 4 * rows;
   // what attention takes and gives
-  const isHalf = features.kvType === "f16", stored = NUMBER_BYTES[features.kvType] * rows;
+  const isHalf = features.kvType === "f16", stored = NUMBER_BYTES[computedIn(features.kvType)] * rows;
   const given: [number, number][] = [
     // the next pass's come while these are in use
     [8 * rows, 3],
@@ -84,6 +97,11 @@ function momentsOf(config: ModelConfig, features: GpuFeatures, pass: PassShape):
   const asked = givesQueries(features) ? 1 : 0;
   const waiting: [number, number][] = [[asked * stored * heads * slot, layers - 1]];
   const handed: [number, number][] = [[asked * 4 * queryRows * heads * slot, layers - 1]];
+  // keys and values of one layer, and one of the two before its biases are beside it; the feed-forward part finds them given back, not yet free
+  const isInt8 = features.kvType === "int8", past = isInt8 ? 4 * kvHeads * capacity : 0;
+  const widened: [number, number][] = [[past * slot, 2], [wide ? past * headDim : 0, 1]];
+  // new rows of all layers stay until they are stored
+  const fresh: [number, number][] = [[isInt8 ? row * kvHeads * slot : 0, 2 * (layers - 1)]];
   const attention: [number, number][] = [
     [row * hidden, 2],
     [row * (heads + 2 * kvHeads) * headDim, 1],
@@ -95,5 +113,9 @@ function momentsOf(config: ModelConfig, features: GpuFeatures, pass: PassShape):
     [wide ? row * heads * headDim : 0, 1],
   ];
   const forward: [number, number][] = [[row * hidden, 4], [2 * row * ffn, 1], [row * ffn, 3]];
-  return [[...given, ...waiting, ...attention], [...given, ...waiting, ...forward], [...given, ...handed]];
+  return [
+    [...given, ...waiting, ...fresh, ...widened, ...attention],
+    [...given, ...waiting, ...fresh, ...widened, ...forward],
+    [...given, ...handed, ...fresh],
+  ];
 }

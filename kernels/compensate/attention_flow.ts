@@ -46,6 +46,12 @@ export interface LayerRows {
   values: GPUBuffer;
 }
 
+/** Layers one after the other: an array is one. */
+export interface Layers {
+  readonly length: number;
+  forEach(work: (rows: LayerRows, layer: number) => void): void;
+}
+
 /** Of the cache. */
 export interface CacheNumbers {
   kvHeads: number;
@@ -70,7 +76,7 @@ export interface FlowNumbers extends CacheNumbers {
 
 export function recordFlow(
   recording: Recording,
-  of: ListBuffers & AssignmentBuffers & HeaviestBuffers & { layers: readonly LayerRows[] },
+  of: ListBuffers & AssignmentBuffers & HeaviestBuffers & { layers: Layers },
   { kvHeads, stride, D, WIDTH, m: M, likeness: LIKENESS, temperature, share, gamma }: FlowNumbers,
 ): void {
   const heads = of.layers.length * kvHeads, MASS = gamma === undefined ? 1 : 0;

@@ -3,7 +3,7 @@
  *
  * Dispatches: 2, and 4 per layer.
  */
-import type { AssignmentBuffers, CacheNumbers, LayerRows, ListBuffers } from "./attention_flow.ts";
+import type { AssignmentBuffers, CacheNumbers, Layers, ListBuffers } from "./attention_flow.ts";
 import { centroidJoin } from "./centroid_join.ts";
 import { centroidSeeds } from "./centroid_seeds.ts";
 import { receiveChains } from "./receive_chains.ts";
@@ -23,7 +23,7 @@ export interface CentroidBuffers extends Omit<ListBuffers, "shielded">, Assignme
   mass: GPUBuffer;
   /** u32 [all heads, stride, 2], for a while. */
   found: GPUBuffer;
-  layers: readonly LayerRows[];
+  layers: Layers;
 }
 
 export interface CentroidNumbers extends CacheNumbers {

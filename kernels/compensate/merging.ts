@@ -3,7 +3,7 @@
  *
  * Dispatches: `recordMerge` 1 and 6 per layer, `recordD2o` 1 and 6, `recordCam` 1 and 4, `recordFlowAdd` 1 and 7 (6 where likeness is PRODUCT).
  */
-import type { AssignmentBuffers, CacheNumbers, FlowNumbers, LayerRows, ListBuffers } from "./attention_flow.ts";
+import type { AssignmentBuffers, CacheNumbers, FlowNumbers, Layers, ListBuffers } from "./attention_flow.ts";
 import { camParts } from "./cam_parts.ts";
 import { camReceive } from "./cam_receive.ts";
 import { d2oThreshold } from "./d2o_threshold.ts";
@@ -22,7 +22,7 @@ import { COSINE, topSimilar } from "./top_similar.ts";
 type Buffers<More extends string> =
   & ListBuffers
   & AssignmentBuffers
-  & { layers: readonly LayerRows[] }
+  & { layers: Layers }
   & Record<More, GPUBuffer>;
 
 /** A head's lists under the names of the kernels that work on pairs. */

@@ -12,6 +12,7 @@ import type { Gpu } from "../gpu.ts";
 import type { Recording } from "../recording.ts";
 import { PROBE_ROWS, REQUEST_ROWS } from "./plan.ts";
 import type { IndexerOnGpu, LatentOnGpu } from "./indexmem.ts";
+import { keysOf } from "./rows.ts";
 import type { Slots } from "./slots.ts";
 import { likeliestOf } from "./successor.ts";
 
@@ -193,7 +194,7 @@ export class Compaction {
     wanted: readonly Aggregation[],
     name: string,
   ): GpuEvidence {
-    const { gpu, cache, slots } = this.memory, { layers, kvHeads, group, headDim, width, stride } = this.shape;
+    const { gpu, slots } = this.memory, { layers, kvHeads, group, headDim, width, stride } = this.shape;
     const mass = Object.fromEntries(
       wanted.map((aggregation) => [aggregation, slots.perSlot(`${name}.${aggregation}`)]),
     );
@@ -204,7 +205,8 @@ export class Compaction {
     const softmax = slots.array(`softmax.${most}`, softmaxBytes({ ...ask, rows: most }));
     const { start, end } = slots;
     for (let layer = 0; layer < layers; layer++) {
-      const buffers = { queries: queries[layer]!, keys: cache.keys[layer]!, start, end, softmax, mass };
+      const keys = keysOf(this.recording, this.memory, layer);
+      const buffers = { queries: queries[layer]!, keys, start, end, softmax, mass };
       askLayer(gpu, this.recording, buffers, { ...ask, firstHead: layer * kvHeads, headDim, width });
     }
     return { ...mass, rows: rows.rows };

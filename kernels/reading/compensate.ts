@@ -8,6 +8,7 @@ import { tokenMass } from "../compensate/token_mass.ts";
 import { COSINE } from "../compensate/top_similar.ts";
 import { mark } from "../select/mark.ts";
 import type { Compaction, GpuEvidence } from "./compaction.ts";
+import { keysOf, writtenLayers } from "./rows.ts";
 
 /** Slots that stay: ascending [heads, stride], and how many [heads]. */
 export interface Kept {
@@ -19,8 +20,8 @@ export interface Kept {
 type Compensate = (compaction: Compaction, evidence: GpuEvidence, kept: Kept, making: number) => Kept;
 
 /** Everything that the recordings take; arrays are made at their first use. */
-export function buffers({ memory: { slots, cache }, shape, recording }: Compaction, { kept, count }: Kept, m: number) {
-  const { heads, kvHeads, stride, layers } = shape, { start, end, source } = slots;
+export function buffers({ memory, shape, recording }: Compaction, { kept, count }: Kept, m: number) {
+  const { heads, kvHeads, stride } = shape, { slots } = memory, { start, end, source } = slots;
   const perSlot = (name: string) => slots.perSlot(`compensate.${name}`);
   const perHead = (name: string) => slots.perHead(`compensate.${name}`);
   const scratch = (name: string, numbers: number) => slots.array(`compensate.${name}`, 4 * numbers);
@@ -45,7 +46,7 @@ export function buffers({ memory: { slots, cache }, shape, recording }: Compacti
     likeness: scratch(`likeness.${m}`, kvHeads * stride * m),
     index: scratch(`index.${m}`, kvHeads * stride * m),
     chains: scratch(`chains.${m}`, kvHeads * stride * (1 + m)),
-    layers: Array.from({ length: layers }, (_, layer) => ({ keys: cache.keys[layer]!, values: cache.values[layer]! })),
+    layers: writtenLayers(recording, memory),
   };
 }
 
@@ -60,10 +61,11 @@ export const numbers = ({ shape: { kvHeads, stride, headDim, width } }: Compacti
 function massOf(compaction: Compaction, evidence: GpuEvidence): GPUBuffer {
   const seen = evidence.mean ?? evidence.defensive ?? evidence.max;
   if (seen) return seen;
-  const { memory: { slots, cache }, shape: { layers, headDim, width }, recording } = compaction, { start, end } = slots;
+  const { memory, memory: { slots }, shape: { layers, headDim, width }, recording } = compaction,
+    { start, end } = slots;
   const mass = slots.perSlot("compensate.mass");
   for (let layer = 0; layer < layers; layer++) {
-    tokenMass.record(recording, { keys: cache.keys[layer]!, start, end, mass }, {
+    tokenMass.record(recording, { keys: keysOf(recording, memory, layer), start, end, mass }, {
       ...compaction.layer(layer),
       D: headDim,
       WIDTH: width,

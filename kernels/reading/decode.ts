@@ -11,6 +11,7 @@ import { unitBlocks, unitSum } from "../probe/unit_sum.ts";
 import { recordTopK } from "../select/selection.ts";
 import type { Compaction } from "./compaction.ts";
 import type { Kept } from "./compensate.ts";
+import { keysOf } from "./rows.ts";
 
 /** As `DecodeContext`: written slots of every head, the newest token's among them, and how many of them an eviction leaves. */
 export interface Written {
@@ -58,13 +59,14 @@ export const decodeForms: Record<string, Decode> = {
   rkv: {
     observe: { decay: 1, byLayer: false },
     score(compaction, scores, { written }) {
-      const { memory: { slots, cache }, shape, recording } = compaction, { start, end } = slots;
+      const { memory, memory: { slots }, shape, recording } = compaction, { start, end } = slots;
       const { heads, kvHeads, stride, headDim, width } = shape, blocks = unitBlocks({ stride, newest: written });
       const array = (name: string, numbers: number) => slots.array(`rkv.${name}.${written}`, 4 * numbers);
       const parts = array("parts", kvHeads * blocks * headDim), likeness = array("likeness", heads * written);
       const duplicate = array("duplicate", heads * written), cosine = array("cosine", heads * written);
       for (let layer = 0; layer < shape.layers; layer++) {
-        const keys = cache.keys[layer]!, of = { ...compaction.layer(layer), WIDTH: width, HEAD_DIM: headDim };
+        const keys = keysOf(recording, memory, layer),
+          of = { ...compaction.layer(layer), WIDTH: width, HEAD_DIM: headDim };
         unitSum.record(recording, { keys, start, end, parts }, { ...of, newest: written });
         rkvRedundancy.record(recording, { keys, parts, end, likeness, duplicate, cosine }, { ...of, written, blocks });
       }

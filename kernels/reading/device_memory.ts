@@ -3,8 +3,9 @@ import type { Sizes } from "../../core/budget.ts";
 import { FEW_ROWS } from "../../core/engine/engine.ts";
 import { activationBytes, type PassShape, weightBytes } from "../../core/engine/webgpu_memory.ts";
 import { cachedLayers } from "../../core/engine/layers.ts";
+import { gpuWidenedBytes } from "../../core/gpu_cache.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import { needs, type Policy } from "../../core/policy.ts";
 import { dryRun } from "./dry_run.ts";
 import { gpuFeatures, repeats, REQUEST_ROWS } from "./plan.ts";
@@ -19,6 +20,8 @@ export interface DeviceMemory {
   parameters: number;
   /** What ONNX Runtime keeps for activations. */
   activations: number;
+  /** Those of them that are rows of an int8 cache in float32, for the while of a layer. */
+  widened: number;
   /** The most that stands on the device at once. */
   peak: number;
 }
@@ -38,16 +41,24 @@ export async function deviceMemory(
   sizes: Sizes,
   read: Read,
   takesNotes = false,
-  kvType: KvType = "f32",
+  kvType: StoredType = "f32",
 ): Promise<DeviceMemory> {
   const { config } = model, features = { ...gpuFeatures(policy, takesNotes), kvType };
-  const { bytes: kv, besides: parameters } = await dryRun(policy, config, sizes, features.logBias, {}, kvType);
+  const { bytes: kv, besides: parameters, capacity } = await dryRun(
+    policy,
+    config,
+    sizes,
+    features.logBias,
+    {},
+    kvType,
+  );
   const matrices = needs(policy, "valueNorms")
     ? 4 * cachedLayers(config).length * config.hidden * config.heads * config.headDim
     : 0;
   const weights = weightBytes(model) + matrices;
-  const activations = activationBytes(config, features, passesOf(policy, sizes, read, features.logBias));
-  return { weights, kv, parameters, activations, peak: weights + kv + parameters + activations };
+  const activations = activationBytes(config, features, passesOf(policy, sizes, read, features.logBias), capacity);
+  const widened = gpuWidenedBytes(config, capacity, features.logBias, kvType);
+  return { weights, kv, parameters, activations, widened, peak: weights + kv + parameters + activations };
 }
 
 /** The passes that differ: full chunks and the last one, a probe's, the tail's, a written token's. */

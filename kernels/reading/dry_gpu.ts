@@ -9,7 +9,7 @@ import { EmbeddingTable } from "../../core/pack/embeddings.ts";
 import type { Packs } from "../../core/pack/packs.ts";
 import { NO_FEATURES } from "../../core/engine/features.ts";
 import { BIAS_DIMS, type GpuKvCache } from "../../core/gpu_cache.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import { Gpu, type Numbers } from "../gpu.ts";
 import type { AnyKernel } from "../kernel.ts";
 import { Recording } from "../recording.ts";
@@ -173,7 +173,7 @@ function fakePacks(config: ModelConfig): Packs {
 export function dryEngine(
   gpu: DryGpu,
   config: ModelConfig,
-  { wide, kvType = "f32" }: { wide: boolean; kvType?: KvType },
+  { wide, kvType = "f32" }: { wide: boolean; kvType?: StoredType },
   packs: Packs = {},
 ): WebgpuEngine {
   const buffer = gpu.device.createBuffer({ size: 16, usage: 0 });
@@ -184,8 +184,10 @@ export function dryEngine(
     packs: { ...fakePacks(config), ...packs },
     device: gpu.device,
     slotDim: config.headDim + (wide ? BIAS_DIMS : 0),
-    pass: (_cache: GpuKvCache, { tokens, soft, logitsRows = 0 }: GpuPass): Promise<GpuPassResult> => {
-      gpu.asked.passes.push(tokens.length + (soft?.count ?? 0));
+    pass: (cache: GpuKvCache, { tokens, soft, logitsRows = 0 }: GpuPass): Promise<GpuPassResult> => {
+      const rows = tokens.length + (soft?.count ?? 0);
+      gpu.asked.passes.push(rows);
+      if (cache.int8) cache.store({ keys: perLayer, values: perLayer, count: rows });
       return Promise.resolve({
         logits: logitsRows > 0 ? buffer : null,
         queries: perLayer,

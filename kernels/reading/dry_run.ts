@@ -1,9 +1,10 @@
 /** What a reading on a GPU allocates, found by one on a GPU that runs nothing: every policy's own code says what it needs, and no table has to. */
 import type { Allocate, Allocation, Rooms, Sizes } from "../../core/budget.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
+import { computedIn } from "../../core/gpu_cache.ts";
 import { cachedLayers } from "../../core/engine/layers.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import type { Packs } from "../../core/pack/packs.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
 import { dryEngine, DryGpu } from "./dry_gpu.ts";
@@ -30,12 +31,12 @@ export async function dryRun(
   sizes: Sizes,
   wide = isWide(policy),
   packs: Packs = {},
-  kvType: KvType = "f32",
+  kvType: StoredType = "f32",
 ): Promise<DryMemory> {
   const { slots, chunkTokens, reserve, decodeBudget } = sizes, heads = cachedLayers(config).length * config.kvHeads;
   const capacity = gpuCapacity(policy, sizes), summary = [heads * (slots + chunkTokens), heads * slots, slots];
   const gpu = new DryGpu((into) => into.forEach((_, i) => into[i] = i < 3 ? summary[i]! : slots));
-  gpu.kvType = kvType;
+  gpu.kvType = computedIn(kvType);
   const engine = dryEngine(gpu, config, { wide, kvType }, packs),
     numbers = (count: number) => Array.from({ length: count }, () => 3);
   // one number stands for a matrix: nobody multiplies
@@ -71,7 +72,7 @@ export async function gpuAllocation(
   rooms: Rooms,
   wide = isWide(policy),
   packs: Packs = {},
-  kvType: KvType = "f32",
+  kvType: StoredType = "f32",
 ): Promise<Allocate> {
   const least = leastBudget(policy), more = least + 1024;
   const [few, many] = [

@@ -17,8 +17,8 @@ import {
   stateBytes,
 } from "../../core/policy.ts";
 import { cacheShape } from "../../core/engine/layers.ts";
-import { GpuKvCache } from "../../core/gpu_cache.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import { computedIn, GpuKvCache, gpuWidenedBytes } from "../../core/gpu_cache.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import type { GpuPassResult, WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 import type { DocumentPlace, Reading } from "../../core/reading.ts";
@@ -43,6 +43,7 @@ import { recordNarrowed, recordWhole } from "./narrowed.ts";
 import { gpuCapacity, mostRows, mostSlotsOf } from "./plan.ts";
 import { probeForm } from "./probe.ts";
 import { asking, liveOf } from "./recall.ts";
+import { storeNewRows } from "./rows.ts";
 import { selectForms } from "./select.ts";
 import { Slots } from "./slots.ts";
 import { likeliestOf, logitsOf, type Take } from "./successor.ts";
@@ -88,7 +89,10 @@ export class GpuReading implements Reading {
     const capacity = gpuCapacity(policy, { slots: budget.slots, chunkTokens, reserve });
     const { logBias, kvType } = engine.features, shape = cacheShape(engine.config);
     const cache = new GpuKvCache(gpu.device, shape, capacity, logBias, kvType, mostRows(chunkTokens));
-    if (gpu.kvType !== kvType) throw new Error(`Kernels look for ${gpu.kvType} where the cache stores ${kvType}`);
+    if (gpu.kvType !== computedIn(kvType)) {
+      throw new Error(`Kernels look for ${gpu.kvType} where the cache stores ${kvType}`);
+    }
+    if (cache.int8) cache.store = (rows) => storeNewRows(gpu, cache, rows);
     const slots = new Slots(gpu, cache.heads, capacity), { indexmem } = engine.packs;
     this.memory = {
       gpu,
@@ -115,10 +119,12 @@ export class GpuReading implements Reading {
     slots.turns = this.turns;
   }
 
-  /** Kernels compute with rows as they are stored. */
-  readonly widenedBytes = 0;
+  get widenedBytes(): number {
+    const { shape, capacity, wide, type } = this.memory.cache;
+    return gpuWidenedBytes(shape, capacity, wide, type);
+  }
 
-  get kvType(): KvType {
+  get kvType(): StoredType {
     return this.memory.cache.type;
   }
 

@@ -10,6 +10,7 @@ import type { Gpu } from "../gpu.ts";
 import { indexQueries } from "../probe/index_queries.ts";
 import { indexScores } from "../probe/index_scores.ts";
 import type { Compaction } from "./compaction.ts";
+import { keysOf, valuesOf } from "./rows.ts";
 import type { Slots } from "./slots.ts";
 
 const joined = (...parts: ArrayLike<number>[]) => Float32Array.from(parts.flatMap((part) => Array.from(part)));
@@ -142,7 +143,7 @@ export class LatentOnGpu {
     { evicted, evictedCount }: { evicted: GPUBuffer; evictedCount: GPUBuffer },
     turns: (layer: number) => GPUBuffer,
   ): void {
-    const { memory: { slots, cache }, shape, recording } = compaction;
+    const { memory, memory: { slots }, shape, recording } = compaction;
     const { kvHeads, stride, headDim: D, width: WIDTH } = shape, { rank, sums, norms } = this.all, { position } = slots;
     const features = slots.array("latent.features", 4 * kvHeads * stride * rank);
     this.layers.forEach(({ phi, write, decay }, layer) => {
@@ -150,10 +151,10 @@ export class LatentOnGpu {
       const lists = { evicted, evictedCount, features };
       latentFeatures.record(
         recording,
-        { keys: cache.keys[layer]!, ...lists, position, turns: turns(layer), phi },
+        { keys: keysOf(recording, memory, layer), ...lists, position, turns: turns(layer), phi },
         numbers,
       );
-      latentWrite.record(recording, { values: cache.values[layer]!, ...lists, sums, norms }, {
+      latentWrite.record(recording, { values: valuesOf(recording, memory, layer), ...lists, sums, norms }, {
         ...numbers,
         eta: write,
         decay,

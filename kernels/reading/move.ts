@@ -1,5 +1,5 @@
 /** What follows every choice on a GPU: slots that stay move together, with all that is known of them, and hold their new places. */
-import { HIDDEN, NUMBER_BYTES } from "../../core/gpu_cache.ts";
+import { BIASES, computedIn, type GpuKvCache, HIDDEN, NUMBER_BYTES } from "../../core/gpu_cache.ts";
 import type { Positions } from "../../core/record.ts";
 import { compactPositions } from "../compact/compact_positions.ts";
 import { gather } from "../compact/gather.ts";
@@ -9,6 +9,7 @@ import { settle } from "../compact/settle.ts";
 import type { Recording } from "../recording.ts";
 import type { Kept } from "./compensate.ts";
 import type { GpuMemory } from "./compaction.ts";
+import { hidingColumn, keysOf, storeKeys } from "./rows.ts";
 
 export interface Moving {
   positions: Positions;
@@ -35,27 +36,31 @@ export function recordMove(
 ): GPUBuffer {
   const { layers, kvHeads, headDim } = cache.shape, { heads, slotDim, capacity: stride } = cache;
   // a word holds two numbers in half precision: a slot's bias stands in one word with what hides it, which is written anew
-  const words = (numbers: number) => numbers * NUMBER_BYTES[cache.type] / 4;
+  const type = computedIn(cache.type), words = (numbers: number) => numbers * NUMBER_BYTES[type] / 4;
   const WORDS = words(slotDim),
     KEY = words(headDim),
     isWide = slotDim > headDim,
     { start, end, source, position } = slots;
   for (let layer = 0; layer < layers; layer++) {
     const of = { heads: kvHeads, firstHead: layer * kvHeads, kvHeads, stride, WORDS };
-    const keys = cache.keys[layer]!;
+    const moves = (pool: GPUBuffer, WORDS: number, MOVED = WORDS) =>
+      gather.record(recording, { kept, count, pool }, { ...of, WORDS, MOVED });
     if (positions === "compact") {
-      const rotated = { ...of, allHeads: heads, sinks, KEY, HALF: Number(cache.type === "f16") };
+      const keys = keysOf(recording, { cache, slots }, layer);
+      const rotated = { ...of, allHeads: heads, sinks, KEY, HALF: Number(type === "f16") };
       gatherRotate.record(recording, { kept, count, position, turns: turns(layer), pool: keys }, rotated);
-    } else gather.record(recording, { kept, count, pool: keys }, { ...of, MOVED: KEY + Number(isWide) });
+      storeKeys(recording, { cache, slots }, layer, keys, true);
+    } else if (cache.int8) {
+      for (const [pool, words] of int8Keys(cache, layer)) moves(pool, words);
+    } else moves(cache.keys[layer]!, WORDS, KEY + Number(isWide));
     if (isWide) {
-      hide.record(recording, { count, pool: keys }, {
-        ...of,
-        hidden: HIDDEN[cache.type],
-        WORDS: slotDim,
-        COLUMN: headDim + 1,
-      });
+      const { pool, ...column } = hidingColumn(cache, layer);
+      hide.record(recording, { count, pool }, { ...of, hidden: HIDDEN[type], ...column });
     }
-    gather.record(recording, { kept, count, pool: cache.values[layer]! }, { ...of, MOVED: KEY });
+    if (cache.int8) {
+      moves(cache.values[layer]!, headDim / 4);
+      moves(cache.int8.valueScales[layer]!, 1);
+    } else moves(cache.values[layer]!, WORDS, KEY);
   }
   const all = { heads, firstHead: 0, kvHeads, stride, WORDS: 1, MOVED: 1 };
   gather.record(recording, { kept, count, pool: source }, all);
@@ -68,4 +73,17 @@ export function recordMove(
   const summary = slots.array("summary", 4 * (3 + layers));
   settle.record(recording, { count, start, end, summary }, { heads, kvHeads });
   return summary;
+}
+
+/** What a cache in int8 has of a layer's keys, and how many words of every slot. */
+function int8Keys(
+  { keys, int8, wide, shape: { headDim } }: GpuKvCache,
+  layer: number,
+): [pool: GPUBuffer, words: number][] {
+  const { keyScales, biases } = int8!;
+  return [
+    [keys[layer]!, headDim / 4],
+    [keyScales[layer]!, 1],
+    ...wide ? [[biases[layer]!, BIASES] as [GPUBuffer, number]] : [],
+  ];
 }

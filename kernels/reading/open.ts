@@ -6,8 +6,8 @@ import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
 import { WASM_BYTES } from "../../core/engine/weight_groups.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import { DeviceError } from "../../core/errors.ts";
-import { NUMBER_BYTES } from "../../core/gpu_cache.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import { computedIn, NUMBER_BYTES } from "../../core/gpu_cache.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 import type { GpuOpener, OpenedGpu } from "../../core/model.ts";
@@ -48,10 +48,10 @@ export function gpuOpener(
       const gpu = await firstUsable(await runtime.adapters(), allowSoftware);
       try {
         const features = gpuFeatures(policy, takesNotes), onnx = await runtime.onnx();
-        const openIn = async (kvType: KvType): Promise<WebgpuEngine> => {
+        const openIn = async (kvType: StoredType): Promise<WebgpuEngine> => {
           const all = { ...features, kvType }, device = `The GPU "${gpu.adapter.name}"`;
           const weights = await prepared(all, { device, oneBytes: largestBuffer(gpu), allBytes: WASM_BYTES });
-          gpu.kvType = kvType;
+          gpu.kvType = computedIn(kvType);
           return await gpu.allocating(
             "memory for the model's weights",
             () => openWebgpu(onnx, gpu.device, files, weights, model.config, all, packs),
@@ -115,7 +115,7 @@ function refuseTooLong(
   options: ReaderOptions,
 ): void {
   const { budget: { slots }, chunkTokens, reserve } = options;
-  const row = NUMBER_BYTES[features.kvType] * slotDim;
+  const row = NUMBER_BYTES[computedIn(features.kvType)] * slotDim;
   const bytes = (slots: number) => config.kvHeads * row * gpuCapacity(policy, { slots, chunkTokens, reserve });
   const most = largestBuffer(gpu);
   if (bytes(slots) <= most) return;

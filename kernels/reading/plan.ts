@@ -1,9 +1,9 @@
 /** How large a GPU's cache must be: every head has the same room, so where heads may keep different numbers of slots, the longest one counts. */
-import type { GpuFeatures } from "../../core/engine/features.ts";
+import type { GraphFeatures } from "../../core/engine/features.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import type { Sizes } from "../../core/budget.ts";
 import { DeviceError } from "../../core/errors.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import { featuresFor, needs, type Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
 import type { WantedFeature } from "../device/adapter.ts";
@@ -30,13 +30,13 @@ export function isWide(policy: Policy, takesNotes = false): boolean {
 }
 
 /** What the graph must give for a policy on a GPU: log-biases also hide slots where heads keep different numbers of them. */
-export function gpuFeatures(policy: Policy, takesNotes = false): GpuFeatures {
+export function gpuFeatures(policy: Policy, takesNotes = false): GraphFeatures {
   const features = featuresFor(policy);
   return { ...features, logBias: features.logBias || isWide(policy, takesNotes) };
 }
 
 /** What keys and values shall be stored in; `auto`: half precision where it is to be had. */
-export type KvTypeWish = "auto" | KvType;
+export type KvTypeWish = "auto" | StoredType;
 
 /**
  * What to try, the best first. Rows must be whole words for rotations in half precision. Where products of queries and keys are known to be large, f16 is
@@ -48,13 +48,18 @@ export function kvTypes(
   has: ReadonlySet<WantedFeature>,
   { headDim, largeProducts }: Pick<ModelConfig, "headDim" | "largeProducts">,
   wish: KvTypeWish = "auto",
-): KvType[] {
+): StoredType[] {
   const half = has.has("shader-f16") && headDim % 4 === 0;
   if (wish === "f16" && !half) {
     const lacks = has.has("shader-f16")
       ? `the model's heads have ${headDim} numbers, which is no multiple of 4`
       : "the GPU has no half precision that is right (shader-f16)";
     throw new DeviceError(`Cannot store keys and values in f16: ${lacks}; --kv-type f32 works`);
+  }
+  if (wish === "int8" && headDim % 4 > 0) {
+    throw new DeviceError(
+      `Cannot store keys and values in int8 on a GPU: the model's heads have ${headDim} numbers, which is no multiple of 4; --kv-type f32 works`,
+    );
   }
   if (wish !== "auto") return [wish];
   return half && !largeProducts ? ["f16", "f32"] : ["f32"];

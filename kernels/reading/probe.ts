@@ -25,6 +25,7 @@ import { random } from "../probe/random.ts";
 import { ALL_SLOTS, unitBlocks, unitSum } from "../probe/unit_sum.ts";
 import type { Compaction, GpuEvidence } from "./compaction.ts";
 import { recordNarrowed, recordWhole } from "./narrowed.ts";
+import { keysOf, valuesOf } from "./rows.ts";
 
 export type Look = (compaction: Compaction) => GpuEvidence | Promise<GpuEvidence>;
 
@@ -59,12 +60,13 @@ const FUTURE = 512;
 
 /** As `lagkv` of `core/probe/lagkv.ts`. */
 export const lag = (size = LAG, sinks = SINKS): Look => (compaction) => {
-  const { memory: { slots, cache }, moment: { tokensRead, rows }, shape: { layers, heads, stride } } = compaction;
+  const { memory, memory: { slots }, moment: { tokensRead, rows }, shape: { layers, heads, stride } } = compaction;
   const { source, start, end } = slots, scored = slots.perSlot("attribute.score");
   const firstPartition = completePartitions(tokensRead - rows, sinks, size);
   const partitions = completePartitions(tokensRead, sinks, size) - firstPartition;
   for (let layer = 0; layer < layers && partitions > 0; layer++) {
-    const buffers = { keys: cache.keys[layer]!, values: cache.values[layer]!, source, start, end, scored };
+    const keys = keysOf(compaction.recording, memory, layer), values = valuesOf(compaction.recording, memory, layer);
+    const buffers = { keys, values, source, start, end, scored };
     const numbers = { ...compaction.layer(layer), ...rowNumbers(compaction), sinks, firstPartition, partitions };
     lagRank.record(compaction.recording, buffers, { ...numbers, LAG: size });
   }
@@ -76,7 +78,7 @@ export const lag = (size = LAG, sinks = SINKS): Look => (compaction) => {
 
 /** As `expected` of `core/probe/expected.ts`. */
 export const expected = (future = FUTURE, sinks = SINKS, weighted = true): Look => (compaction) => {
-  const { memory: { slots, cache, engine, gpu }, moment, shape, recording } = compaction;
+  const { memory, memory: { slots, engine, gpu }, moment, shape, recording } = compaction;
   const { kvHeads, group, headDim, width, stride, heads, layers } = shape, { source, start, end } = slots;
   const queryHeads = kvHeads * group, raw = moment.chunk!.rawQueries!;
   // the sinks' queries are like no others
@@ -106,7 +108,7 @@ export const expected = (future = FUTURE, sinks = SINKS, weighted = true): Look 
         heads: queryHeads,
         rows: moment.rows - first,
       });
-      const keys = cache.keys[layer]!, values = cache.values[layer]!;
+      const keys = keysOf(recording, memory, layer), values = valuesOf(recording, memory, layer);
       expectedLogits.record(recording, { keys, mean, form, source, start, end, logits }, numbers);
       expectedSoftmax.record(recording, { logits, start, end, softmax }, numbers);
       expectedScore.record(recording, { values, logits, softmax, start, end, scores }, {
@@ -192,22 +194,23 @@ const looks: Record<string, Look> = {
     return perSlot(compaction, (scores) => random.record(recording, { source, start, end, scores }, shape));
   },
   knorm: (compaction) => {
-    const { memory: { slots: { start, end }, cache }, recording } = compaction;
+    const { memory, memory: { slots: { start, end } }, recording } = compaction;
     return perLayer(
       compaction,
       (layer, scores) =>
-        knorm.record(recording, { keys: cache.keys[layer]!, start, end, scores }, {
+        knorm.record(recording, { keys: keysOf(recording, memory, layer), start, end, scores }, {
           ...compaction.layer(layer),
           ...rowNumbers(compaction),
         }),
     );
   },
   keydiff: (compaction) => {
-    const { memory: { slots, cache }, recording, shape: { stride, kvHeads, headDim } } = compaction,
+    const { memory, memory: { slots }, recording, shape: { stride, kvHeads, headDim } } = compaction,
       { start, end } = slots;
     const parts = slots.array("unit_sum", 4 * kvHeads * unitBlocks({ stride, newest: ALL_SLOTS }) * headDim);
     return perLayer(compaction, (layer, scores) => {
-      const keys = cache.keys[layer]!, numbers = { ...compaction.layer(layer), ...rowNumbers(compaction) };
+      const keys = keysOf(recording, memory, layer),
+        numbers = { ...compaction.layer(layer), ...rowNumbers(compaction) };
       unitSum.record(recording, { keys, start, end, parts }, { ...numbers, newest: ALL_SLOTS });
       keydiff.record(recording, { keys, parts, start, end, scores }, numbers);
     });

@@ -5,6 +5,7 @@ import { valueNorms, valueNormStripes } from "../forward/value_norms.ts";
 import { valueNormsSum } from "../forward/value_norms_sum.ts";
 import type { Gpu } from "../gpu.ts";
 import type { Compaction } from "./compaction.ts";
+import { valuesOf } from "./rows.ts";
 
 export class ValueNorms {
   private constructor(
@@ -28,12 +29,21 @@ export class ValueNorms {
   }
 
   /** Norms of the chunk's slots, into the attribute. */
-  record({ memory: { slots, cache }, shape, recording, moment: { rows, options } }: Compaction): void {
-    const { start, end } = slots, { heads, layers, kvHeads, group, headDim, width, stride } = shape, { hidden } = this;
+  record({ memory, shape, recording, moment: { rows, options } }: Compaction): void {
+    const { slots } = memory,
+      { start, end } = slots,
+      { heads, layers, kvHeads, group, headDim, width, stride } = shape,
+      { hidden } = this;
     const stripes = valueNormStripes(hidden);
     const parts = slots.array("value_norms", 4 * heads * stripes * options.chunkTokens);
     for (let layer = 0; layer < layers; layer++) {
-      valueNorms.record(recording, { values: cache.values[layer]!, matrix: this.matrices[layer]!, start, end, parts }, {
+      valueNorms.record(recording, {
+        values: valuesOf(recording, memory, layer),
+        matrix: this.matrices[layer]!,
+        start,
+        end,
+        parts,
+      }, {
         heads: kvHeads,
         firstHead: layer * kvHeads,
         stride,

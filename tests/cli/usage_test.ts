@@ -67,12 +67,6 @@ const table: [args: string[], code: number, says: RegExp][] = [
   [["eval", "text.txt"], 5, /palimpsest pull/],
   [["eval", "--device", "webgpu", "--task", "niah_single_1"], 6, /eval has no webgpu device yet, --device cpu/],
   [["ask", "--allow-software", "text.txt", "Q"], 2, /--allow-software goes with --device webgpu, .* is auto/],
-  [
-    ["ask", "--kv-type", "int8", "--device", "webgpu", "text.txt", "Q"],
-    2,
-    /int8 goes with --device cpu: .* f32 or f16/,
-  ],
-  [["plan", "--kv-type", "int8", "--device", "webgpu", "text.txt"], 2, /int8 goes with --device cpu/],
   [["ask", "--kv-type", "int4", "text.txt", "Q"], 2, /auto, f32, f16, int8/],
   [["models", "rm", "smollm2-135m"], 5, /not on this machine/],
   [["models", "rm", "../../etc"], 2, /letters, digits/],

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import * as runtime from "onnxruntime-web/webgpu";
 import type { Engine } from "../../core/engine/engine.ts";
 import { cacheShape } from "../../core/engine/layers.ts";
-import { type GpuFeatures, NO_FEATURES } from "../../core/engine/features.ts";
+import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../core/engine/webgpu.ts";
 import type { ModelFile } from "../../core/engine/weights.ts";
 import type { Packs } from "../../core/pack/packs.ts";
-import { GpuKvCache, HIDDEN, NUMBER_BYTES } from "../../core/gpu_cache.ts";
+import { computedIn, GpuKvCache, HIDDEN, NUMBER_BYTES } from "../../core/gpu_cache.ts";
 import { readBuffer } from "../../kernels/device/read.ts";
 import { STORAGE } from "../../kernels/device/usage.ts";
 import { type Opened, using } from "../golden/open.ts";
@@ -29,7 +29,7 @@ export async function usingGpu<T>(
   device: GPUDevice,
   path: string,
   { features = {}, weights = "f32", packs }: {
-    features?: Partial<GpuFeatures>;
+    features?: Partial<GraphFeatures>;
     weights?: WeightFormat;
     packs?: (model: ModelFile) => Promise<Packs>;
   },
@@ -108,7 +108,7 @@ export function keepRows(cache: GpuKvCache, keep: number[][]): void {
             cache.offset(head, slot),
             buffer,
             cache.offset(head, start + i),
-            cache.slotDim * NUMBER_BYTES[cache.type],
+            cache.slotDim * NUMBER_BYTES[computedIn(cache.type)],
           )
         );
       }
@@ -123,7 +123,7 @@ export function keepRows(cache: GpuKvCache, keep: number[][]): void {
       const isHalf = cache.type === "f16", column = cache.shape.headDim + (isHalf ? 0 : 1);
       device.queue.writeBuffer(
         cache.keys[layer]!,
-        cache.offset(head, slot) + column * NUMBER_BYTES[cache.type],
+        cache.offset(head, slot) + column * NUMBER_BYTES[computedIn(cache.type)],
         isHalf ? Float16Array.of(0, HIDDEN.f16) : Float32Array.of(HIDDEN.f32),
       );
     }

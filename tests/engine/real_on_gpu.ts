@@ -18,7 +18,7 @@ import { resolveBudget } from "../../core/budget.ts";
 import { argmax } from "../../core/decode/write.ts";
 import { openCpu } from "../../core/engine/cpu.ts";
 import type { Engine } from "../../core/engine/engine.ts";
-import { type GpuFeatures, type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
+import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
 import type { KvType } from "../../core/stored_rows.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
@@ -88,7 +88,7 @@ function row(what: string, found: string, ok: boolean | null = null): void {
 }
 
 /** The three engines, opened with what a policy asks of them. */
-async function using(features: GraphFeatures, onGpu: GpuFeatures, use: (engines: Engines) => Promise<void>) {
+async function using(features: GraphFeatures, onGpu: GraphFeatures, use: (engines: Engines) => Promise<void>) {
   const prepared = await prepare(files, folder, model, weights, features);
   const floats = weights === "f32" ? prepared : await withFloatActivations(files, prepared);
   const shippedForm = await prepare(files, folder, model, "blocks", features);

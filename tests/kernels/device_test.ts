@@ -92,6 +92,8 @@ describe("openGpu", () => {
     assert.deepEqual(kvTypes(half, plain(64)), ["f16", "f32"]);
     assert.deepEqual(kvTypes(half, plain(64), "f16"), ["f16"]);
     assert.deepEqual(kvTypes(half, plain(64), "f32"), ["f32"]);
+    assert.deepEqual(kvTypes(half, plain(64), "int8"), ["int8"]);
+    assert.throws(() => kvTypes(half, plain(66), "int8"), isDeviceError(/66 numbers, .*--kv-type f32/));
     assert.deepEqual(kvTypes(half, plain(66)), ["f32"]);
     const large = { headDim: 64, largeProducts: true };
     assert.deepEqual(kvTypes(half, large), ["f32"]);

@@ -12,6 +12,7 @@ import { checkAsking } from "./ask_layers.ts";
 import { checkCompaction } from "./compaction.ts";
 import { checkCompensation } from "./compensation.ts";
 import { checkDevice } from "./device_behaviour.ts";
+import { checkInt8Rows } from "./int8_rows.ts";
 import { runCase } from "./run_case.ts";
 import { checkSelection } from "./selection.ts";
 
@@ -44,6 +45,7 @@ for (const least of process.argv.includes("as-it-is") ? [false] : [false, true])
   failures.push(...await checkAllocation(gpu).catch((error) => [`quotas: ${error.message}`]));
   failures.push(...await checkSelection(gpu).catch((error) => [`selection: ${error.message}`]));
   failures.push(...await checkAsking(gpu).catch((error) => [`asking: ${error.message}`]));
+  if (!least) failures.push(...await checkInt8Rows(gpu).catch((error) => [`int8: ${error.message}`]));
   failures.push(...await checkCompensation(gpu).catch((error) => [`compensation: ${error.message}`]));
   if (!least) {
     console.log(JSON.stringify({ adapter: gpu.adapter.name, kind: gpu.adapter.kind, features: [...gpu.features] }));

@@ -11,7 +11,7 @@ import { files } from "../host.ts";
 import { fixture } from "../host.ts";
 import { loadWebGpu } from "../../cli/runtimes/webgpu.ts";
 import { loadOnnxRuntimeWebGpu } from "../../cli/runtimes/webgpu_onnx.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { openModel } from "../../core/model.ts";
 import { parsePolicy } from "../../core/policies.ts";
@@ -29,7 +29,7 @@ const path = asked.find((word) => word.endsWith(".gguf")) ?? fixture("gguf/llama
 const nothing = () => Promise.reject(new Error("not wanted"));
 
 for (const word of specs) {
-  const [spec, type = "f32"] = word.split("@") as [string, KvType?];
+  const [spec, type = "f32"] = word.split("@") as [string, StoredType?];
   const policy = parsePolicy(spec), slots = Math.max(200, leastBudget(policy) + 20), { evicts } = policy.decode;
   const decodeBudget = evicts ? DECODE_BUDGET : Infinity,
     reserve = QUESTION + (evicts ? DECODE_BUDGET + DECODE_BLOCK : WRITTEN);

@@ -6,8 +6,8 @@ import { isRequired, root, softwareGpus } from "../software_gpus.ts";
 
 /** Both kinds of cache, one probe with a pass of its own, arrays between many kernels, written slots that are evicted, and nothing evicted while reading. */
 const POLICIES = ["snapkv", "question-quote", "streaming", "adakv-snapkv", "flow-snapkv", "expected", "h2o", "moment"];
-/** In half precision, with most of what else differs. */
-const HALF = ["adakv-snapkv@f16"];
+/** In half precision and in int8, with most of what else differs. */
+const NARROW = ["adakv-snapkv@f16", "adakv-snapkv@int8"];
 /** Of the device's peak. */
 const CLOSE = 0.03;
 
@@ -17,15 +17,15 @@ for (const { name, command, env, missing } of softwareGpus.filter(({ name }) => 
     assert.equal(missing, null, `PALIMPSEST_REQUIRE_GPU is set, but for ${name} ${missing}`);
     const { stdout, stderr, status, error } = spawnSync(
       command[0]!,
-      [...command.slice(1), "tests/kernels/planned.ts", ...POLICIES, ...HALF],
+      [...command.slice(1), "tests/kernels/planned.ts", ...POLICIES, ...NARROW],
       { cwd: root, env: { ...env, XDG_RUNTIME_DIR: "/tmp" }, encoding: "utf8" },
     );
     assert.equal(error, undefined);
     assert.equal(status, 0, stderr);
     const found = stdout.trim().split("\n").map((line) => JSON.parse(line));
-    assert.deepEqual(found.map(({ policy }) => policy), [...POLICIES, ...HALF]);
+    assert.deepEqual(found.map(({ policy }) => policy), [...POLICIES, ...NARROW]);
     for (const { policy, kvType, planned, peak, kv, held, compactions } of found) {
-      assert.equal(kvType, policy.endsWith("@f16") ? "f16" : "f32", policy);
+      assert.equal(kvType, policy.split("@")[1] ?? "f32", policy);
       assert.ok(compactions >= 6, policy);
       assert.equal(planned.kv, kv.met, `${policy}: cache and arrays, to the byte`);
       assert.ok(

@@ -11,7 +11,8 @@ import type { Engine } from "../../core/engine/engine.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { parsePolicy, policies as named } from "../../core/policies.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
+import { computedIn } from "../../core/gpu_cache.ts";
 import { leastBudget, needs, type Policy } from "../../core/policy.ts";
 import type { Reading } from "../../core/reading.ts";
 import { Reader, type ReaderOptions } from "../../core/reader.ts";
@@ -71,7 +72,7 @@ interface Compared {
 export interface Line extends Compared {
   policy: string;
   positions: Positions;
-  kvType: KvType;
+  kvType: StoredType;
   evictsWritten: boolean;
   takesNotes: boolean;
   error?: string;
@@ -197,14 +198,18 @@ const noteOf = (reader: Reading, first: number) =>
 const gpu = await openTestGpu(), counts = counting(gpu);
 console.log(JSON.stringify({ adapter: gpu.adapter.name }));
 const words = process.argv.slice(2), both = words.includes("both-positions");
-const kvType: KvType = gpu.kvType = words.includes("f16") ? "f16" : "f32";
+const kvType: StoredType = words.includes("f16") ? "f16" : words.includes("int8") ? "int8" : "f32";
+gpu.kvType = computedIn(kvType);
 const other = words.find((word) => word.startsWith("model="))?.slice("model=".length);
 const model = other ? fixture(`golden/models/${other}`) : TINY;
-const wanted = words.filter((word) => !["both-positions", "f16"].includes(word) && !word.startsWith("model=")),
+const wanted = words.filter((word) => !["both-positions", "f16", "int8"].includes(word) && !word.startsWith("model=")),
   names = wanted.length > 0 ? wanted : [...Object.keys(named), ...SPELLED, ...DECODING, ...REMEMBERING];
 let turn = 0;
 // one graph for all policies: opening an engine takes longer than reading
-const cpu = await open(model, { features: EVERY_FEATURE, packs: randomPacks });
+const cpu = await open(model, {
+  features: { ...EVERY_FEATURE, kvType: kvType === "int8" ? "int8" : "f32" },
+  packs: randomPacks,
+});
 for (const logBias of [false, true]) {
   const mine = names.map(parsePolicy).filter((policy) => policy.evicts && isWide(policy, isNoted(policy)) === logBias);
   if (mine.length === 0) continue;

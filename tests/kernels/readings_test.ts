@@ -70,6 +70,34 @@ for (const readings of HALF_READINGS) {
   });
 }
 
+/**
+ * Over a cache in int8 against the CPU's: both round the same numbers alike, so where nothing but attention decides under original positions the same slots stay
+ * and logits are as close as this says; turned keys are rounded by another chance. Plain and wide slots, rows that are read for a memory, heads of unequal
+ * length, a second stage, rows that become others; what hides slots for the while is checked with `int8_rows.ts`.
+ */
+const INT8: Record<string, number | null> = {
+  "indexmem": 0.02,
+  "question-quote": null,
+  "critical-adakv-snapkv": null,
+  "centroids-snapkv": null,
+};
+
+testReadings({ on: "Deno + lavapipe", words: ["int8"], policies: Object.keys(INT8) }, (compared) => {
+  assert.equal(compared.length, Object.keys(INT8).length);
+  for (const { policy, positions, error, same, kvType, compactions, readBack, logits, ...more } of compared) {
+    const what = `${policy}, ${positions} positions`, mostApart = INT8[policy]!, isClose = mostApart !== null;
+    assert.equal(error, undefined, what);
+    assert.equal(kvType, "int8", what);
+    if (isClose) assert.equal(positions, "original", what);
+    assert.ok(compactions >= 4 && readBack > 0 && readBack <= 4096 && more.readBackToken === 4, what);
+    assert.ok(
+      same[0]! >= SAME_AT_FIRST && Math.min(...same) >= (isClose ? SAME_AT_FIRST : SAME_IN_THE_END),
+      `${what}: ${same} of the slots`,
+    );
+    assert.ok(mostApart === null || more.tokens && logits <= mostApart, `${what}: logits ${logits} apart`);
+  }
+});
+
 /** Rotated keys, expected queries, heads of unequal length: what a layer's positions decide. */
 const BY_POSITIONS = ["probe=expected,aggregate=none,select=critical,allocate=ada"];
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadOnnxRuntimeWebGpu } from "../../../cli/runtimes/webgpu_onnx.ts";
 import { cacheShape } from "../../../core/engine/layers.ts";
-import { type GpuFeatures, NO_FEATURES } from "../../../core/engine/features.ts";
+import { type GraphFeatures, NO_FEATURES } from "../../../core/engine/features.ts";
 import { prepare } from "../../../core/engine/prepare.ts";
 import { openWebgpu, type WebgpuEngine } from "../../../core/engine/webgpu.ts";
 import type { ModelFile } from "../../../core/engine/weights.ts";
@@ -22,7 +22,7 @@ export interface OpenedOnGpu {
 
 /** As `open` of `../open.ts`: what is prepared goes into a fresh folder. */
 export async function openOnGpu(gpu: Gpu, path: string, options: OpenOptions): Promise<OpenedOnGpu> {
-  const features = { ...NO_FEATURES, ...options.features } as GpuFeatures;
+  const features = { ...NO_FEATURES, ...options.features } as GraphFeatures;
   const folder = await mkdtemp(join(tmpdir(), "palimpsest-test-gpu-"));
   try {
     const model = await openFile(path, options.configFile);
