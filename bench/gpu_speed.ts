@@ -2,7 +2,7 @@
  * What policies cost on the GPU that is here: Moby Dick is read under each, and the kernels' time on the GPU is set against the bytes that they must move
  * (`gpu/traffic.ts`), which is the bandwidth that they reach. What `npm run gpu-cost` models, measured.
  *
- *   npm run gpu-speed -- [--policies question-quote,snapkv] [--tokens 4096] [--budget 1024] [--chunk 1024] [--model smollm2-135m] [--kv-type auto|f32|f16] [--wall] [--allow-software]
+ *   npm run gpu-speed -- [--policies question-quote,snapkv] [--tokens 4096] [--budget 1024] [--chunk 1024] [--model smollm2-135m] [--kv-type auto|f32|f16|int8] [--wall] [--allow-software]
  *
  * Per policy three readings of the same text: one to warm up; one at full speed, which then writes; one in which every compute pass of our kernels is
  * timed (`gpu/timed_reading.ts`). `--wall` times them by the CPU's clock, as where a
@@ -81,8 +81,8 @@ async function run(): Promise<void> {
   }
 }
 
-function heading(name: string, { adapter, kvType }: Gpu, found: Awaited<ReturnType<typeof measure>>): void {
-  const { slots, chunkTokens, tokens, isTimed, tick, written } = found;
+function heading(name: string, { adapter }: Gpu, found: Awaited<ReturnType<typeof measure>>): void {
+  const { slots, chunkTokens, tokens, isTimed, tick, written, kvType } = found;
   console.log(
     `${name} on ${adapter.name}` +
       (adapter.kind === "hardware" ? "" : " (a software adapter: this proves nothing about speed)") +

@@ -1,5 +1,6 @@
 /** What a policy asks of a GPU in a steady state: a chunk after which the cache is compacted, and a written token. */
-import type { KvType } from "../../core/stored_rows.ts";
+import { computedIn } from "../../core/gpu_cache.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import type { ModelConfig } from "../../core/engine/weights.ts";
 import { featuresFor, type Policy } from "../../core/policy.ts";
 import { GpuReading } from "../../kernels/reading/gpu_reading.ts";
@@ -16,7 +17,7 @@ export interface Sizes {
   reserve: number;
   positions: "original" | "compact";
   /** What the cache stores. Default: f32. */
-  kvType?: KvType;
+  kvType?: StoredType;
 }
 
 export interface Recorded {
@@ -35,7 +36,7 @@ export async function recordPolicy(config: ModelConfig, policy: Policy, sizes: S
     heads = config.layers * config.kvHeads;
   const summary = [heads * (budget + chunkTokens), heads * budget, budget];
   const gpu = new DryGpu((into) => into.forEach((_, i) => into[i] = i < 3 ? summary[i]! : budget));
-  gpu.kvType = kvType;
+  gpu.kvType = computedIn(kvType);
   const engine = dryEngine(gpu, config, { wide: isWide(policy), kvType });
   const numbers = (count: number) => Array.from({ length: count }, () => 3);
   const capacity = gpuCapacity(policy, { slots: budget, chunkTokens, reserve });

@@ -5,6 +5,7 @@ import type { LoadedModel } from "../../core/model.ts";
 import { parsePolicy } from "../../core/policies.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { ReaderOptions } from "../../core/reader.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import { PassTimes } from "../../kernels/device/pass_times.ts";
 import type { Gpu } from "../../kernels/gpu.ts";
 import { mobyDick } from "../prose.ts";
@@ -24,6 +25,8 @@ export interface Measured {
   slots: number;
   chunkTokens: number;
   written: number;
+  /** What keys and values were stored in. */
+  kvType: StoredType;
   readPerSecond: number;
   /** Of chunks that are compacted, on the mean. */
   chunkMs: number;
@@ -61,8 +64,10 @@ export async function measure(model: LoadedModel, gpu: Gpu, spec: string, wanted
     );
   }
   const open = () => model.openReading(policy, options);
+  let kvType: StoredType;
   {
     using reading = await open();
+    kvType = reading.kvType;
     for (const chunk of chunks) await reading.read(chunk);
     await write(reading, questionTokens, 2);
   }
@@ -74,7 +79,7 @@ export async function measure(model: LoadedModel, gpu: Gpu, spec: string, wanted
     question: questionTokens.length,
     reserve: options.reserve,
     positions: "compact",
-    kvType: gpu.kvType,
+    kvType,
   });
   const at = { live: recorded.live, kept: options.budget.slots, written: 0 };
   const bytes = recorded.chunk.launches.reduce((sum, launch) => sum + trafficOf(launch, at, gpu.kvType).bytes, 0);
@@ -83,6 +88,7 @@ export async function measure(model: LoadedModel, gpu: Gpu, spec: string, wanted
     slots: options.budget.slots,
     chunkTokens,
     written: WRITTEN,
+    kvType,
     ...speed,
     ...kernels,
     bytes,
