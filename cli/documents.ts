@@ -7,7 +7,7 @@ import { notText, SNIFFED_BYTES } from "../core/text/document_kind.ts";
 import { utf16Of } from "../core/text/formats/head.ts";
 import { readPlain } from "../core/text/formats/plain.ts";
 import { whole } from "../core/text/formats/whole.ts";
-import { documentsBelow } from "./folder_documents.ts";
+import { documentsBelow, headOf, notDocument } from "./folder_documents.ts";
 
 const pieceBytes = 64 * 1024;
 
@@ -16,7 +16,7 @@ const pieceBytes = 64 * 1024;
  * names (`folder_documents.ts`). Existence and kind are checked now, so that a misspelt name is told
  * before a model is loaded; the bytes are read when the source is iterated.
  * @param onRemark told what of a folder was left out
- * @throws {InputError} for a missing or unreadable file, and for a folder or pattern without documents
+ * @throws {InputError} for a missing or unreadable file, one that is no document, and for a folder or pattern without documents
  */
 export async function openDocuments(
   names: string[],
@@ -31,9 +31,17 @@ export async function openDocuments(
     else {
       const found = await documentsBelow(name, onRemark);
       for (const path of found ?? [name]) sources.push(await fileSource(path));
+      if (!found && sources.at(-1)!.repeatable) await refuseNoDocument(name);
     }
   }
   return sources;
+}
+
+/** Told now: an hour may go into the documents before it. */
+async function refuseNoDocument(path: string): Promise<void> {
+  const head = await headOf(path).catch((error) => Promise.reject(inputError(path, error)));
+  const reason = await notDocument(head, path);
+  if (reason !== null) throw new InputError(`${path} ${reason}`);
 }
 
 async function fileSource(path: string): Promise<Source> {

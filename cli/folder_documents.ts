@@ -2,6 +2,7 @@
 import { open, stat } from "node:fs/promises";
 import { InputError } from "../core/errors.ts";
 import { formatOf } from "../core/text/formats/all.ts";
+import { utf16Of } from "../core/text/formats/head.ts";
 import { isReport } from "../core/report/mark.ts";
 import { notText, SNIFFED_BYTES } from "../core/text/document_kind.ts";
 
@@ -48,22 +49,32 @@ export async function documentsBelow(name: string, onRemark: (message: string) =
 
 /** By what it holds: its beginning is read. Empty files are none, nor are reports of earlier answers. */
 async function isDocument(path: string): Promise<boolean> {
+  const head = await headOf(path);
+  if (isReport(head)) return false;
+  if (isPacked(head)) return /\.(txt|md|html?|pdf|csv|log|xml|json)\.gz$/i.test(path);
+  return await notDocument(head, path) === null;
+}
+
+/** The bytes of a file that tell what it is. */
+export async function headOf(path: string): Promise<Uint8Array> {
   const handle = await open(path, "r");
   try {
     const bytes = new Uint8Array(SNIFFED_BYTES), { bytesRead } = await handle.read(bytes, 0, SNIFFED_BYTES, 0);
-    const head = bytes.subarray(0, bytesRead);
-    if (bytesRead === 0 || isReport(head)) return false;
-    // what is packed is known when it is read
-    if (head[0] === 0x1f && head[1] === 0x8b) return /\.(txt|md|html?|pdf|csv|log|xml|json)\.gz$/i.test(path);
-    const { type } = await formatOf(
-      (async function* () {
-        yield head;
-      })(),
-      path,
-    );
-    const isPlain = type === "text" || type === "markdown", isWide = head[0]! >= 0xfe && head[1]! >= 0xfe;
-    return !isPlain || isWide || notText(path, head) === null;
+    return bytes.subarray(0, bytesRead);
   } finally {
     await handle.close();
   }
 }
+
+/** Why a file is no document, as a predicate; null where its beginning says nothing against it. What is packed is known when it is read. */
+export async function notDocument(head: Uint8Array, path: string): Promise<string | null> {
+  if (head.length === 0) return "is empty: a document needs text";
+  if (isPacked(head)) return null;
+  const pieces = (async function* () {
+    yield head;
+  })();
+  const { type } = await formatOf(pieces, path), isPlain = type === "text" || type === "markdown";
+  return isPlain && !utf16Of(head) ? notText(path, head) : null;
+}
+
+const isPacked = (head: Uint8Array) => head[0] === 0x1f && head[1] === 0x8b;

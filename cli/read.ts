@@ -1,5 +1,5 @@
 /** `palimpsest read [files...] -o file.pal`: reads documents once, and keeps the compressed memory for questions that come later. */
-import { rm, stat } from "node:fs/promises";
+import { realpath, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import type { AnswerRecord } from "../core/record.ts";
@@ -52,7 +52,8 @@ export async function readCommand(names: string[], flags: ReadFlags, given: Give
   if (flags.append) refuseFixed(given, out);
   await refuseOut(out, flags.append ?? false);
   // two that read on from one state would lose the documents of the first; hidden, so that it is no document of its folder
-  const lock = await takeLock(join(dirname(out), `.${basename(out)}.lock`), {
+  const target = await realpath(out).catch(() => out);
+  const lock = await takeLock(join(dirname(target), `.${basename(target)}.lock`), {
     does: `reads into ${out}`,
     instead: "wait for it, name another file",
   }).catch(async (error) => Promise.reject(await writeError(dirname(out), error, "name a file in another folder")));

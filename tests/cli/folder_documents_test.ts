@@ -38,6 +38,10 @@ test("a folder is its documents by their names, a pattern those that it finds; w
     assert.match(remarks[0]!, /: 3 of 8 files are no documents and were left out$/);
     assert.match(remarks[1]!, /: left out what could not be read: .*unreadable\.txt$/);
     await assert.rejects(names(at("unread*")), { message: /no document .* can be read \(.*unreadable\.txt cannot\)$/ });
+    // named alone, what is no document is refused before those beside it are read
+    for (const [name, message] of [["picture.txt", /is a PNG image/], ["empty.txt", /is empty/]] as const) {
+      await assert.rejects(names(at("a.txt"), at(name)), { name: "InputError", message });
+    }
     writeFileSync(at("odd[1].txt"), "a name with signs of patterns");
     assert.deepEqual(await names(at("odd[1].txt")), ["odd[1].txt"]);
   }));

@@ -1,7 +1,7 @@
 /** Memories that are kept: read, ask --state, --questions, chat, and readings that were interrupted. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -159,22 +159,27 @@ test("Ctrl-C leaves a checkpoint and says so; a pipe that is spooled can be resu
   assert.ok(!existsSync(at("pipe.pal.spool")) && !existsSync(at("pipe.pal.part")));
 });
 
+/** Temporary files of a pipe that is being kept; an empty one only tries the folder. */
+const keeping = (out: string, least = 1) =>
+  readdirSync(folder).filter((name) =>
+    name.startsWith(`.${out}.spool.`) && (statSync(at(name), { throwIfNoEntry: false })?.size ?? -1) >= least
+  );
+
 test("a pipe that was being kept when the process was killed leaves nothing behind the next reading", async () => {
-  const left = () => readdirSync(folder).filter((name) => name.startsWith(".left.pal"));
   const args = ["read", "-", "-o", "left.pal", "--spool", ...SIZES];
   await run(args, {
     stdin: words(1e6, 4),
     started: (child) => {
-      const wait = setInterval(() => left().length > 0 && child.kill("SIGKILL"), 1);
+      const wait = setInterval(() => keeping("left.pal").length > 0 && child.kill("SIGKILL"), 1);
       child.on("close", () => clearInterval(wait));
     },
   });
-  const [killed] = left();
+  const [killed] = keeping("left.pal");
   // of a process that runs, and of another machine
   const others = [killed!.replace(/\.\d+-/, `.${process.pid}-`), killed!.replace(/-[0-9a-f]{8}/, "-00000000")];
   for (const name of others) writeFileSync(at(name), "");
   await ok(args, { stdin: "One crane." });
-  assert.deepEqual(left().sort(), others.sort());
+  assert.deepEqual(keeping("left.pal", 0).sort(), others.sort());
 });
 
 test("Ctrl-C that ends the pipe, too, leaves no half of it as the whole", async () => {
@@ -182,7 +187,7 @@ test("Ctrl-C that ends the pipe, too, leaves no half of it as the whole", async 
     stdin: readFileSync(at("one.txt")),
     started: (child) => {
       const wait = setInterval(() => {
-        if (!readdirSync(folder).some((name) => name.startsWith(".half.pal.spool"))) return;
+        if (keeping("half.pal").length === 0) return;
         clearInterval(wait);
         child.kill("SIGINT");
       }, 1);
