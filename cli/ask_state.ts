@@ -116,7 +116,9 @@ export const asked = (instruction: string, flags: AskFlags): Question => ({
 async function readQuestions(path: string, onRemark: (message: string) => void): Promise<string[]> {
   const text = await wholeText(path, "file of questions, one on each line", onRemark);
   const questions = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
-  if (questions.length === 0) throw new InputError(`${path} holds no question: one on each line works`);
+  if (questions.length === 0) {
+    throw new InputError(`${path === "-" ? "stdin" : path} holds no question: one on each line works`);
+  }
   return questions;
 }
 
