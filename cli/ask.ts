@@ -1,9 +1,9 @@
 /** `palimpsest ask [files...] <question>`: a question about documents. */
 import { UsageError } from "../core/errors.ts";
-import { limitTime } from "./exit.ts";
 import { isFile, openDocuments, stdinIsPiped } from "./documents.ts";
 import { refuseClosedStdout } from "./output.ts";
 import { createRenderer } from "./render.ts";
+import { expireAfter } from "./signals.ts";
 import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
 import type { Given } from "./given.ts";
 import { refuseDocuments, refuseFixed } from "./state.ts";
@@ -18,7 +18,7 @@ export interface AskFlags extends RunFlags {
  * read into it, with `--questions` all words are documents. @param given flags of the command line
  */
 export async function ask(words: string[], flags: AskFlags, given: Given): Promise<void> {
-  limitTime(flags);
+  expireAfter(flags.timeout ?? 0);
   refuseClosedStdout();
   refuseIdle(flags, given);
   const question = flags.questions === undefined ? words.at(-1)?.trim() ?? "" : null;

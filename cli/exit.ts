@@ -1,6 +1,6 @@
 /** The one place where an error becomes a message and an exit code. */
 import { InterruptedError, PalimpsestError } from "../core/errors.ts";
-import { expireAfter, interruptionCode } from "./signals.ts";
+import { interruptionCode } from "./signals.ts";
 import { isTerminal, printable, writeErr, writeJson } from "./output.ts";
 import { eventsWanted, writeEvent } from "./progress_events.ts";
 
@@ -45,12 +45,6 @@ export function report(failure: Failure, error: unknown, options: { json: boolea
   }
   // A bug report needs the stack; nobody else does.
   if (options.verbose && failure.code === 1 && error instanceof Error && error.stack) writeErr(error.stack + "\n");
-}
-
-/** Holds a command to its `--timeout`; 0 is none. */
-export function limitTime(flags: { timeout?: number | undefined; json?: boolean | undefined }): void {
-  const onLeave = () => report(describeFailure(null), null, { json: flags.json ?? false, verbose: false });
-  expireAfter(flags.timeout ?? 0, onLeave);
 }
 
 function oneLine(text: string): string {

@@ -6,7 +6,7 @@ import { describeFailure, report } from "./exit.ts";
 import { writeErr } from "./output.ts";
 import { createProgram } from "./program.ts";
 import { eventsWanted } from "./progress_events.ts";
-import { listenForSignals } from "./signals.ts";
+import { listenForSignals, tellOnLeaving } from "./signals.ts";
 import { removeTemporaries } from "./temporary.ts";
 
 /** Runs one command line and returns its exit code. */
@@ -14,6 +14,7 @@ export async function main(args: string[]): Promise<number> {
   const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
   const options = { json: own.includes("--json"), verbose: own.includes("--verbose") || own.includes("-v") };
   const program = createProgram();
+  tellOnLeaving(() => report(describeFailure(null), null, options));
   try {
     if (args.length === 0) {
       writeErr(program.helpInformation());

@@ -26,6 +26,13 @@ export async function breathe(): Promise<void> {
   breathed = performance.now();
 }
 
+let telling = (): void => {};
+
+/** What is told where a command does not end by itself in time, such as while a pipe is waited for, or a slow pass is under way. */
+export function tellOnLeaving(tell: () => void): void {
+  telling = tell;
+}
+
 let grace = 2000;
 
 /** Something must be saved before the end: so long may that take. A second signal stops the program at once all the same. */
@@ -43,26 +50,20 @@ export function listenForSignals(): void {
   process.on("SIGTERM", onSignal(143));
 }
 
-/**
- * Stops the program as Ctrl-C does when the time is over.
- * @param milliseconds 0: never
- * @param onLeave called where it does not stop by itself, such as while a pipe is waited for
- */
-export function expireAfter(milliseconds: number, onLeave: () => void): void {
-  if (milliseconds > 0) setTimeout(() => received === null && stop(124, onLeave), milliseconds).unref();
+/** Stops the program as Ctrl-C does when the time is over. @param milliseconds 0: never */
+export function expireAfter(milliseconds: number): void {
+  if (milliseconds > 0) setTimeout(() => received === null && stop(124), milliseconds).unref();
 }
 
-function stop(code: 124 | 130 | 143, onLeave?: () => void): void {
+function stop(code: 124 | 130 | 143): void {
   received = code;
   controller.abort(new InterruptedError("Interrupted"));
   // A timer, not a wait: it must not keep a program alive that is already done.
-  setTimeout(() => {
-    onLeave?.();
-    leave(code);
-  }, grace).unref();
+  setTimeout(() => leave(code), grace).unref();
 }
 
 function leave(code: number): never {
+  telling();
   removeTemporaries();
   process.exit(code);
 }

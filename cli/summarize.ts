@@ -1,9 +1,9 @@
 /** `palimpsest summarize [files...]`: a summary of whole documents. */
 import { UsageError } from "../core/errors.ts";
 import { openDocuments, stdinIsPiped } from "./documents.ts";
-import { limitTime } from "./exit.ts";
 import { refuseClosedStdout } from "./output.ts";
 import { createRenderer } from "./render.ts";
+import { expireAfter } from "./signals.ts";
 import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
 import type { Given } from "./given.ts";
 
@@ -13,7 +13,7 @@ export async function summarize(
   flags: RunFlags & { length?: number | undefined },
   given: Given,
 ): Promise<void> {
-  limitTime(flags);
+  expireAfter(flags.timeout ?? 0);
   refuseClosedStdout();
   refuseIdle(flags, given);
   if (names.length === 0 && !stdinIsPiped()) {
