@@ -20,6 +20,8 @@ import { haystackOf } from "../core/eval/haystack.ts";
 import { ORACLE_POLICY } from "../core/eval/measure.ts";
 import { score } from "../core/eval/metrics.ts";
 import { type Models, modelsFrom } from "../core/eval/models.ts";
+import { parsePolicy } from "../core/policies.ts";
+import { leastBudget } from "../core/policy.ts";
 import { FULL, read } from "../core/eval/reading.ts";
 import { mean, standardError } from "../core/eval/statistics.ts";
 import { type EvalBudget, requestOf } from "../core/eval/result.ts";
@@ -83,7 +85,8 @@ const haystack = haystackOf(tokenizer, mobyDick());
 
 /** Reads with one policy: the logits of the rows that write the right answer, and what is written instead of it. */
 async function answer(policy: string, budget: EvalBudget | null, kvType: StoredType, sample: Sample, gold: number[]) {
-  const request = budget && requestOf(budget, tokens), model = await modelsIn(kvType).for(policy);
+  const request = budget && requestOf(budget, tokens, leastBudget(parsePolicy(policy))),
+    model = await modelsIn(kvType).for(policy);
   const reading = await read(
     model,
     sample,

@@ -6,7 +6,7 @@
 import { answer } from "../answer.ts";
 import type { EngineModel } from "../model.ts";
 import { parsePolicy } from "../policies.ts";
-import { needs } from "../policy.ts";
+import { leastBudget, needs } from "../policy.ts";
 import { hitRate, klDivergence, topOneAgreement } from "./fidelity.ts";
 import { score } from "./metrics.ts";
 import { FULL, read, type Reading, type ReadingSettings } from "./reading.ts";
@@ -81,7 +81,7 @@ export async function measurePolicy(
 ): Promise<Measured> {
   if (cell.strategy !== "stream") return await measureStrategy(models, sample, reference, cell, settings);
   const model = await models(cell.policy), { vocab } = model.config;
-  const request = requestOf(cell.budget, reference.measured.contextTokens);
+  const request = requestOf(cell.budget, reference.measured.contextTokens, leastBudget(parsePolicy(cell.policy)));
   const reading: Reading = await read(model, sample, cell.policy, request, cell.protocol === "aware", settings);
   const { logits } = await reading.forced(reference.tokens, false), started = performance.now();
   const { text } = await reading.write(sample.maxNewTokens, (text) => complete(sample, text));
@@ -123,7 +123,7 @@ async function measureStrategy(
     opening,
     maxTokens: sample.maxNewTokens,
     policy,
-    budget: requestOf(budget, contextTokens),
+    budget: requestOf(budget, contextTokens, leastBudget(parsePolicy(policy))),
     chunkTokens,
     positions,
     availableBytes,

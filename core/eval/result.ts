@@ -79,6 +79,13 @@ export function spellEvalBudget(budget: EvalBudget): string {
 
 const MIB = 2 ** 20;
 
-/** @param contextTokens of the document that a share is taken of */
-export const requestOf = (budget: EvalBudget, contextTokens: number): { slots: number } | { bytes: number } =>
-  "share" in budget ? { slots: Math.round(budget.share * contextTokens) } : budget;
+/**
+ * @param contextTokens of the document that a share is taken of
+ * @param least slots that a policy works with: a share of a short document is not less
+ */
+export const requestOf = (
+  budget: EvalBudget,
+  contextTokens: number,
+  least: number,
+): { slots: number } | { bytes: number } =>
+  "share" in budget ? { slots: Math.max(least, Math.round(budget.share * contextTokens)) } : budget;

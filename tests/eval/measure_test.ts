@@ -97,6 +97,11 @@ for (const policy of ["question", "snapkv", "streaming"]) {
   });
 }
 
+test("measurePolicy: a share of a document that is too short is the least that a policy works with", async () => {
+  const cell = { policy: "snapkv", strategy: "stream", budget: { share: 0.01 }, protocol: "aware" } as const;
+  assert.equal((await measurePolicy(models.for, sample, reference, cell, settings)).budgetSlots, 37);
+});
+
 test("measurePolicy: other strategies are measured by what they answer, in the same memory", async () => {
   const cell = { policy: "snapkv", budget: { share: 0.25 }, protocol: "aware" as const };
   for (const [policy, strategy] of [["snapkv", "stream+verify"], ["full", "map-reduce"]] as const) {

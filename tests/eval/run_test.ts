@@ -172,7 +172,7 @@ test("parseEvalBudget: slots or a share of the document, spelled back the same",
     "100%",
   ]);
   assert.deepEqual(
-    [{ share: 0.125 }, { slots: 512 }, { bytes: 2 ** 25 }].map((budget) => requestOf(budget, 2000)),
+    [{ share: 0.125 }, { slots: 512 }, { bytes: 2 ** 25 }].map((budget) => requestOf(budget, 2000, 37)),
     [{ slots: 250 }, { slots: 512 }, { bytes: 2 ** 25 }],
   );
   assert.deepEqual([{ bytes: 32 * 2 ** 20 }, { bytes: 1000 }].map(spellEvalBudget), ["32MiB", "1000B"]);
