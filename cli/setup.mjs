@@ -178,6 +178,8 @@ async function runTests(extra) {
         "-A",
         "--no-check",
         "--quiet",
+        // which starts a process of each runtime itself
+        "--ignore=tests/engine/webgpu_test.ts",
         "tests/engine",
         "tests/reader_test.ts",
         "tests/cache_test.ts",
