@@ -1,10 +1,11 @@
 /** Questions to a memory that is kept: one to a saved state, or a file of them to one or to documents that are read once. */
-import { type Question, refuseUncited } from "../core/respond.ts";
+import { type Question, refuseUncited, respond } from "../core/respond.ts";
 import { InputError, InterruptedError, PalimpsestError, UsageError } from "../core/errors.ts";
 import type { EngineModel } from "../core/model.ts";
 import type { AnswerRecord } from "../core/record.ts";
 import { bookmark } from "../core/state/bookmark.ts";
 import type { KeptMemory, StateSummary } from "../core/state/memory.ts";
+import { plainTail } from "../core/tail.ts";
 import type { Source } from "../core/text/document.ts";
 import { type AskFlags, MAX_TOKENS } from "./ask.ts";
 import { wholeText } from "./documents.ts";
@@ -22,7 +23,7 @@ import { withMemoryOf } from "./state.ts";
 
 /** @param question null for those of `--questions` */
 export async function askState(path: string, question: string | null, flags: AskFlags, given: Given): Promise<void> {
-  const renderer = createRenderer(flags), { plainTail } = await import("../core/tail.ts");
+  const renderer = createRenderer(flags);
   const questions = question === null ? await readQuestions(flags.questions!, renderer.remark) : [question];
   const roomsOf = ({ tokenizer }: EngineModel, { settings }: StateSummary) => {
     const system = settings.system ?? undefined;
@@ -35,7 +36,6 @@ export async function askState(path: string, question: string | null, flags: Ask
       if (flags.cite) refuseUncited(memory.policy, documents);
       return await answerEach(memory, questions, documents, flags, renderer);
     }
-    const { respond } = await import("../core/respond.ts");
     const trace = flags.report === undefined ? undefined : emptyTrace();
     const cites = flags.cite || trace !== undefined;
     const documents = cites ? await stillThere(memory.sources, renderer.remark) : [];
@@ -78,7 +78,6 @@ async function answerEach(
   flags: AskFlags,
   renderer: Renderer,
 ): Promise<void> {
-  const { respond } = await import("../core/respond.ts");
   for (const question of questions) {
     const forget = bookmark(memory.reader);
     try {
@@ -128,7 +127,6 @@ async function refuseLong(
   { settings, system }: KeptMemory,
   { tokenizer }: EngineModel,
 ): Promise<void> {
-  const { plainTail } = await import("../core/tail.ts");
   for (const instruction of questions) {
     const { length } = plainTail(tokenizer, { system, instruction });
     if (length <= settings.tailTokens) continue;

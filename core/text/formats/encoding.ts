@@ -33,7 +33,7 @@ export async function* encoded(
     yield { ...decided, bytes };
   };
   for await (let piece of pieces) {
-    const utf16 = first && piece.length > 1 ? utf16Of(piece) : null;
+    const utf16 = first ? utf16Of(piece) : null;
     if (utf16) decided = { encoding: utf16, guessed: false };
     first = false;
     if (decided) {
