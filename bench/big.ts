@@ -11,6 +11,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import type { BigJob, BigResult } from "./big/child.ts";
 import { writeBigModel } from "./big/model.ts";
+import { confine } from "./big/confined.ts";
 import { type Peaks, watched } from "./big/watched.ts";
 
 const usage = `Usage: npm run big -- [options]
@@ -18,6 +19,8 @@ const usage = `Usage: npm run big -- [options]
   --tokens N   written after opening (4)
   --threads N  (1)
   --folder F   for temporary files, with 2.2 times the file's size free
+  --confine    allow a step no more memory than the file's size and 1 GB, mapped pages of files among it: what needs more is
+               killed. As root: it makes a memory group (cgroup) and drops the system's cache of files
   --check      compare what it writes with what a small model of the same last layers does, in place of measuring
   --json       one JSON object on stdout instead of the table`;
 const { values: flags } = parseArgs({
@@ -26,6 +29,7 @@ const { values: flags } = parseArgs({
     tokens: { type: "string", default: "4" },
     threads: { type: "string", default: "1" },
     folder: { type: "string", default: tmpdir() },
+    confine: { type: "boolean", default: false },
     check: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -82,6 +86,7 @@ async function measure(): Promise<number> {
       ];
       console.log(`| ${cells.join(" | ")} |`);
     }
+    if (flags.confine) console.log(`\neach in a memory group of ${gb(fileBytes + BEYOND)}, pages of files included`);
     const { read, written, tokenMs } = steps[1]!.result;
     console.log(`\n${read} tokens read, ${written} written in ${tokenMs.toFixed(0)} ms each`);
   }
@@ -107,7 +112,7 @@ async function run(layers: number, idle = 0) {
   const steps: { step: BigJob["step"]; result: BigResult; peaks: Peaks }[] = [];
   for (const step of ["prepare", "open"] as const) {
     const child = [process.execPath, join(import.meta.dirname, "big", "child.ts"), JSON.stringify({ ...job, step })];
-    const { output, peaks } = await watched(child, process.env), result: BigResult = JSON.parse(output);
+    const { output, peaks } = await runChild(child, fileBytes + BEYOND), result: BigResult = JSON.parse(output);
     steps.push({ step, result, peaks: { ...peaks, all: Math.max(peaks.all, result.peakBytes) } });
   }
   const graphs = join(cacheFolder, "graphs", sha256.slice(0, 16)), sizes = [];
@@ -116,6 +121,17 @@ async function run(layers: number, idle = 0) {
   }
   await rm(cacheFolder, { recursive: true });
   return { fileBytes, preparedBytes: sizes.reduce((sum, size) => sum + size, 0), steps };
+}
+
+/** @throws {Error} when it fails, or under `--confine` needs more than `allowed` bytes */
+async function runChild(child: string[], allowed: number) {
+  if (!flags.confine) return await watched(child, process.env);
+  const group = confine(allowed);
+  try {
+    return await watched(group.command(child), process.env);
+  } finally {
+    group.remove();
+  }
 }
 
 function gb(bytes: number): string {

@@ -32,6 +32,7 @@ const tasks = {
   "gpu-speed": (extra) => startAnywhere("bench/gpu_speed.ts", extra),
   big: (extra) => start(["bench/big.ts", ...extra]),
   tokenizers: (extra) => startAnywhere("bench/tokenizers.ts", extra),
+  greedy: (extra) => start(["bench/greedy.ts", ...extra]),
   "real-on-gpu": (extra) => {
     const env = withTestModel();
     return typeof env === "number" ? env : start(["tests/real_on_gpu.ts", ...extra], { env });
