@@ -1,5 +1,6 @@
 /** The runtimes and drivers with which a machine without a GPU can run WebGPU: what a test starts as a process of its own. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 
@@ -24,6 +25,13 @@ const deno = [program("@deno", "deno"), "run", "--allow-all", "--quiet", "--no-l
 const swiftShader = first(["/usr/lib/chromium/vk_swiftshader_icd.json"]);
 const lavapipe = first(["x86_64", "aarch64"].map((machine) => `/usr/share/vulkan/icd.d/lvp_icd.${machine}.json`));
 
+/** Where Mesa keeps compiled shaders between processes: it says so on stderr where it cannot. */
+function shaders(): string {
+  const folder = join(tmpdir(), "palimpsest-test-shaders");
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
 export interface SoftwareGpu {
   name: string;
   /** Program and its flags. */
@@ -40,12 +48,12 @@ export const softwareGpus: SoftwareGpu[] = ([
   ["Deno + SwiftShader", deno, swiftShader, /swiftshader/i, "chromium libvulkan1"],
   ["Deno + lavapipe", deno, lavapipe, /llvmpipe/i, "mesa-vulkan-drivers libvulkan1"],
 ] as const).map(([name, runtime, driver, adapter, packages]) => {
-  // Mesa says so where it cannot keep its shaders
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     VK_ICD_FILENAMES: driver,
     VK_DRIVER_FILES: driver,
-    MESA_SHADER_CACHE_DISABLE: "true",
+    // tests use much the same shaders, and lavapipe takes as long to compile them as to run them
+    MESA_SHADER_CACHE_DIR: shaders(),
   };
   delete env.XDG_RUNTIME_DIR;
   const missing = !runtime[0]

@@ -3,9 +3,10 @@
  * the GPU must compute, and the shipped one, whose activations are int8. All three read the same text and are fed the same answer, the float32 engine's
  * greedy one. `npm run real-on-gpu` starts it with a driver (`../real_on_gpu.ts`).
  *
- *   [--policies question-quote,snapkv,adakv-snapkv] [--tokens 200] [--long 240] [--budget 128] [--chunk 64] [--written 16] [--weights blocks|f32] [--kv-type f32|f16]
+ *   [--policies question-quote,snapkv,adakv-snapkv] [--tokens 200] [--long 240] [--budget 128] [--chunk 64] [--written 16] [--weights blocks|f32] [--kv-type f32|f16|int8]
  *
- * First a document of `--tokens` is read whole; then one of `--long` tokens with every policy, in a memory of `--budget` slots. Exit code 1 when a bar is missed.
+ * First a document of `--tokens` is read whole; then one of `--long` tokens with every policy, in a memory of `--budget` slots. In int8, which all three
+ * then store their rows in, only the policies are read: it is a reading that rounds. Exit code 1 when a bar is missed.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,7 +20,8 @@ import { argmax } from "../../core/decode/write.ts";
 import { openCpu } from "../../core/engine/cpu.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { type GraphFeatures, NO_FEATURES } from "../../core/engine/features.ts";
-import type { KvType } from "../../core/stored_rows.ts";
+import { computedIn } from "../../core/gpu_cache.ts";
+import type { StoredType } from "../../core/stored_rows.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
 import { prepare, type WeightFormat } from "../../core/engine/prepare.ts";
 import { openWebgpu } from "../../core/engine/webgpu.ts";
@@ -43,8 +45,11 @@ import { forwardGpu, gpuCache } from "./gpu_open.ts";
 
 /** The bars: kept slots that are the same, by how much the scores of others may differ (of a head's largest), a margin below which two tokens are a tie. */
 const SAME_SLOTS = 0.99, SHIPPED_ARGMAX = 0.95, MOST_BYTES_BACK = 4096;
-/** In half precision keys and queries are rounded to 11 bits, and attention's logits, up to 30, are off by hundredths: so much in their weights, of either slot. */
-const SAME_SCORES = { f32: 1e-3, f16: 5e-2 }, TIES = { f32: 0.1, f16: 0.2 };
+/**
+ * In half precision keys and queries are rounded to 11 bits, and attention's logits, up to 30, are off by hundredths: so much in their weights, of either slot. In int8
+ * a number between two steps goes to the one on this device and to the other on that, 1/127 of the row's largest away.
+ */
+const SAME_SCORES = { f32: 1e-3, f16: 5e-2, int8: 0.1 }, TIES = { f32: 0.1, f16: 0.2, int8: 0.2 };
 
 const { values: flags } = parseArgs({
   options: {
@@ -60,13 +65,13 @@ const { values: flags } = parseArgs({
 });
 const path = process.env["PALIMPSEST_TEST_MODEL"];
 if (!path) throw new Error("PALIMPSEST_TEST_MODEL names no .gguf file");
-const weights = flags.weights as WeightFormat, kvType = flags["kv-type"] as KvType;
+const weights = flags.weights as WeightFormat, kvType = flags["kv-type"] as StoredType, isInt8 = kvType === "int8";
 const TIE = TIES[kvType];
 const chunkTokens = Number(flags.chunk), writtenTokens = Number(flags.written);
 
 webgpuRuntime.env.wasm.numThreads = 1;
 const gpu = await openTestGpu();
-gpu.kvType = kvType;
+gpu.kvType = computedIn(kvType);
 const native = await loadOnnxRuntimeNode(), model = await openGguf(await files.open(path));
 const { config } = model, tokenizer = tokenizerFromGguf(model.metadata);
 const text: number[] = (await readJson(fixture("golden/real/smollm2_135m_q4_1.json"))).text_ids;
@@ -308,10 +313,11 @@ async function compacted(name: string, policy: Policy, { engine, cpu, shipped }:
 
 const shippedSteps = { agreed: 0, count: 0 };
 try {
-  if (Number(flags.tokens) > 0) await using(NO_FEATURES, { ...NO_FEATURES, kvType }, whole);
+  if (Number(flags.tokens) > 0 && !isInt8) await using(NO_FEATURES, { ...NO_FEATURES, kvType }, whole);
   for (const name of flags.policies.split(",").filter(Boolean)) {
     const policy = parsePolicy(name);
-    await using(featuresFor(policy), { ...gpuFeatures(policy), kvType }, (engines) => compacted(name, policy, engines));
+    const onCpu: GraphFeatures = { ...featuresFor(policy), ...(isInt8 ? { kvType } : {}) };
+    await using(onCpu, { ...gpuFeatures(policy), kvType }, (engines) => compacted(name, policy, engines));
   }
   if (shippedSteps.count > 0) {
     const { agreed, count } = shippedSteps;
@@ -319,7 +325,8 @@ try {
     row(
       "likeliest token as the shipped CPU form's",
       `${agreed} of ${count}, ${percent(agreed / count)}`,
-      agreed / count >= SHIPPED_ARGMAX,
+      // beside slots in int8 the shipped form rounds twice, activations too: no bar for the GPU, which rounds once
+      isInt8 ? null : agreed / count >= SHIPPED_ARGMAX,
     );
   }
 } finally {
