@@ -1,8 +1,7 @@
 // What `npm run setup|demo|test|golden|fuzz|compile|bench|needles|questions|…` does: makes sure that the packages are there, then starts the task with the Bun
 // that came with them. Plain Node without packages, because it runs before there are any. A second run needs no network.
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,7 +11,7 @@ const modules = join(root, "node_modules");
 const tasks = {
   setup: () => say(`ready, try: npm run demo, or cli/palimpsest --help`),
   demo: (extra) => start(["cli/demo.ts", ...extra]),
-  test: runTests,
+  test,
   golden: (extra) => startAnywhere("tests/golden.ts", extra),
   fuzz: (extra) => start(["tests/fuzz.ts", ...extra]),
   compile: (extra) => start(["cli/compile.ts", ...extra]),
@@ -155,78 +154,12 @@ function withTestModel() {
   return environment;
 }
 
-/** All tests, with the default model for those that need a real one; ends with the line `N passed, N failed`. */
-async function runTests(extra) {
+/** All tests, with the default model for those that need a real one. */
+async function test(words) {
   const environment = withTestModel();
   if (typeof environment === "number") return environment;
-  const chosen = extra.some((word) => !word.startsWith("-"));
-  const report = join(mkdtempSync(join(tmpdir(), "palimpsest-tests-")), "bun.xml");
-  const flags = ["--timeout", "300000", "--reporter=junit", `--reporter-outfile=${report}`];
-  const code = await spawnAndWait(bun, ["test", ...flags, ...(chosen ? [] : ["tests"]), ...extra], {
-    stdio: "inherit",
-    env: environment,
-  });
-  let { passed, failed, skipped, silent } = counts(report);
-  rmSync(dirname(report), { recursive: true, force: true });
-  // What touches the runtime must hold under Deno as well.
-  const deno = chosen ? null : denoFile();
-  if (deno) {
-    say("the same under Deno: files, engine, reader, eval, which GPUs are taken");
-    const run = spawnSync(
-      deno,
-      [
-        "test",
-        "-A",
-        "--no-check",
-        "--quiet",
-        // which starts a process of each runtime itself
-        "--ignore=tests/engine/webgpu_test.ts",
-        "tests/engine",
-        "tests/reader_test.ts",
-        "tests/cache_test.ts",
-        "tests/formats",
-        "tests/state/memory_state_test.ts",
-        "tests/cli/host_test.ts",
-        "tests/kernels/device_test.ts",
-        "tests/eval",
-      ],
-      { cwd: root, env: { ...environment, NO_COLOR: "1" }, encoding: "utf8" },
-    );
-    const total = /(\d+) passed.*?\| (\d+) failed/.exec(run.stdout ?? "");
-    if (!total || run.status !== 0) console.log(run.stdout, run.stderr);
-    passed += Number(total?.[1] ?? 0);
-    failed += Number(total?.[2] ?? 1);
-  } else if (!chosen) {
-    say("no Deno in node_modules: its half of the tests did not run");
-    failed++;
-  }
-  // A file whose tests were all skipped has tested nothing.
-  for (const file of silent) say(`every test of ${file} was skipped`);
-  if (!chosen) failed += silent.length;
-  if (skipped > 0) console.log(`${skipped} skipped, each with its reason above`);
-  console.log(`${passed} passed, ${failed} failed`);
-  // A run that ended without counting anything has not passed.
-  return code || (failed === 0 && passed > 0 ? 0 : 1);
-}
-
-/** Numbers of a JUnit report, and the files in which nothing ran. */
-function counts(report) {
-  let passed = 0, failed = 0, skipped = 0;
-  const files = new Map();
-  const xml = existsSync(report) ? readFileSync(report, "utf8") : "";
-  for (const [, attributes, body] of xml.matchAll(/<testcase ([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs)) {
-    const file = /file="([^"]*)"/.exec(attributes)?.[1] ?? "";
-    const outcome = body?.includes("<failure") || body?.includes("<error")
-      ? "failed"
-      : body?.includes("<skipped")
-      ? "skipped"
-      : "passed";
-    if (outcome === "passed") passed++;
-    else if (outcome === "failed") failed++;
-    else skipped++;
-    files.set(file, (files.get(file) ?? false) || outcome !== "skipped");
-  }
-  return { passed, failed, skipped, silent: [...files].filter(([, ran]) => !ran).map(([file]) => file) };
+  const { runTests } = await import("../tests/run.mjs");
+  return await runTests(words, { root, bun, deno: denoFile(), environment, run: spawnAndWait, say });
 }
 
 function denoFile() {

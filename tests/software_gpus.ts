@@ -64,5 +64,12 @@ export const softwareGpus: SoftwareGpu[] = ([
   return { name, command: runtime as string[], env, adapter, missing };
 });
 
+/**
+ * Those on which everything is tried: both runtimes and both drivers are among them, and with PALIMPSEST_EVERY_GPU=1 every pair of one that has the other.
+ */
+export const triedGpus = softwareGpus.filter(({ name }) =>
+  process.env.PALIMPSEST_EVERY_GPU === "1" || name !== "Deno + SwiftShader"
+);
+
 /** Without a driver tests are skipped, and fail where this is set: on a machine that must have one. */
 export const isRequired = process.env.PALIMPSEST_REQUIRE_GPU === "1";

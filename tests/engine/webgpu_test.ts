@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { isRequired, root, softwareGpus } from "../software_gpus.ts";
+import { isRequired, root, triedGpus } from "../software_gpus.ts";
 
 /** Checks by words: both kinds of graphs, with normalised heads and without, and what is of no model. */
 const EVERYWHERE = ["llama", "qwen3", "a slot", "queries of", "self-test", "the cache"];
@@ -15,7 +15,7 @@ const WORDS = {
   "Deno + lavapipe": ["half precision"],
 };
 
-for (const { name, command, env, adapter, missing } of softwareGpus) {
+for (const { name, command, env, adapter, missing } of triedGpus) {
   const words = WORDS[name as keyof typeof WORDS];
   test(`engine on ${name}`, { skip: missing && !isRequired ? missing : false, timeout: 3_600_000 }, () => {
     if (missing && !isRequired) return console.log(`skipped: engine on ${name}: ${missing}`);

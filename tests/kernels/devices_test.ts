@@ -1,10 +1,10 @@
-/** Every kernel in every case under the runtimes and drivers that a machine without a GPU can have: three processes of `on_device.ts`. */
+/** Every kernel in every case under the runtimes and drivers that a machine without a GPU can have: processes of `on_device.ts`. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { isRequired, root, softwareGpus } from "../software_gpus.ts";
+import { isRequired, root, triedGpus } from "../software_gpus.ts";
 
-for (const { name, command, env, adapter, missing } of softwareGpus) {
+for (const { name, command, env, adapter, missing } of triedGpus) {
   test(`kernels and device on ${name}`, { skip: missing && !isRequired ? missing : false }, () => {
     if (missing && !isRequired) return console.log(`skipped: kernels on ${name}: ${missing}`);
     assert.equal(missing, null, `PALIMPSEST_REQUIRE_GPU is set, but for ${name} ${missing}`);
