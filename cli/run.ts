@@ -231,6 +231,10 @@ export async function printAnswer(
       if (event.type === "progress") {
         const total = event.total ?? (event.phase === "prefill" ? estimate?.total(event.done) : undefined);
         renderer.progress(total === undefined ? event : { ...event, total });
+      } else if (event.type === "status") {
+        // on a terminal both streams share the line that an answer ends on
+        if (!last.endsWith("\n")) writeOut(last = "\n");
+        renderer.status(event.message);
       } else if (event.type === "warning") renderer.remark(event.message);
       else if (event.type === "result") record = event.record;
       else if (!json && event.text) {

@@ -96,6 +96,8 @@ export interface PolicyRecord {
 export type AnswerEvent =
   /** Something the user should know (a clamped budget, replaced bytes): one sentence. */
   | { type: "warning"; message: string }
+  /** Something has begun that takes a moment and tells no progress, in a few words. */
+  | { type: "status"; message: string }
   /** After each chunk. Slots are per KV head, the mean over layers and heads; total is missing for a stream. */
   | {
     type: "progress";

@@ -7,7 +7,7 @@ import { type Memory, memoryRecord } from "./memory.ts";
 import { defaultPolicies } from "./policies.ts";
 import { needs, type Policy } from "./policy.ts";
 import type { DocumentPlace } from "./reading.ts";
-import type { AnswerEvent, AnswerRecord } from "./record.ts";
+import type { AnswerEvent, AnswerRecord, RecalledPassage } from "./record.ts";
 import type { Trace } from "./report/trace.ts";
 import { recalledTail, type Tail, tailWith } from "./tail.ts";
 import type { Source } from "./text/document.ts";
@@ -62,7 +62,9 @@ export async function* respond(
     citations(memory, { instruction: question.instruction, answer }, document, question.documents, question.signal);
   // while nothing was evicted, there is nothing to look up
   if (question.verify && reader.compactions > 0) {
+    yield { type: "status", message: "writing a first answer" };
     draft = await reader.aside(0, () => written(memory, tail, question));
+    yield { type: "status", message: "looking it up" };
     tail = tailWith(tokenizer, asked, (await cite(draft)).reverse(), VERIFY_TOKENS);
   }
   if (opening) yield { type: "text", text: opening };
@@ -84,10 +86,14 @@ export async function* respond(
     finish = step.finish ?? finish;
     decoded = { tokens: before.tokens + step.tokens, ms: before.ms + spent.ms + ms - prefill.ms };
   }
-  const cited = question.cite || question.trace && needs(policy, "text")
-    // a second answer comes from what was looked up for it
-    ? draft !== null ? tail.passages.toReversed() : await cite(whole)
-    : null;
+  let cited: RecalledPassage[] | null = null;
+  if (question.cite || question.trace && needs(policy, "text")) {
+    if (draft === null) {
+      yield { type: "status", message: "looking for where it came from" };
+      cited = await cite(whole);
+      // a second answer comes from what was looked up for it
+    } else cited = tail.passages.toReversed();
+  }
   const { passages } = tail, strategy = question.verify ? "stream+verify" : "stream";
   yield {
     type: "result",

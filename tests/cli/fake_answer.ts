@@ -17,6 +17,7 @@ async function* events(): AsyncGenerator<AnswerEvent> {
   yield { type: "progress", phase: "decode", done: 1, liveSlots: 1024, budgetSlots: 1024 };
   yield { type: "text", text: "green\x1b]0;owned\x07." };
   if (flags.fail) throw new Error("the device went away");
+  yield { type: "status", message: "looking for where it came from" };
   yield {
     type: "result",
     record: { ...record, answer: "The door is green\x1b]0;owned\x07.", finish: "stop" },
