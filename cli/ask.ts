@@ -6,6 +6,7 @@ import { createRenderer } from "./render.ts";
 import { expireAfter } from "./signals.ts";
 import { refuseIdle, run, type RunFlags, type RunTask } from "./run.ts";
 import type { Given } from "./given.ts";
+import { MAX_TOKENS } from "./options.ts";
 import { refuseDocuments, refuseFixed } from "./state.ts";
 
 export interface AskFlags extends RunFlags {
@@ -65,9 +66,6 @@ export async function ask(words: string[], flags: AskFlags, given: Given): Promi
   }
   await run({ ...askTask(question), sources }, flags);
 }
-
-/** The longest answer, where --max-tokens is not given. */
-export const MAX_TOKENS = 256;
 
 /** What a question asks of the pipeline. */
 export const askTask = (question: string): Omit<RunTask, "sources"> => ({

@@ -8,7 +8,7 @@ import { bookmark } from "../core/state/bookmark.ts";
 import type { KeptMemory } from "../core/state/memory.ts";
 import { plainTail } from "../core/tail.ts";
 import type { Turn } from "../core/text/prompt.ts";
-import { MAX_TOKENS } from "./ask.ts";
+import { MAX_TOKENS } from "./options.ts";
 import { asked } from "./ask_state.ts";
 import type { Source } from "../core/text/document.ts";
 import { openDocuments } from "./documents.ts";

@@ -80,9 +80,11 @@ export const positionsOption = () =>
   new Option("--positions <kind>", "positions of the kept slots").choices(["auto", "original", "compact"] as const)
     .default("auto" as const)
     .env("PALIMPSEST_POSITIONS");
+/** The longest answer, where none is given. */
+export const MAX_TOKENS = 256;
 export const maxTokensOption = () =>
   new Option("-n, --max-tokens <count>", "longest answer, in tokens").argParser(wholeNumber(1, most))
-    .default(undefined, "256, of summarize by its length").env("PALIMPSEST_MAX_TOKENS");
+    .default(undefined, `${MAX_TOKENS}, of summarize by its length`).env("PALIMPSEST_MAX_TOKENS");
 export const decodeBudgetOption = () =>
   new Option("--decode-budget <tokens>", "written tokens kept in memory, where the policy evicts while writing (512)")
     .argParser(wholeNumber(16, most)).default(undefined, "512").env("PALIMPSEST_DECODE_BUDGET");
