@@ -5,7 +5,8 @@
 import { type Budget, widenedBytes } from "./budget.ts";
 import { KvCache, MEMORY_SOURCE } from "./cache.ts";
 import { compact } from "./compact.ts";
-import { type Engine, FEW_ROWS } from "./engine/engine.ts";
+import { FEW_ROWS } from "./engine/attention.ts";
+import type { Engine } from "./engine/engine.ts";
 import { cacheShape } from "./engine/layers.ts";
 import { DECODE_BLOCK, evictWritten } from "./decode/evict.ts";
 import { likeliest } from "./decode/write.ts";

@@ -9,7 +9,7 @@
  */
 import type { KvCache } from "../cache.ts";
 import type { Aggregate, Scores } from "../policy.ts";
-import { highest } from "../select/topk.ts";
+import { highest } from "../select/highest.ts";
 
 /** @param certain share of the mean attention whose slots stay, that of the recent window included (paper: 0.9) */
 export const defensive = (certain = 0.9): Aggregate => ({

@@ -1,6 +1,6 @@
 /** One budget for the heads of a group: the highest scores win, wherever they are. What `ada`, `layer` and `global` share. */
 import type { Scores, StageContext } from "../policy.ts";
-import { highest } from "../select/topk.ts";
+import { highest } from "../select/highest.ts";
 
 /**
  * Counts how many slots each head of a group gets when the highest scores of all of them stay. A head's protected slots come first, and fill its

@@ -2,7 +2,7 @@
 import type { CompensateContext } from "../policy.ts";
 import { type Likeness, type TopSimilar, TopSimilarGraph } from "../dense/top_similar.ts";
 import { oneAhead } from "../dense/one_ahead.ts";
-import { highest } from "../select/topk.ts";
+import { highest } from "../select/highest.ts";
 
 /** Ascending slots of a head that do not stay. @param keep ascending */
 export function evictedSlots(live: number, keep: Int32Array): Int32Array {

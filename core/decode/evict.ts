@@ -1,5 +1,5 @@
 /** Keeps the written tokens inside their own budget: in blocks, because moving rows for every token would cost more than writing it. */
-import { highest } from "../select/topk.ts";
+import { highest } from "../select/highest.ts";
 import type { DecodeContext, DecodePolicy } from "../policy.ts";
 
 /** Written tokens beyond the budget that trigger an eviction. */

@@ -5,9 +5,6 @@ import type { Aggregation } from "./attention_mass.ts";
 import type { GraphFeatures } from "./features.ts";
 import type { ModelConfig } from "./weights.ts";
 
-/** Up to so many rows, decomposed attention is quicker than GroupQueryAttention's copy of the past (measured at 1,024 slots). */
-export const FEW_ROWS = 64;
-
 /** Rows of a pass that are no tokens. */
 export interface EmbeddingRows {
   /** [count, hidden]: what the first layer takes. */

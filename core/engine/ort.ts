@@ -6,16 +6,8 @@ import type { Packs } from "../pack/packs.ts";
 import { LatentState } from "../compensate/latent_state.ts";
 import { Rope, slidingRope } from "../rope.ts";
 import type { SlidingRows } from "../sliding_rows.ts";
-import {
-  type Dense,
-  type DenseTensor,
-  type Device,
-  type Engine,
-  FEW_ROWS,
-  type IndexFacts,
-  type Pass,
-  type PassResult,
-} from "./engine.ts";
+import { FEW_ROWS } from "./attention.ts";
+import type { Dense, DenseTensor, Device, Engine, IndexFacts, Pass, PassResult } from "./engine.ts";
 import type { GraphFeatures } from "./features.ts";
 import { names } from "./graph_llama.ts";
 import { SOFT_ROWS } from "./llama_blocks.ts";

@@ -4,7 +4,7 @@
  * ours: mixtures alone brought nothing. `training/README.md` has the formulas.
  */
 import type { ModelFile } from "../engine/weights.ts";
-import { highest } from "../select/topk.ts";
+import { highest } from "../select/highest.ts";
 import type { PackArrays } from "./arrays.ts";
 import { EmbeddingTable } from "./embeddings.ts";
 import type { PackHeader } from "./header.ts";

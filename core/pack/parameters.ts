@@ -1,5 +1,5 @@
 /** Numbers of a pack's header, within bounds. */
-import { FEW_ROWS } from "../engine/engine.ts";
+import { FEW_ROWS } from "../engine/attention.ts";
 import type { PackArrays } from "./arrays.ts";
 import type { PackHeader } from "./header.ts";
 

@@ -4,7 +4,7 @@
  * its quota; runs are cut by place in the prompt, so they are the same at every compaction.
  */
 import type { Select } from "../policy.ts";
-import { highest } from "./topk.ts";
+import { highest } from "./highest.ts";
 
 /** @param length tokens of a run (paper: 10; kvpress: 20) */
 export const chunks = (length = 20): Select => ({

@@ -4,7 +4,7 @@
  * protected slots stand outside of all rescaling. Where scores can be negative (geometry of keys), the head's lowest counts as zero.
  */
 import type { Select, SelectContext } from "../policy.ts";
-import { highest } from "./topk.ts";
+import { highest } from "./highest.ts";
 
 /** Score of a slot that the first stage took. */
 const TAKEN = 3.4028234663852886e38;

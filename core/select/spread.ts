@@ -4,7 +4,7 @@
  */
 import { MEMORY_SOURCE } from "../cache.ts";
 import type { Select } from "../policy.ts";
-import { highest } from "./topk.ts";
+import { highest } from "./highest.ts";
 
 /**
  * @param floor share of the slots that is spread evenly, 0 to 1

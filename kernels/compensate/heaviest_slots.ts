@@ -3,7 +3,7 @@
  *
  * Dispatches: 1 for all heads. Bytes: 16 per evicted slot and 4 per chosen one; heads² × 2.
  */
-import { highest } from "../../core/select/topk.ts";
+import { highest } from "../../core/select/highest.ts";
 import source from "./heaviest_slots.wgsl" with { type: "text" };
 import { defineKernel, EXACT } from "../kernel.ts";
 import { losingHeads } from "../cases/losing_heads.ts";

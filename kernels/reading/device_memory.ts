@@ -1,6 +1,6 @@
 /** All that a reading takes on a GPU, before it runs. */
 import type { Sizes } from "../../core/budget.ts";
-import { FEW_ROWS } from "../../core/engine/engine.ts";
+import { FEW_ROWS } from "../../core/engine/attention.ts";
 import { activationBytes, type PassShape, weightBytes } from "../../core/engine/webgpu_memory.ts";
 import { cachedLayers } from "../../core/engine/layers.ts";
 import { gpuWidenedBytes } from "../../core/gpu_cache.ts";

@@ -4,7 +4,7 @@
  */
 import type { SlotAttribute } from "../../core/cache.ts";
 import { DECODE_BLOCK } from "../../core/decode/evict.ts";
-import { FEW_ROWS } from "../../core/engine/engine.ts";
+import { FEW_ROWS } from "../../core/engine/attention.ts";
 import type { DocumentMean } from "../../core/probe/document_mean.ts";
 import {
   attributesFor,

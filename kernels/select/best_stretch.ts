@@ -3,7 +3,7 @@
  *
  * Bytes: 16 × Σ count at most; dispatches: one.
  */
-import { highest } from "../../core/select/topk.ts";
+import { highest } from "../../core/select/highest.ts";
 import source from "./best_stretch.wgsl" with { type: "text" };
 import { runCases } from "./chunk_cases.ts";
 import { chunkMeans } from "./chunk_means.ts";

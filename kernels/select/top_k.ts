@@ -4,7 +4,7 @@
  *
  * Bytes: 40 × Σ live (four passes and two to collect, scores and marks, mostly from the cache) + 4 × Σ quota, none where all stay; dispatches: one.
  */
-import { highest } from "../../core/select/topk.ts";
+import { highest } from "../../core/select/highest.ts";
 import { ODD_SCORES, ragged, scores } from "../cases/cases.ts";
 import { defineKernel, EXACT } from "../kernel.ts";
 import source from "./top_k.wgsl" with { type: "text" };

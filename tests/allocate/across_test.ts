@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { ada } from "../../core/allocate/ada.ts";
 import { global } from "../../core/allocate/global.ts";
 import { layer } from "../../core/allocate/layer.ts";
-import { highest } from "../../core/select/topk.ts";
+import { highest } from "../../core/select/highest.ts";
 import { assertQuotas, headsOf, raggedHeads } from "./heads.ts";
 
 const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { KvCache } from "../../core/cache.ts";
-import { FEW_ROWS } from "../../core/engine/engine.ts";
+import { FEW_ROWS } from "../../core/engine/attention.ts";
 import { missing, NO_FEATURES, spell } from "../../core/engine/features.ts";
 import { forward } from "../golden/forward.ts";
 import { difference, openTiny, PROMPT, tokens } from "../tiny_llama.ts";

@@ -4,7 +4,7 @@ import { compact } from "../../core/compact.ts";
 import { RECENT, SINKS } from "../../core/policy.ts";
 import { protectedSlots } from "../../core/protected_slots.ts";
 import { Rope } from "../../core/rope.ts";
-import { highest } from "../../core/select/topk.ts";
+import { highest } from "../../core/select/highest.ts";
 import { advance } from "../../kernels/forward/advance.ts";
 import { HIDDEN } from "../../core/gpu_cache.ts";
 import { numbers } from "../../kernels/cases/cases.ts";

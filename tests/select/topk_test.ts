@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { spread } from "../../core/select/spread.ts";
-import { highest, topk } from "../../core/select/topk.ts";
+import { highest } from "../../core/select/highest.ts";
+import { topk } from "../../core/select/topk.ts";
 import { randomNumbers } from "../host.ts";
 import { awkward, context, sorted } from "./slots.ts";
 
