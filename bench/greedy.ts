@@ -17,7 +17,7 @@ import { availableBytes, files } from "../cli/host.ts";
 import { loadOnnxRuntimeNode } from "../cli/runtimes/native.ts";
 import { resolveModel } from "../cli/store.ts";
 import { argmax } from "../core/decode/write.ts";
-import type { WeightFormat } from "../core/engine/prepare.ts";
+import type { WeightFormat } from "../core/engine/execution_forms.ts";
 import { openModel, parsePolicy, resolveBudget } from "../mod.ts";
 import { writeDequantised } from "./llama/dequantised.ts";
 import { install, node, peerName, unsupported } from "./llama/install.ts";

@@ -2,6 +2,9 @@
 import { blockForm } from "./blocks.ts";
 import type { ModelFile, TensorType } from "./weights.ts";
 
+/** `blocks`: quantised (MatMulNBits); `f32`: everything dequantised. */
+export type WeightFormat = "blocks" | "f32";
+
 /** Tensors of one stored type that are executed alike. */
 export interface ExecutionForm {
   type: TensorType;

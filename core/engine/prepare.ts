@@ -3,6 +3,7 @@
  * file per set of features beside it. The second start finds both.
  */
 import type { FileSystem } from "../files.ts";
+import type { WeightFormat } from "./execution_forms.ts";
 import { type GraphFeatures, spell } from "./features.ts";
 import { writeLlama } from "./graph_llama.ts";
 import { writeLlamaWebgpu } from "./graph_webgpu.ts";
@@ -10,9 +11,6 @@ import type { WeightIndex } from "./linear.ts";
 import { groupsOf } from "./weight_groups.ts";
 import type { ModelFile } from "./weights.ts";
 import { writeWeights } from "./write_weights.ts";
-
-/** `blocks`: quantised (MatMulNBits); `f32`: everything dequantised. */
-export type WeightFormat = "blocks" | "f32";
 
 /** Change it whenever the weights' bytes or their index would differ: older files are then ignored. */
 const WEIGHTS_VERSION = 9;

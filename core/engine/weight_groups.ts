@@ -2,7 +2,7 @@
 import { DeviceError } from "../errors.ts";
 import { blockForm } from "./blocks.ts";
 import { qkvNames } from "./llama_blocks.ts";
-import type { WeightFormat } from "./prepare.ts";
+import type { WeightFormat } from "./execution_forms.ts";
 import type { ModelConfig, ModelFile } from "./weights.ts";
 
 /** Names of tensors that are stored as one. */

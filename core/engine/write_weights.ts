@@ -7,7 +7,7 @@ import { blockForm, toBlocks } from "./blocks.ts";
 import { dequantise } from "./dequantise.ts";
 import { requireFinite } from "./finite.ts";
 import type { BlockEntry, FloatEntry, Range, WeightIndex } from "./linear.ts";
-import type { WeightFormat } from "./prepare.ts";
+import type { WeightFormat } from "./execution_forms.ts";
 import { infoOf, joinable, type WeightGroups } from "./weight_groups.ts";
 import type { ModelFile, WeightTensor } from "./weights.ts";
 

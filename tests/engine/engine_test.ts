@@ -3,7 +3,7 @@ import { after, describe, test } from "node:test";
 import { KvCache } from "../../core/cache.ts";
 import { compact } from "../../core/compact.ts";
 import type { Engine, PassResult } from "../../core/engine/engine.ts";
-import type { WeightFormat } from "../../core/engine/prepare.ts";
+import type { WeightFormat } from "../../core/engine/execution_forms.ts";
 import { Rope } from "../../core/rope.ts";
 import { cacheFor, forward } from "../golden/forward.ts";
 import { using } from "../golden/open.ts";

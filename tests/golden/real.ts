@@ -6,7 +6,7 @@ import { defaultModel, registry } from "../../cli/registry.ts";
 import { readStored } from "../../cli/store.ts";
 import { argmax } from "../../core/decode/write.ts";
 import { openGguf } from "../../core/engine/gguf.ts";
-import type { WeightFormat } from "../../core/engine/prepare.ts";
+import type { WeightFormat } from "../../core/engine/execution_forms.ts";
 import { tokenizerFromGguf } from "../../core/text/tokenizer.ts";
 import { files } from "../host.ts";
 import type { GoldenDevice, TestedModel } from "./device.ts";
