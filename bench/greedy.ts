@@ -9,7 +9,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { cacheFolder } from "../cli/folders.ts";
@@ -48,37 +48,52 @@ interface Answers {
   margins?: number[][];
 }
 
-const why = unsupported();
-if (why) {
-  console.error(`greedy: ${why}`);
-  process.exit(6);
-}
-install();
-const { path, sha256 } = await resolveModel(
-  cacheFolder(),
-  flags.model ?? process.env["PALIMPSEST_TEST_MODEL"] ?? "smollm2-135m",
-);
-const prompts = await prose();
-const folder = mkdtempSync(join(tmpdir(), "palimpsest-greedy-"));
 try {
-  const exact = join(folder, "dequantised.gguf");
-  if (flags.exact) await writeDequantised(files, path, exact);
-  const floats = await ours("f32"), blocks = await ours("blocks"), theirs = llama(path);
-  const theirFloats = flags.exact ? llama(exact) : null;
-  console.log(`${path.split("/").at(-1)}, ${peerName()} on the CPU, keys and values in f32; ${tokens} tokens each\n`);
-  compare("ours in f32", floats, "llama.cpp", theirs);
-  compare("ours as shipped", blocks, "llama.cpp", theirs);
-  if (theirFloats) {
-    compare("llama.cpp on f32", theirFloats, "llama.cpp", theirs);
-    compare("ours as shipped", blocks, "llama.cpp on f32", theirFloats);
-    if (!compare("ours in f32", floats, "llama.cpp on f32", theirFloats)) process.exitCode = 1;
+  process.exitCode = await measure();
+} catch (error) {
+  console.error(`greedy: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
+
+async function measure(): Promise<number> {
+  for (const [flag, value] of [["--lengths", lengths], ["--tokens", [tokens]], ["--threads", [threads]]] as const) {
+    if (value.every((number) => Number.isInteger(number) && number >= 1)) continue;
+    throw new Error(`${flag} is ${value}; whole numbers from 1 on work`);
   }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+  const why = unsupported();
+  if (why) throw new Error(why);
+  const cache = cacheFolder(), name = flags.model ?? process.env["PALIMPSEST_TEST_MODEL"] ?? "smollm2-135m";
+  const model = await resolveModel(cache, name), prompts = await prose(model.path);
+  install();
+  const folder = mkdtempSync(join(tmpdir(), "palimpsest-greedy-")), job = { ...model, folder, prompts };
+  try {
+    const exact = join(folder, "dequantised.gguf");
+    if (flags.exact) await writeDequantised(files, model.path, exact);
+    const floats = await ours(job, "f32"), blocks = await ours(job, "blocks"), theirs = llama(job, model.path);
+    const theirFloats = flags.exact ? llama(job, exact) : null;
+    const title = `${basename(model.path)}, ${peerName()} on the CPU, keys and values in f32`;
+    console.log(`${title}; ${tokens} tokens each\n`);
+    compare(prompts, "ours in f32", floats, "llama.cpp", theirs);
+    compare(prompts, "ours as shipped", blocks, "llama.cpp", theirs);
+    if (!theirFloats) return 0;
+    compare(prompts, "llama.cpp on f32", theirFloats, "llama.cpp", theirs);
+    compare(prompts, "ours as shipped", blocks, "llama.cpp on f32", theirFloats);
+    return compare(prompts, "ours in f32", floats, "llama.cpp on f32", theirFloats) ? 0 : 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A model, the prompts, and where files may be kept meanwhile. */
+interface Measured {
+  path: string;
+  sha256?: string | undefined;
+  folder: string;
+  prompts: number[][];
 }
 
 /** Beginnings of different parts of the book, each of so many tokens. */
-async function prose(): Promise<number[][]> {
+async function prose(path: string): Promise<number[][]> {
   const tokenizer = await openTokenizer(path), book = tokenizer.encode(mobyDick(), { control: false });
   const bos = tokenizer.addBos ? tokenizer.encode(tokenizer.bosToken, { control: true }) : [];
   return lengths.map((length, i) => {
@@ -87,7 +102,7 @@ async function prose(): Promise<number[][]> {
   });
 }
 
-async function ours(weights: WeightFormat): Promise<Required<Answers>> {
+async function ours({ path, sha256, folder, prompts }: Measured, weights: WeightFormat): Promise<Required<Answers>> {
   const model = await openModel({
     path,
     ...(sha256 ? { sha256 } : {}),
@@ -138,7 +153,7 @@ async function ours(weights: WeightFormat): Promise<Required<Answers>> {
   return answers;
 }
 
-function llama(model: string): Answers {
+function llama({ folder, prompts }: Measured, model: string): Answers {
   const file = join(folder, "job.json");
   writeFileSync(file, JSON.stringify({ model, prompts, tokens, threads } satisfies Job));
   const script = join(import.meta.dirname, "llama", "greedy.mjs");
@@ -148,7 +163,7 @@ function llama(model: string): Answers {
 }
 
 /** Prints for how many prompts both wrote the same, and where not the first token that differs. Whether all are the same. */
-function compare(a: string, first: Answers, b: string, second: Answers): boolean {
+function compare(prompts: number[][], a: string, first: Answers, b: string, second: Answers): boolean {
   const parted = prompts.flatMap(({ length }, i) => {
     const at = first.written[i]!.findIndex((token, step) => token !== second.written[i]![step]);
     if (at < 0) return [];
