@@ -13,5 +13,5 @@ export const exitCodes: readonly (readonly [code: number, short: string, more: s
   [BATCH_FAILED, "batch: some lines failed", "all were tried; their results say why, and a rerun tries them again"],
   [124, "--timeout was over", "finished text stays on stdout"],
   [130, "interrupted", "by Ctrl-C; 143 after SIGTERM"],
-  [141, "closed pipe", "stdout was closed"],
+  [141, "closed pipe", "the reader of stdout closed the pipe"],
 ];

@@ -136,11 +136,18 @@ export async function resolveModel(cache: string, nameOrPath: string): Promise<R
   const isPath = isAbsolute(nameOrPath) || /[\\/]|^\.\.?$|\.(gguf|safetensors|json)$/i.test(nameOrPath);
   const stored = isPath ? null : await readStored(cache, nameOrPath);
   if (stored) return { name: stored.name, path: stored.path, sha256: stored.sha256 };
-  const path = resolve(nameOrPath), info = await stat(path).catch(() => null);
-  if (info && (isPath || await files.exists(join(path, "config.json")))) {
+  const path = resolve(nameOrPath), info = await stat(path).catch((error: NodeJS.ErrnoException) => error);
+  if (!(info instanceof Error) && (isPath || await files.exists(join(path, "config.json")))) {
     return { name: nameOfPath(path, info.isDirectory()), path };
   }
-  throw isPath ? new ModelError(`Cannot find the model ${nameOrPath}`) : notStored(nameOrPath);
+  if (!isPath) throw notStored(nameOrPath);
+  const { code, message } = info as NodeJS.ErrnoException;
+  const reason = code === "ENOENT" || code === "ENOTDIR"
+    ? `there is no ${path}`
+    : code === "EACCES" || code === "EPERM"
+    ? `no permission to look at ${path}`
+    : message;
+  throw new ModelError(`Cannot find the model ${nameOrPath}: ${reason}; ${TAKES}`);
 }
 
 /** What a model at a path is called: its file without the ending, or its folder; in a hub's own cache the repository, whose folders are named by hashes. */
@@ -150,15 +157,15 @@ function nameOfPath(path: string, isFolder: boolean): string {
   return repository?.replace("--", "/") ?? basename(folder).replace(/\.gguf$/i, "");
 }
 
+const TAKES = "--model takes a .gguf file, a folder with safetensors weights or a pulled name";
+
 function notStored(name: string): ModelError {
   if (findRegistered(name)) {
     return new ModelError(`The model ${name} is not on this machine, run: palimpsest pull ${name}`);
   }
   const known = registry.map((model) => model.name).join(", ");
   return new ModelError(
-    `Unknown model ${
-      JSON.stringify(name)
-    }: --model takes a .gguf file, a folder with safetensors weights or a pulled name, pull knows ${known}`,
+    `Unknown model ${JSON.stringify(name)}: ${TAKES}, pull knows ${known}`,
   );
 }
 

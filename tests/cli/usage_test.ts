@@ -45,7 +45,11 @@ const table: [args: string[], code: number, says: RegExp][] = [
   [["plan", "missing.txt"], 3, /no such file/],
   [["ask", "text.txt", "Q"], 5, /smollm2-135m is not on this machine, run: palimpsest pull smollm2-135m/],
   [["ask", "-m", "gpt-17", "text.txt", "Q"], 5, /Unknown model "gpt-17"/],
-  [["ask", "-m", "./no.gguf", "text.txt", "Q"], 5, /Cannot find the model \.\/no\.gguf/],
+  [
+    ["ask", "-m", "./no.gguf", "text.txt", "Q"],
+    5,
+    /Cannot find the model \.\/no\.gguf: there is no .*no\.gguf; --model takes /,
+  ],
   [["ask", "-m", "text.txt/", "text.txt", "Q"], 5, /Cannot use model .*text\.txt: it is neither GGUF nor safetensors/],
   [["plan", "text.txt"], 5, /palimpsest pull/],
   [["batch"], 2, /Missing required argument/],
