@@ -109,19 +109,22 @@ function start(args, options = {}) {
   return spawnAndWait(bun, [...flags, ...args], { stdio: "inherit", ...options });
 }
 
-function spawnAndWait(program, args, options, watch) {
-  return new Promise((done) => {
-    const child = spawn(program, args, { cwd: root, ...options });
-    // Ctrl-C reaches the child too; it decides what to keep, we only wait for it.
-    process.on("SIGINT", () => {});
-    process.on("SIGTERM", () => child.kill("SIGTERM"));
-    watch?.(child);
-    child.on("error", (error) => {
-      say(error.message);
-      done(1);
+async function spawnAndWait(program, args, options) {
+  const child = spawn(program, args, { cwd: root, ...options });
+  // Ctrl-C reaches the child too; it decides what to keep, we only wait for it.
+  const wait = () => {}, stop = () => child.kill("SIGTERM");
+  process.on("SIGINT", wait).on("SIGTERM", stop);
+  try {
+    return await new Promise((done) => {
+      child.on("error", (error) => {
+        say(error.message);
+        done(1);
+      });
+      child.on("close", (code, signal) => done(code ?? (signal === "SIGINT" ? 130 : 1)));
     });
-    child.on("close", (code, signal) => done(code ?? (signal === "SIGINT" ? 130 : 1)));
-  });
+  } finally {
+    process.off("SIGINT", wait).off("SIGTERM", stop);
+  }
 }
 
 /** Runs a script of ours; under Deno where PALIMPSEST_RUNTIME says so, which can use every graphics driver. */

@@ -3,6 +3,7 @@
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 
 /** Deno's half: these files and folders but for files that start software GPUs, of every runtime. */
 const UNDER_DENO = [
@@ -63,6 +64,8 @@ export async function runTests(words, { root, bun, deno, environment, run, say }
         }),
         async () => parts.push(await underDeno(others)),
       ];
+      // who stops it stops all that has not begun
+      for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => jobs.length = 0);
       const work = async () => {
         for (let job = jobs.shift(); job; job = jobs.shift()) await job();
       };
