@@ -22,6 +22,7 @@ import { openModel, parsePolicy, resolveBudget } from "../mod.ts";
 import { writeDequantised } from "./llama/dequantised.ts";
 import { install, node, peerName, unsupported } from "./llama/install.ts";
 import { mobyDick, openTokenizer } from "./llama/prompt.ts";
+import { marginOf } from "./margin.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -175,10 +176,4 @@ function compare(prompts: number[][], a: string, first: Answers, b: string, seco
     `${a} / ${b}: ${same} of ${prompts.length} the same${parted.length > 0 ? ` (${parted.join("; ")})` : ""}`,
   );
   return parted.length === 0;
-}
-
-function marginOf(logits: Float32Array): number {
-  const first = argmax(logits), rest = logits.slice();
-  rest[first] = -Infinity;
-  return logits[first]! - rest[argmax(rest)]!;
 }

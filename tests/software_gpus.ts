@@ -26,11 +26,8 @@ const swiftShader = first(["/usr/lib/chromium/vk_swiftshader_icd.json"]);
 const lavapipe = first(["x86_64", "aarch64"].map((machine) => `/usr/share/vulkan/icd.d/lvp_icd.${machine}.json`));
 
 /** Where Mesa keeps compiled shaders between processes: it says so on stderr where it cannot. */
-function shaders(): string {
-  const folder = join(tmpdir(), "palimpsest-test-shaders");
-  mkdirSync(folder, { recursive: true });
-  return folder;
-}
+const shaders = join(tmpdir(), "palimpsest-test-shaders");
+mkdirSync(shaders, { recursive: true });
 
 export interface SoftwareGpu {
   name: string;
@@ -53,7 +50,7 @@ export const softwareGpus: SoftwareGpu[] = ([
     VK_ICD_FILENAMES: driver,
     VK_DRIVER_FILES: driver,
     // tests use much the same shaders, and lavapipe takes as long to compile them as to run them
-    MESA_SHADER_CACHE_DIR: shaders(),
+    MESA_SHADER_CACHE_DIR: shaders,
   };
   delete env.XDG_RUNTIME_DIR;
   const missing = !runtime[0]

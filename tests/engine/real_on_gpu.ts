@@ -14,6 +14,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import * as webgpuRuntime from "onnxruntime-web/webgpu";
+import { marginOf } from "../../bench/margin.ts";
 import { loadOnnxRuntimeNode } from "../../cli/runtimes/native.ts";
 import { resolveBudget } from "../../core/budget.ts";
 import { argmax } from "../../core/decode/write.ts";
@@ -131,15 +132,6 @@ const seconds = (since: number) => `${((performance.now() - since) / 1000).toFix
 function textOf(ids: number[]): string {
   const stream = tokenizer.textStream();
   return ids.map((id) => stream.push(id)).join("") + stream.finish();
-}
-
-function marginOf(logits: Float32Array): number {
-  let first = -Infinity, second = -Infinity;
-  for (const value of logits) {
-    if (value > first) [first, second] = [value, first];
-    else if (value > second) second = value;
-  }
-  return first - second;
 }
 
 /** Feeds all three the float32 engine's greedy answer. Every step's logits, and what was fed. */
